@@ -1,0 +1,273 @@
+import { describe, expectInteger } from '../errors.js';
+
+/**
+ * Bases of the continuous piecewise-affine velocity fields on [0,1] with N equal cells.
+ *
+ * A basis is a matrix B of 2N rows and d columns: rows 2c and 2c+1 hold slope a_c and offset b_c of every basis field on
+ * cell c, v(x) = a_c·x + b_c (difw, `cpab/cpa_basis`). With zero boundary d = N-1, else d = N+1.
+ */
+export type BasisName = 'qr' | 'qr-netlib' | 'svd' | 'rref' | 'sparse';
+export const BASIS_NAMES: readonly BasisName[] = ['qr', 'qr-netlib', 'svd', 'rref', 'sparse'];
+
+/** Where a basis is asked for: one of the names, or the matrix itself, number[2N][d]. */
+export type Basis = BasisName | readonly (readonly number[])[];
+
+/** The largest number of cells that is accepted; beyond it float32 vertices stop being distinct in practice. */
+export const MAX_CELLS = 4096;
+
+/** A matrix, row-major. */
+export interface Matrix {
+  readonly rows: number;
+  readonly columns: number;
+  readonly data: Float64Array;
+}
+
+/** The number of parameters of a field on `cells` cells. */
+export function dimension(cells: number, zeroBoundary: boolean): number {
+  return zeroBoundary ? cells - 1 : cells + 1;
+}
+
+/**
+ * B of the given basis: 2·cells rows, `dimension` columns.
+ *
+ * - `sparse`: hat functions of height 1/N at the vertices (difw `sparse`).
+ * - `rref`: the null space of the constraints read off their reduced row echelon form (difw `rref`).
+ * - `qr`: the trailing columns of a pivoted Householder QR (difw `qr`), as OpenBLAS gives them.
+ * - `qr-netlib`: the same where rounding noise in a pivot has the other sign; at N = 10 this is reference LAPACK's.
+ * - `svd`: difw's is not unique, so ours is the Gram–Schmidt orthonormalisation of `sparse`: the same space, d columns.
+ *
+ * @throws {TypeError|RangeError} if `cells` is not an integer from 1 to 4096 or the matrix does not describe a continuous field.
+ */
+export function basis(cells: number, options: { basis?: Basis; zeroBoundary?: boolean } = {}): Matrix {
+  expectInteger('tess', cells, 1, MAX_CELLS);
+  const zeroBoundary = options.zeroBoundary ?? true;
+  const kind = options.basis ?? 'qr';
+  if (typeof kind !== 'string') return explicitBasis(kind, cells, zeroBoundary);
+  switch (kind) {
+    case 'sparse':
+      return fromNodal(sparseNodal(cells, zeroBoundary), cells);
+    case 'rref':
+      return fromNodal(rrefNodal(cells, zeroBoundary), cells);
+    case 'svd':
+      return orthonormalise(fromNodal(sparseNodal(cells, zeroBoundary), cells));
+    case 'qr':
+      return pivotedQr(cells, zeroBoundary, 0).basis;
+    case 'qr-netlib':
+      return pivotedQr(cells, zeroBoundary, -1).basis;
+    default:
+      throw new RangeError(`basis must be one of ${BASIS_NAMES.join(', ')} or a matrix, got ${describe(kind)}`);
+  }
+}
+
+/**
+ * Every `qr` basis that a LAPACK may have produced: one for each choice of signs at the pivots that are rounding noise.
+ * A checkpoint stores θ but not B, so an importer has to try them. At most `limit` are returned, the likeliest first.
+ */
+export function qrCandidates(cells: number, zeroBoundary: boolean, limit = 64): Matrix[] {
+  const first = pivotedQr(cells, zeroBoundary, 0);
+  const count = Math.min(limit, 2 ** Math.min(first.noisyPivots, 30));
+  const found = [first.basis];
+  for (let signs = 1; signs < count; signs++) found.push(pivotedQr(cells, zeroBoundary, signs).basis);
+  return found;
+}
+
+/** Velocities at the N+1 vertices for coefficients θ: continuous by construction, with none of a_c·x+b_c's cancellation. */
+export function nodalVelocities(b: Matrix, zeroBoundary: boolean, theta: ArrayLike<number>, offset = 0): Float64Array {
+  const cells = b.rows / 2;
+  const d = b.columns;
+  const nodal = new Float64Array(cells + 1);
+  for (let k = 0; k <= cells; k++) {
+    const cell = Math.min(k, cells - 1);
+    const x = k / cells;
+    let sum = 0;
+    for (let j = 0; j < d; j++) {
+      sum += (b.data[2 * cell * d + j]! * x + b.data[(2 * cell + 1) * d + j]!) * theta[offset + j]!;
+    }
+    nodal[k] = sum;
+  }
+  if (zeroBoundary) nodal[0] = nodal[cells] = 0;
+  return nodal;
+}
+
+function matrix(rows: number, columns: number): Matrix {
+  return { rows, columns, data: new Float64Array(rows * columns) };
+}
+
+/** From nodal values [N+1][d] to slopes and offsets [2N][d]. */
+function fromNodal(nodal: Matrix, cells: number): Matrix {
+  const d = nodal.columns;
+  const b = matrix(2 * cells, d);
+  for (let c = 0; c < cells; c++) {
+    for (let j = 0; j < d; j++) {
+      const left = nodal.data[c * d + j]!;
+      const slope = (nodal.data[(c + 1) * d + j]! - left) * cells;
+      b.data[2 * c * d + j] = slope;
+      b.data[(2 * c + 1) * d + j] = left - (slope * c) / cells;
+    }
+  }
+  return b;
+}
+
+function sparseNodal(cells: number, zeroBoundary: boolean): Matrix {
+  const d = dimension(cells, zeroBoundary);
+  const nodal = matrix(cells + 1, d);
+  for (let j = 0; j < d; j++) nodal.data[(zeroBoundary ? j + 1 : j) * d + j] = 1 / cells;
+  return nodal;
+}
+
+/** Column j rises with slope 1/m over the first m cells and falls to 0 over the next; the edges as golden/basis shows. */
+function rrefNodal(cells: number, zeroBoundary: boolean): Matrix {
+  const d = dimension(cells, zeroBoundary);
+  const nodal = matrix(cells + 1, d);
+  const ramp = (column: number, m: number, slope: number) => {
+    for (let k = 0; k <= m; k++) nodal.data[k * d + column] = (slope * k) / cells;
+  };
+  if (zeroBoundary) {
+    for (let j = 0; j < d; j++) ramp(j, j + 1, 1 / (j + 1));
+    return nodal;
+  }
+  nodal.data[0] = 1 / cells;
+  for (let j = 1; j < cells; j++) ramp(j, j, 1 / j);
+  if (cells > 1) for (let k = 0; k <= cells; k++) nodal.data[k * d + cells - 1] = 0;
+  if (cells > 1) ramp(cells - 1, cells, 1 / cells);
+  nodal.data[cells * d + cells] = 1 / cells;
+  return nodal;
+}
+
+function orthonormalise(b: Matrix): Matrix {
+  const { rows, columns, data } = b;
+  for (let j = 0; j < columns; j++) {
+    // Twice is enough (Kahan, Parlett): the second pass removes what cancellation left behind.
+    for (let pass = 0; pass < 2; pass++) {
+      for (let i = 0; i < j; i++) {
+        let dot = 0;
+        for (let r = 0; r < rows; r++) dot += data[r * columns + i]! * data[r * columns + j]!;
+        for (let r = 0; r < rows; r++) data[r * columns + j]! -= dot * data[r * columns + i]!;
+      }
+    }
+    let norm = 0;
+    for (let r = 0; r < rows; r++) norm += data[r * columns + j]! ** 2;
+    norm = Math.sqrt(norm);
+    for (let r = 0; r < rows; r++) data[r * columns + j]! /= norm;
+  }
+  return b;
+}
+
+/** The continuity constraints L: one row a vertex, two more for a zero boundary (difw `constrain_matrix`). */
+function constraints(cells: number, zeroBoundary: boolean): Matrix {
+  const l = matrix(cells - 1 + (zeroBoundary ? 2 : 0), 2 * cells);
+  for (let k = 1; k < cells; k++) {
+    const at = (k - 1) * 2 * cells + 2 * (k - 1);
+    const x = k / cells;
+    l.data.set([x, 1, -x, -1], at);
+  }
+  if (zeroBoundary) {
+    l.data[(cells - 1) * 2 * cells + 1] = -1;
+    l.data[cells * 2 * cells + 2 * cells - 2] = -1;
+    l.data[cells * 2 * cells + 2 * cells - 1] = -1;
+  }
+  return l;
+}
+
+/**
+ * The last columns of Q in the column-pivoted Householder QR of Lᵀ (LAPACK dgeqp3 and dorgqr).
+ *
+ * A Householder step takes its sign from the pivot element. Where that element is 0 in exact arithmetic, its sign is
+ * rounding noise and the basis depends on the BLAS build. Bit i of `negativeNoise` makes the i-th such element negative.
+ */
+function pivotedQr(cells: number, zeroBoundary: boolean, negativeNoise: number) {
+  const l = constraints(cells, zeroBoundary);
+  const m = l.columns;
+  const n = l.rows;
+  // Columns of Lᵀ are rows of L, so both are stored as rows here.
+  const columns = Array.from({ length: n }, (_, i) => l.data.slice(i * m, (i + 1) * m));
+  const reflectors: Float64Array[] = [];
+  let noisyPivots = 0;
+  for (let k = 0; k < n; k++) {
+    let pivot = k;
+    let largest = -1;
+    for (let j = k; j < n; j++) {
+      const norm = tailNorm(columns[j]!, k);
+      if (norm > largest) {
+        largest = norm;
+        pivot = j;
+      }
+    }
+    [columns[k], columns[pivot]] = [columns[pivot]!, columns[k]!];
+    if (!(largest > 1e-12)) break;
+    const v = columns[k]!.slice();
+    v.fill(0, 0, k);
+    const alpha = v[k]!;
+    let sign = alpha >= 0 ? 1 : -1;
+    if (alpha !== 0 && Math.abs(alpha) < 1e-10 * largest) {
+      sign = (negativeNoise >> Math.min(noisyPivots, 31)) & 1 ? -1 : 1;
+      noisyPivots += 1;
+    }
+    v[k] = alpha + sign * largest;
+    const norm = tailNorm(v, k);
+    for (let r = k; r < m; r++) v[r]! /= norm;
+    reflectors.push(v);
+    for (let j = k; j < n; j++) reflect(columns[j]!, v, k);
+  }
+  const rank = reflectors.length;
+  const basis = matrix(m, m - rank);
+  for (let j = rank; j < m; j++) {
+    const column = new Float64Array(m);
+    column[j] = 1;
+    for (let k = rank - 1; k >= 0; k--) reflect(column, reflectors[k]!, k);
+    for (let r = 0; r < m; r++) basis.data[r * basis.columns + (j - rank)] = column[r]!;
+  }
+  return { basis, noisyPivots };
+}
+
+function tailNorm(v: Float64Array, from: number): number {
+  let sum = 0;
+  for (let r = from; r < v.length; r++) sum += v[r]! * v[r]!;
+  return Math.sqrt(sum);
+}
+
+/** x ← (I - 2vvᵀ)x for a unit vector v that is zero before `from`. */
+function reflect(x: Float64Array, v: Float64Array, from: number): void {
+  let dot = 0;
+  for (let r = from; r < x.length; r++) dot += v[r]! * x[r]!;
+  for (let r = from; r < x.length; r++) x[r]! -= 2 * dot * v[r]!;
+}
+
+function explicitBasis(given: readonly (readonly number[])[], cells: number, zeroBoundary: boolean): Matrix {
+  if (!Array.isArray(given)) throw new TypeError(`basis must be a name or number[2N][d], got ${describe(given)}`);
+  if (given.length !== 2 * cells) {
+    throw new RangeError(
+      `a basis matrix for tess ${cells} must have ${2 * cells} rows (slope and offset of every cell), got ${given.length}`,
+    );
+  }
+  const d = given[0]?.length ?? 0;
+  const b = matrix(2 * cells, d);
+  let scale = 0;
+  given.forEach((row, r) => {
+    if (!Array.isArray(row) || row.length !== d) {
+      throw new RangeError(
+        `every row of a basis matrix must have ${d} entries as row 0 has; row ${r} is ${describe(row)}`,
+      );
+    }
+    row.forEach((value, j) => {
+      if (!Number.isFinite(value))
+        throw new RangeError(`basis entries must be finite numbers; row ${r}, column ${j} is ${describe(value)}`);
+      b.data[r * d + j] = value;
+      scale = Math.max(scale, Math.abs(value));
+    });
+  });
+  // Matrices stored as float32 are continuous to about 2⁻²²; anything worse is not a continuous field.
+  const tolerance = 1e-5 * scale;
+  const at = (cell: number, x: number, j: number) => b.data[2 * cell * d + j]! * x + b.data[(2 * cell + 1) * d + j]!;
+  for (let j = 0; j < d; j++) {
+    for (let k = 1; k < cells; k++) {
+      const jump = Math.abs(at(k - 1, k / cells, j) - at(k, k / cells, j));
+      if (jump > tolerance)
+        throw new RangeError(`basis column ${j} jumps by ${jump} at vertex ${k}; a velocity field must be continuous`);
+    }
+    if (zeroBoundary && Math.max(Math.abs(at(0, 0, j)), Math.abs(at(cells - 1, 1, j))) > tolerance) {
+      throw new RangeError(`basis column ${j} is not zero at the ends of [0,1], as zeroBoundary requires`);
+    }
+  }
+  return b;
+}

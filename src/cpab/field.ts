@@ -1,0 +1,64 @@
+import { describe, expectFinite } from '../errors.js';
+import { type Basis, basis, dimension, type Matrix, nodalVelocities } from './basis.js';
+import type { VelocityField } from './flow.js';
+
+/** θ and everything it refers to, checked once. */
+export interface Tessellation {
+  /** Number of cells N. */
+  readonly cells: number;
+  readonly zeroBoundary: boolean;
+  /** B, [2N][d]. */
+  readonly basis: Matrix;
+}
+
+const known = new Map<string, Matrix>();
+
+/** @throws {TypeError|RangeError} as {@link basis}. */
+export function tessellation(cells: number, zeroBoundary: boolean, kind: Basis): Tessellation {
+  if (typeof zeroBoundary !== 'boolean')
+    throw new TypeError(`zeroBoundary must be a boolean, got ${describe(zeroBoundary)}`);
+  if (typeof kind !== 'string') return { cells, zeroBoundary, basis: basis(cells, { basis: kind, zeroBoundary }) };
+  const key = `${kind} ${cells} ${zeroBoundary}`;
+  let found = known.get(key);
+  if (!found) {
+    found = basis(cells, { basis: kind, zeroBoundary });
+    if (found.columns !== dimension(cells, zeroBoundary)) throw new RangeError(`no ${kind} basis for tess ${cells}`);
+    if (known.size > 64) known.clear();
+    known.set(key, found);
+  }
+  return { cells, zeroBoundary, basis: found };
+}
+
+/** θ as float32, of `count` fields. @throws {TypeError|RangeError} on a wrong type or length, or entries that are not finite. */
+export function checkThetas(name: string, thetas: unknown, d: number): Float32Array {
+  if (typeof thetas !== 'object' || thetas === null || !('length' in thetas)) {
+    throw new TypeError(`${name} must be an array of numbers, got ${describe(thetas)}`);
+  }
+  const flat: ArrayLike<unknown> = Array.isArray(thetas) ? thetas.flat() : (thetas as ArrayLike<unknown>);
+  if (d === 0 ? flat.length !== 0 : flat.length === 0 || flat.length % d !== 0) {
+    throw new RangeError(
+      `${name} must hold a positive multiple of ${d} numbers (the dimension of the tessellation), got ${flat.length}`,
+    );
+  }
+  const result = new Float32Array(flat.length);
+  for (let i = 0; i < flat.length; i++) {
+    result[i] = expectFinite(`${name}[${i}]`, flat[i]);
+    if (!Number.isFinite(result[i])) throw new RangeError(`${name}[${i}] must fit a float32, got ${String(flat[i])}`);
+  }
+  return result;
+}
+
+/** The field of one θ on [a,b], with velocities in the units of [a,b], times `time`. */
+export function velocityField(
+  on: Tessellation,
+  thetas: Float32Array,
+  index: number,
+  a: number,
+  b: number,
+  time: number,
+): VelocityField {
+  const velocity = nodalVelocities(on.basis, on.zeroBoundary, thetas, index * on.basis.columns);
+  const scale = (b - a) * time;
+  for (let k = 0; k < velocity.length; k++) velocity[k]! *= scale;
+  return { origin: a, cellWidth: (b - a) / on.cells, velocity };
+}

@@ -1,0 +1,181 @@
+import { exp, expm1Ratio, log1pRatio } from '../numeric/elementary.js';
+
+/**
+ * The exact flow of a continuous piecewise-affine velocity field, in float64.
+ *
+ * Cut the line at the vertices and at the preimages of the vertices. On each of these at most 2N-1 pieces every point
+ * starts in one known cell i and ends in one known cell j, so the flow has a closed form with one logarithm and one
+ * exponential, however many cells lie between (design §2).
+ */
+export interface VelocityField {
+  /** Position of vertex 0. */
+  readonly origin: number;
+  /** Distance between vertices; the end cells extend affinely to ±∞. */
+  readonly cellWidth: number;
+  /** Displacement per unit of flow at the N+1 vertices: velocity times time. The flow below always runs for time 1. */
+  readonly velocity: Float64Array;
+}
+
+/** A closed interval on which the flow is one analytic function. */
+export interface FlowPiece {
+  readonly left: number;
+  readonly right: number;
+  /** Images of left and right. */
+  readonly imageLeft: number;
+  readonly imageRight: number;
+  /** The cell in which points start, and the one in which they end. */
+  readonly cellIn: number;
+  readonly cellOut: number;
+  /** Slopes of the velocity field in those cells. */
+  readonly slopeIn: number;
+  readonly slopeOut: number;
+  /** A point of the piece, its velocity, its image, and the velocity there. */
+  readonly x0: number;
+  readonly v0: number;
+  readonly y0: number;
+  readonly w0: number;
+  /** Set when start and end cell agree: y = y0 + gain·(x - x0), with gain = e^slope. */
+  readonly gain: number | undefined;
+}
+
+export function vertex(field: VelocityField, k: number): number {
+  return field.origin + k * field.cellWidth;
+}
+
+export function slope(field: VelocityField, cell: number): number {
+  return (field.velocity[cell + 1]! - field.velocity[cell]!) / field.cellWidth;
+}
+
+/** The time a point takes through a whole cell; Infinity where the velocity has a zero. */
+function crossingTime(field: VelocityField, cell: number): number {
+  const v = field.velocity[cell]!;
+  const next = field.velocity[cell + 1]!;
+  return v * next > 0 ? (field.cellWidth / Math.abs(v)) * log1pRatio((next - v) / v) : Number.POSITIVE_INFINITY;
+}
+
+/** Where vertex k is after flowing for time +1 or -1. */
+function flowVertex(field: VelocityField, k: number, time: 1 | -1): number {
+  const cells = field.velocity.length - 1;
+  let v = field.velocity[k]! * time;
+  if (v === 0) return vertex(field, k);
+  const direction = v > 0 ? 1 : -1;
+  let remaining = 1;
+  for (let at = k; ; at += direction) {
+    const leaves = at + direction < 0 || at + direction > cells;
+    const cell = leaves ? at - (direction > 0 ? 1 : 0) : Math.min(at, at + direction);
+    const s = slope(field, cell) * time;
+    const next = leaves ? v : field.velocity[at + direction]! * time;
+    const crossing = leaves ? Number.POSITIVE_INFINITY : crossingTime(field, cell);
+    if (crossing >= remaining) return vertex(field, at) + v * remaining * expm1Ratio(s * remaining);
+    remaining -= crossing;
+    v = next;
+  }
+}
+
+/**
+ * The pieces of the time-1 flow, in order; together they cover the line. Zero-length pieces are left out.
+ * Cost O(N) memory and one logarithm a crossed cell and vertex.
+ */
+export function flowPieces(field: VelocityField): FlowPiece[] {
+  const cells = field.velocity.length - 1;
+  const images = new Float64Array(cells + 1);
+  const preimages = new Float64Array(cells + 1);
+  for (let k = 0; k <= cells; k++) {
+    images[k] = flowVertex(field, k, 1);
+    preimages[k] = flowVertex(field, k, -1);
+    // Monotone in exact arithmetic; rounding may not undo that.
+    if (k > 0) images[k] = Math.max(images[k]!, images[k - 1]!);
+    if (k > 0) preimages[k] = Math.max(preimages[k]!, preimages[k - 1]!);
+  }
+
+  const pieces: FlowPiece[] = [];
+  let left = Number.NEGATIVE_INFINITY;
+  let imageLeft = Number.NEGATIVE_INFINITY;
+  let i = 0;
+  let j = 0;
+  for (;;) {
+    const nextVertex = i + 1 < cells ? vertex(field, i + 1) : Number.POSITIVE_INFINITY;
+    const nextPreimage = j + 1 < cells ? preimages[j + 1]! : Number.POSITIVE_INFINITY;
+    const right = Math.min(nextVertex, nextPreimage);
+    const imageRight =
+      right === Number.POSITIVE_INFINITY ? right : right === nextPreimage ? vertex(field, j + 1) : images[i + 1]!;
+    if (right > left) pieces.push(makePiece(field, i, j, left, right, imageLeft, Math.max(imageLeft, imageRight)));
+    if (right === Number.POSITIVE_INFINITY) return pieces;
+    if (right === nextVertex) i += 1;
+    if (right === nextPreimage) j += 1;
+    left = right;
+    imageLeft = Math.max(imageLeft, imageRight);
+  }
+}
+
+function makePiece(
+  field: VelocityField,
+  cellIn: number,
+  cellOut: number,
+  left: number,
+  right: number,
+  imageLeft: number,
+  imageRight: number,
+): FlowPiece {
+  const slopeIn = slope(field, cellIn);
+  const slopeOut = slope(field, cellOut);
+  const common = { left, right, imageLeft, imageRight, cellIn, cellOut, slopeIn, slopeOut };
+  if (cellIn === cellOut) {
+    // Start from the fixed point if the cell has one, else from the end nearer to it: there rounding is amplified least.
+    const ends = [field.velocity[cellIn]!, field.velocity[cellIn + 1]!] as const;
+    const k = Math.abs(ends[0]) <= Math.abs(ends[1]) ? cellIn : cellIn + 1;
+    const isFixed = ends[0] * ends[1] < 0;
+    const v0 = isFixed ? 0 : field.velocity[k]!;
+    const x0 = vertex(field, k) - (isFixed ? field.velocity[k]! / slopeIn : 0);
+    const y0 = x0 + v0 * expm1Ratio(slopeIn);
+    return { ...common, x0, v0, y0, w0: v0 + slopeIn * (y0 - x0), gain: exp(slopeIn) };
+  }
+  // Points leave cell i through `exit`, cross the cells between, and enter cell j through `entry`. The reference point
+  // spends the middle of the possible times in cell i; its velocities follow from the vertices' by exponentials, so they
+  // keep their relative accuracy even where they are almost zero.
+  const forward = cellOut > cellIn;
+  const exit = forward ? cellIn + 1 : cellIn;
+  const entry = forward ? cellOut : cellOut + 1;
+  let shared = 1;
+  for (let c = Math.min(exit, entry); c < Math.max(exit, entry); c++) shared -= crossingTime(field, c);
+  const latest = Math.min(crossingTime(field, cellIn), shared);
+  const earliest = Math.max(shared - crossingTime(field, cellOut), 0);
+  const before = Math.max(0.5 * (earliest + latest), 0);
+  const after = Math.max(shared - before, 0);
+  const vExit = field.velocity[exit]!;
+  const vEntry = field.velocity[entry]!;
+  return {
+    ...common,
+    x0: vertex(field, exit) - vExit * before * expm1Ratio(-slopeIn * before),
+    v0: vExit * exp(-slopeIn * before),
+    y0: vertex(field, entry) + vEntry * after * expm1Ratio(slopeOut * after),
+    w0: vEntry * exp(slopeOut * after),
+    gain: undefined,
+  };
+}
+
+/** The piece's law at x, also beyond its ends: what the flow would be if its cells went on. */
+export function flowBeyond(piece: FlowPiece, x: number): number {
+  if (piece.gain !== undefined) return piece.y0 + piece.gain * (x - piece.x0);
+  const q = (x - piece.x0) / piece.v0;
+  const tau = q * log1pRatio(Math.max(piece.slopeIn * q, -1 + 2 ** -52));
+  return piece.y0 + tau * piece.w0 * expm1Ratio(piece.slopeOut * tau);
+}
+
+/** φ(x, 1) for x inside the piece, kept between the images of the piece's ends. */
+export function flowThrough(piece: FlowPiece, x: number): number {
+  const y = flowBeyond(piece, x);
+  return y < piece.imageLeft ? piece.imageLeft : y > piece.imageRight ? piece.imageRight : y;
+}
+
+/** The piece that holds x, by bisection. */
+export function pieceAt(pieces: readonly FlowPiece[], x: number): FlowPiece {
+  let low = 0;
+  let high = pieces.length - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (x >= pieces[middle]!.left) low = middle;
+    else high = middle - 1;
+  }
+  return pieces[low]!;
+}

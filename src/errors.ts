@@ -1,0 +1,51 @@
+/** Errors that say what was wrong, what was expected and what came. */
+
+/** A short, safe description of any value for an error message. */
+export function describe(value: unknown): string {
+  if (value === null) return 'null';
+  if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
+  if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') return String(value);
+  if (Array.isArray(value)) return `an array of length ${value.length}`;
+  if (ArrayBuffer.isView(value) && 'length' in value) return `${value.constructor.name}(${String(value.length)})`;
+  if (typeof value === 'object') return `an object (${value.constructor?.name ?? 'no prototype'})`;
+  return typeof value;
+}
+
+export function expectInteger(name: string, value: unknown, low: number, high: number): number {
+  if (typeof value !== 'number') throw new TypeError(`${name} must be an integer, got ${describe(value)}`);
+  if (!Number.isInteger(value) || value < low || value > high) {
+    throw new RangeError(`${name} must be an integer from ${low} to ${high}, got ${value}`);
+  }
+  return value;
+}
+
+export function expectFinite(name: string, value: unknown): number {
+  if (typeof value !== 'number') throw new TypeError(`${name} must be a number, got ${describe(value)}`);
+  if (!Number.isFinite(value)) throw new RangeError(`${name} must be finite, got ${value}`);
+  return value;
+}
+
+export function expectFloat32Array(name: string, value: unknown): Float32Array {
+  if (!(value instanceof Float32Array)) throw new TypeError(`${name} must be a Float32Array, got ${describe(value)}`);
+  return value;
+}
+
+export function expectOneOf<T extends string>(name: string, value: unknown, allowed: readonly T[]): T {
+  if (!allowed.includes(value as T)) {
+    const list = allowed.map((each) => `'${each}'`).join(', ');
+    const problem = `${name} must be one of ${list}, got ${describe(value)}`;
+    throw typeof value === 'string' ? new RangeError(problem) : new TypeError(problem);
+  }
+  return value as T;
+}
+
+/** An output array must have the input's length, and share either all of its memory or none. */
+export function expectOutput(x: Float32Array, out: unknown): Float32Array {
+  const y = expectFloat32Array('out', out);
+  if (y.length !== x.length) throw new RangeError(`out must have length ${x.length} as x has, got ${y.length}`);
+  if (y.buffer === x.buffer && y.byteOffset !== x.byteOffset) {
+    const apart = y.byteOffset >= x.byteOffset + x.byteLength || x.byteOffset >= y.byteOffset + y.byteLength;
+    if (!apart) throw new RangeError('out must be x itself or not overlap x; it overlaps x partly');
+  }
+  return y;
+}
