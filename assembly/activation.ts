@@ -1,0 +1,207 @@
+import {
+  addWord,
+  andWord,
+  anyLane,
+  atLeast,
+  column0,
+  column1,
+  column2,
+  column3,
+  countIfAny,
+  eitherMask,
+  every,
+  everyWord,
+  gather,
+  isNaNLane,
+  Lanes,
+  larger,
+  loadEvery,
+  loadLanes,
+  loadWord,
+  Mask,
+  minus,
+  ofBits,
+  pick,
+  pickWord,
+  plus,
+  row0,
+  row1,
+  row2,
+  row3,
+  STRIDE,
+  shiftLeft,
+  smaller,
+  storeLanes,
+  storeWord,
+  times,
+  toBits,
+  Words,
+  wordAbove,
+} from '#lanes';
+
+/**
+ * Evaluates a compiled plan: y = f(x) for a tensor, where f is any function of one variable that a table describes.
+ *
+ * Almost every x falls into a cell of a uniform grid, whose quadratic is found without a search. Cells that hold a knot,
+ * a root or a steep stretch are marked by a NaN; for them the segment that holds x is found by a short bisection.
+ * The layout of the table is written by `src/plan/image.ts`; the numbers here and there must agree.
+ */
+
+/** Header of the table, in bytes. */
+const LOWEST: usize = 0;
+const HIGHEST: usize = 4;
+const INVERSE_WIDTH: usize = 8;
+const MAGIC: usize = 12;
+const WIDTH: usize = 16;
+const ADDRESS_BITS: usize = 20;
+const ALL_STEPS: usize = 24;
+const CELL_STEPS: usize = 28;
+const BOUNDS: usize = 32;
+const SEGMENTS: usize = 36;
+const AT_ZERO: usize = 40;
+const SLOPE_BELOW_ZERO: usize = 44;
+const SLOPE_ABOVE_ZERO: usize = 48;
+const LIMIT_LOW: usize = 52;
+const LIMIT_HIGH: usize = 56;
+
+const LARGEST_FLOAT: f32 = 3.4028234663852886e38;
+/** Bit patterns: 2⁻⁶⁰, below which x is "tiny"; infinity; the canonical NaN; the smallest normal number. */
+const TINY_BITS: i32 = 0x21800000;
+const INFINITY_BITS: i32 = 0x7f800000;
+const NAN_BITS: i32 = 0x7fc00000;
+const NORMAL_BITS: i32 = 0x00800000;
+const MAGNITUDE: i32 = 0x7fffffff;
+const SIGN: i32 = -0x80000000;
+/** Keeps the 12 leading significant bits, so that a product with another 12-bit number is exact. */
+const LEADING_BITS: i32 = -0x1000;
+
+/**
+ * y = f(x) for `count` floats. Vectors with unfinished lanes are listed first and completed afterwards: a branch in the
+ * main loop would be mispredicted once for each of them. y must not overlap x; `list` has room for a word a vector.
+ */
+export function activate(table: usize, x: usize, y: usize, count: usize, list: usize): void {
+  const lowest = loadEvery(table + LOWEST);
+  const highest = loadEvery(table + HIGHEST);
+  const inverseWidth = loadEvery(table + INVERSE_WIDTH);
+  const magic = loadEvery(table + MAGIC);
+  const width = loadEvery(table + WIDTH);
+  const addressBits = toBits(loadEvery(table + ADDRESS_BITS));
+  const bytes = count << 2;
+  let listed = list;
+  for (let offset: usize = 0; offset < bytes; offset += STRIDE) {
+    const v = loadLanes(x + offset);
+    // Adding 2²³ + k rounds to an integer and leaves it in the low bits: the number of the cell, and its address / 16.
+    const t = plus(times(smaller(highest, larger(lowest, v)), inverseWidth), magic);
+    const at = andWord(shiftLeft(toBits(t), 4), addressBits);
+    const u = minus(v, times(minus(t, magic), width));
+    const a = row0(at, 0);
+    const b = row1(at, 0);
+    const c = row2(at, 0);
+    const d = row3(at, 0);
+    const tail = plus(column1(a, b, c, d), times(u, plus(column2(a, b, c, d), times(u, column3(a, b, c, d)))));
+    const result = plus(column0(a, b, c, d), tail);
+    storeLanes(y + offset, result);
+    storeWord(listed, <i32>offset);
+    listed += countIfAny(isNaNLane(result)) << 2;
+  }
+  for (; list < listed; list += 4) {
+    const offset = <usize>loadWord(list);
+    const v = loadLanes(x + offset);
+    const t = plus(times(smaller(highest, larger(lowest, v)), inverseWidth), magic);
+    const at = andWord(shiftLeft(toBits(t), 4), addressBits);
+    const known = loadLanes(y + offset);
+    const unfinished = isNaNLane(known);
+    // An unused cell holds, in place of its second coefficient, the number of segments that end before it.
+    const hint = gather(addWord(at, everyWord(4)));
+    storeLanes(
+      y + offset,
+      pick(unfinished, activateBySearch(table, v, pickWord(unfinished, toBits(hint), everyWord(0))), known),
+    );
+  }
+}
+
+/**
+ * The same function where the grid has no answer, and for any x whatever: the segment by bisection from segment `index`
+ * on, then the cases that no polynomial covers.
+ */
+export function activateBySearch(table: usize, x: Lanes, index: Words): Lanes {
+  const largest = every(LARGEST_FLOAT);
+  const v = smaller(largest, larger(every(-LARGEST_FLOAT), x));
+  let steps = loadWord(table + CELL_STEPS);
+  const isOutside = eitherMask(atLeast(loadEvery(table + LOWEST), v), atLeast(v, loadEvery(table + HIGHEST)));
+  if (anyLane(isOutside)) {
+    index = everyWord(0);
+    steps = loadWord(table + ALL_STEPS);
+  }
+  index = segmentOf(v, index, loadWord(table + BOUNDS), steps);
+  const at = addWord(shiftLeft(index, 5), toBits(loadEvery(table + SEGMENTS)));
+  const y = segmentPolynomial(v, at);
+  return anyLane(isSpecial(x)) ? special(table, x, y) : y;
+}
+
+/** `index` plus the number of bounds ≤ x among the 2^steps - 1 that follow, by bisection. Bounds ascend. */
+export function segmentOf(x: Lanes, index: Words, bounds: usize, steps: i32): Words {
+  for (let half: i32 = (1 << steps) >> 1; half > 0; half >>= 1) {
+    const next = addWord(index, everyWord(half));
+    const bound = gather(addWord(shiftLeft(next, 2), everyWord(<i32>bounds - 4)));
+    index = pickWord(atLeast(x, bound), next, index);
+  }
+  return index;
+}
+
+/**
+ * One segment: {centre, h0, h1, c0, c1, c2, c3, c4}, y = (h0 + h1·u) + (c0 + c1·u + … + c4·u⁴) with u = x - centre.
+ * Either h1 = 0 and h0 is the leading part of the value, or the segment is centred on a root, h0 = 0 and h1 holds the 12
+ * leading bits of the slope: then h1·(leading bits of u) is exact, and no digit of a small result is lost.
+ */
+export function segmentPolynomial(x: Lanes, at: Words): Lanes {
+  const a = row0(at, 0);
+  const b = row1(at, 0);
+  const c = row2(at, 0);
+  const d = row3(at, 0);
+  const e = row0(at, 16);
+  const f = row1(at, 16);
+  const g = row2(at, 16);
+  const h = row3(at, 16);
+  const u = minus(x, column0(a, b, c, d));
+  const leading = ofBits(andWord(toBits(u), everyWord(LEADING_BITS)));
+  const slope = column2(a, b, c, d);
+  let tail = plus(column2(e, f, g, h), times(u, column3(e, f, g, h)));
+  tail = plus(column1(e, f, g, h), times(u, tail));
+  tail = plus(column0(e, f, g, h), times(u, tail));
+  tail = plus(column3(a, b, c, d), times(u, tail));
+  // (leading - u) rather than (u - leading): an exact zero then has the sign that lets -0 pass through.
+  tail = minus(tail, times(slope, minus(leading, u)));
+  return plus(plus(column1(a, b, c, d), times(slope, leading)), tail);
+}
+
+/** Whether |x| is below 2⁻⁶⁰, infinite or NaN. */
+export function isSpecial(x: Lanes): Mask {
+  const magnitude = andWord(toBits(x), everyWord(MAGNITUDE));
+  return eitherMask(wordAbove(everyWord(TINY_BITS), magnitude), wordAbove(magnitude, everyWord(INFINITY_BITS - 1)));
+}
+
+/** NaN, infinities, tiny and subnormal inputs, subnormal results: decided on the bits (design §3.2). */
+export function special(table: usize, x: Lanes, y: Lanes): Lanes {
+  const bits = toBits(x);
+  const magnitude = andWord(bits, everyWord(MAGNITUDE));
+  const isNegative = wordAbove(everyWord(0), bits);
+  const isTiny = wordAbove(everyWord(TINY_BITS), magnitude);
+  const isSubnormal = wordAbove(everyWord(NORMAL_BITS), magnitude);
+  const flushed = ofBits(pickWord(isSubnormal, andWord(bits, everyWord(SIGN)), bits));
+  const slope = pick(isNegative, loadEvery(table + SLOPE_BELOW_ZERO), loadEvery(table + SLOPE_ABOVE_ZERO));
+  // Adding -0 changes nothing, not even the sign of a zero.
+  const nearZero = plus(loadEvery(table + AT_ZERO), times(slope, flushed));
+  const limit = pick(isNegative, loadEvery(table + LIMIT_LOW), loadEvery(table + LIMIT_HIGH));
+  const finite: Mask = wordAbove(everyWord(INFINITY_BITS), magnitude);
+  const number: Mask = wordAbove(everyWord(INFINITY_BITS + 1), magnitude);
+  const regular = flushToZero(pick(isTiny, nearZero, y));
+  return pick(finite, regular, pick(number, limit, ofBits(everyWord(NAN_BITS))));
+}
+
+/** Subnormal results become zero of the same sign. */
+export function flushToZero(y: Lanes): Lanes {
+  const bits = toBits(y);
+  const isSubnormal = wordAbove(everyWord(NORMAL_BITS), andWord(bits, everyWord(MAGNITUDE)));
+  return ofBits(pickWord(isSubnormal, andWord(bits, everyWord(SIGN)), bits));
+}

@@ -1,0 +1,76 @@
+import { type FlowPiece, flowBeyond, flowPieces, type VelocityField } from '../cpab/flow.js';
+import { nextDown, nextUp } from '../numeric/float32.js';
+import type { AnalyticPiece } from '../plan/analytic.js';
+import { flowActivationPieces, geluPiece, linearPiece } from './pieces.js';
+
+/**
+ * The variants of DiTAC (design §2; the paper's §4.2). With T the transformation of [a,b]:
+ * `gelu` T(x)·Φ(x) inside, x·Φ(x) outside (the released `gelu_cpab`); `leaky` T inside, leaky ReLU outside;
+ * `ge` T inside, GELU outside; `bare` T inside, x outside; `inf` T on the whole line, no zero boundary.
+ */
+export type Variant = 'gelu' | 'leaky' | 'ge' | 'bare' | 'inf';
+export const VARIANTS: readonly Variant[] = ['gelu', 'leaky', 'ge', 'bare', 'inf'];
+
+/** Slope of the leaky ReLU below zero, as in PyTorch's default. */
+export const LEAKY_SLOPE = 0.01;
+
+const LARGEST = 3.4028234663852886e38;
+/** Below, x·Φ(x) is smaller than 2⁻¹⁰⁰ and counts as zero; above, x - x·Φ(x) is below a tenth of an ULP. */
+const GELU_ZERO = -12;
+const GELU_IDENTITY = 5.75;
+
+/** The analytic pieces of one activation function, covering every finite float32, for a velocity field over [a,b]. */
+export function variantPieces(variant: Variant, field: VelocityField, a: number, b: number): AnalyticPiece[] {
+  const flow = flowPieces(field);
+  if (variant === 'inf') return wholeLine(flow);
+  return [
+    ...outside(variant, -LARGEST, nextDown(a)),
+    ...flowActivationPieces(flow, a, b, variant === 'gelu'),
+    ...outside(variant, nextUp(b), LARGEST),
+  ];
+}
+
+function outside(variant: Exclude<Variant, 'inf'>, first: number, last: number): AnalyticPiece[] {
+  switch (variant) {
+    case 'bare':
+      return [linearPiece(first, last, 1)];
+    case 'leaky':
+      return clip(first, last, [-LARGEST, nextDown(0), LEAKY_SLOPE], [0, LARGEST, 1]);
+    case 'gelu':
+    case 'ge':
+      return [
+        ...clip(first, last, [-LARGEST, nextDown(GELU_ZERO), 0]),
+        ...(Math.max(first, GELU_ZERO) <= Math.min(last, nextDown(GELU_IDENTITY))
+          ? [geluPiece(Math.max(first, GELU_ZERO), Math.min(last, nextDown(GELU_IDENTITY)))]
+          : []),
+        ...clip(first, last, [GELU_IDENTITY, LARGEST, 1]),
+      ];
+  }
+}
+
+function clip(first: number, last: number, ...laws: [from: number, to: number, slope: number][]): AnalyticPiece[] {
+  return laws
+    .map(([from, to, slope]) => [Math.max(first, from), Math.min(last, to), slope] as const)
+    .filter(([from, to]) => from <= to)
+    .map(([from, to, slope]) => linearPiece(from, to, slope));
+}
+
+/** T everywhere. The outermost pieces are affine; far out they are evaluated about 0. */
+function wholeLine(flow: readonly FlowPiece[]): AnalyticPiece[] {
+  const left = flow[0]!;
+  const right = flow[flow.length - 1]!;
+  const far = (piece: FlowPiece) => {
+    const slope = piece.gain!;
+    const intercept = flowBeyond(piece, 0);
+    const ends = [piece.left, piece.right].filter(Number.isFinite).map(Math.abs);
+    const edge = Math.max(16 * Math.abs(intercept / slope), 1, ...ends);
+    return { slope, intercept, edge: 2 ** Math.ceil(Math.log2(edge)) };
+  };
+  const low = far(left);
+  const high = far(right);
+  return [
+    linearPiece(-LARGEST, nextDown(-low.edge), low.slope, low.intercept),
+    ...flowActivationPieces(flow, -low.edge, high.edge, false),
+    linearPiece(nextUp(high.edge), LARGEST, high.slope, high.intercept),
+  ];
+}

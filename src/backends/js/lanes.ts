@@ -1,0 +1,90 @@
+/**
+ * The kernels' vocabulary in plain JavaScript: one lane of binary32, rounded by `Math.fround` after every operation.
+ *
+ * The other implementation, with the meaning of every word, is `assembly/vocabulary/#lanes.ts` (WebAssembly SIMD, four
+ * lanes). A sum, difference or product of two float32 computed in float64 and rounded once is the correctly rounded
+ * float32 result (Figueroa 1995), so the two agree in every bit.
+ */
+
+declare global {
+  // The names that AssemblyScript gives to machine types, so that one source file serves both compilers.
+  type usize = number;
+  type i32 = number;
+  type f32 = number;
+}
+
+export type Lanes = number;
+export type Words = number;
+export type Mask = boolean;
+
+export const STRIDE = 4;
+
+/** The JavaScript engine's linear memory; addresses are byte offsets into it, as in WebAssembly. */
+let floats = new Float32Array(0);
+let words = new Int32Array(0);
+
+/** Makes the kernels of this module work in the given memory. */
+export function attachMemory(memory: ArrayBuffer): void {
+  floats = new Float32Array(memory);
+  words = new Int32Array(memory);
+}
+
+const float = new Float32Array(1);
+const word = new Int32Array(float.buffer);
+
+export const loadLanes = (address: usize): Lanes => floats[address >> 2]!;
+export const storeLanes = (address: usize, x: Lanes): void => {
+  floats[address >> 2] = x;
+};
+export const loadEvery = loadLanes;
+export const loadWord = (address: usize): i32 => words[address >> 2]!;
+export const storeWord = (address: usize, x: i32): void => {
+  words[address >> 2] = x;
+};
+export const every = (x: f32): Lanes => Math.fround(x);
+export const everyWord = (x: i32): Words => x | 0;
+
+export const plus = (a: Lanes, b: Lanes): Lanes => Math.fround(a + b);
+export const minus = (a: Lanes, b: Lanes): Lanes => Math.fround(a - b);
+export const times = (a: Lanes, b: Lanes): Lanes => Math.fround(a * b);
+export const larger = (a: Lanes, b: Lanes): Lanes => (a < b ? b : a);
+export const smaller = (a: Lanes, b: Lanes): Lanes => (b < a ? b : a);
+
+export const atLeast = (a: Lanes, b: Lanes): Mask => a >= b;
+export const wordAbove = (a: Words, b: Words): Mask => a > b;
+export const wordEquals = (a: Words, b: Words): Mask => a === b;
+export const isNaNLane = (a: Lanes): Mask => a !== a;
+export const anyLane = (mask: Mask): boolean => mask;
+export const eitherMask = (a: Mask, b: Mask): Mask => a || b;
+export const countIfAny = (mask: Mask): usize => (mask ? 1 : 0);
+export const pick = (mask: Mask, a: Lanes, b: Lanes): Lanes => (mask ? a : b);
+export const pickWord = (mask: Mask, a: Words, b: Words): Words => (mask ? a : b);
+
+export const toBits = (x: Lanes): Words => {
+  float[0] = x;
+  return word[0]!;
+};
+export const ofBits = (x: Words): Lanes => {
+  word[0] = x;
+  return float[0]!;
+};
+export const andWord = (a: Words, b: Words): Words => a & b;
+export const orWord = (a: Words, b: Words): Words => a | b;
+export const addWord = (a: Words, b: Words): Words => (a + b) | 0;
+export const subtractWord = (a: Words, b: Words): Words => (a - b) | 0;
+export const shiftLeft = (a: Words, by: i32): Words => a << by;
+export const shiftRight = (a: Words, by: i32): Words => a >> by;
+export const toFloat = (a: Words): Lanes => Math.fround(a);
+
+export const gather = (at: Words): Lanes => floats[at >> 2]!;
+
+/** With one lane a row is just its address, and the rows of lanes 1 to 3 are not there. */
+export type Row = number;
+export const row0 = (at: Words, skip: usize): Row => (at + skip) >> 2;
+export const row1 = (_at: Words, _skip: usize): Row => 0;
+export const row2 = row1;
+export const row3 = row1;
+export const column0 = (a: Row, _b: Row, _c: Row, _d: Row): Lanes => floats[a]!;
+export const column1 = (a: Row, _b: Row, _c: Row, _d: Row): Lanes => floats[a + 1]!;
+export const column2 = (a: Row, _b: Row, _c: Row, _d: Row): Lanes => floats[a + 2]!;
+export const column3 = (a: Row, _b: Row, _c: Row, _d: Row): Lanes => floats[a + 3]!;

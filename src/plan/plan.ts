@@ -1,0 +1,37 @@
+import type { CellGrid, SegmentTable } from './cells.js';
+
+/** A function of one variable, compiled: what every backend evaluates, bit for bit the same. */
+export interface Plan extends SegmentTable {
+  readonly grid: CellGrid;
+  /** [cells][4]: the grid's quadratics, derived from the segments by `fillCells`. */
+  readonly cellRows: Float32Array;
+  /** The most bounds that lie in one cell that is left to the segments. */
+  readonly mostBounds: number;
+  /** f(0) (-0 if zero), and the one-sided slopes there. */
+  readonly atZero: number;
+  readonly slopeBelowZero: number;
+  readonly slopeAboveZero: number;
+  /** f(-Infinity) and f(+Infinity). */
+  readonly limitLow: number;
+  readonly limitHigh: number;
+  readonly certificate: Certificate;
+}
+
+/** The worst error that a plan can make, derived when it is compiled. */
+export interface Certificate {
+  /** Bound on the error where |y| ≥ 2⁻⁸, in ULP of the true result, and an x near which it is largest. */
+  ulp: number;
+  ulpAt: number;
+  /** The same where 2⁻²⁴ ≤ |y| < 2⁻⁸. */
+  ulpSmall: number;
+  ulpSmallAt: number;
+  /** Bound on the absolute error where |y| < 2⁻²⁴. */
+  absolute: number;
+  absoluteAt: number;
+  /** Size of the table. */
+  segments: number;
+  cells: number;
+  cellsInUse: number;
+  /** How the bounds were established. */
+  method: string;
+}
