@@ -1,0 +1,21 @@
+/** Is a float32 kernel right? Same bits, and if not, where and by how much; and how far is it from the truth? */
+export { type BitComparison, compareBits, type Mismatch, ulpDistance, ulpError } from './compare.js';
+export * as doubleDouble from './double-double.js';
+export {
+  type ExactActivationOptions,
+  type ExactTransformOptions,
+  exact,
+  exactActivation,
+  exactTransform,
+} from './exact.js';
+export {
+  everyFloat32,
+  type Float32Function,
+  type Inputs,
+  randomBits,
+  type SweepOptions,
+  type SweepResult,
+  specialValues,
+  stratified,
+  sweep,
+} from './sweep.js';

@@ -1,0 +1,139 @@
+import { uniformStream } from '../cpab/random.js';
+import { expectInteger } from '../errors.js';
+import { fromBits, ordinal, unitInLastPlace } from '../numeric/float32.js';
+
+/** Running a float32 function over very many inputs and keeping the worst. */
+
+/** A function of float32 arrays: one of our backends, or anyone's kernel. */
+export type Float32Function = (x: Float32Array) => Float32Array;
+
+export interface SweepResult {
+  readonly count: number;
+  /** Largest error where |truth| ≥ 2⁻⁸, in ULP; where 2⁻²⁴ ≤ |truth| < 2⁻⁸, in ULP; below, absolute. With the inputs. */
+  readonly ulp: number;
+  readonly ulpAt: number;
+  readonly ulpSmall: number;
+  readonly ulpSmallAt: number;
+  readonly absolute: number;
+  readonly absoluteAt: number;
+  /** Share of results that are the float32 nearest to the truth. */
+  readonly nearest: number;
+}
+
+export interface SweepOptions {
+  /** Called now and then with the share that is done, 0 to 1. */
+  onProgress?: (done: number) => void;
+}
+
+const BLOCK = 1 << 16;
+
+/** Errors of `f` against `truth` (real numbers as float64) on all inputs that `blocks` yields. */
+export function sweep(
+  f: Float32Function,
+  truth: (x: number) => number,
+  inputs: Inputs,
+  options: SweepOptions = {},
+): SweepResult {
+  const worst = { ulp: 0, ulpAt: 0, ulpSmall: 0, ulpSmallAt: 0, absolute: 0, absoluteAt: 0 };
+  let count = 0;
+  let nearest = 0;
+  for (const x of inputs.blocks()) {
+    const y = f(x);
+    for (let i = 0; i < x.length; i++) {
+      const t = truth(x[i]!);
+      const size = Math.abs(t);
+      const error = Math.abs(y[i]! - t);
+      if (y[i] === Math.fround(t)) nearest += 1;
+      if (size >= 2 ** -8) {
+        const ulps = error / unitInLastPlace(t);
+        if (!(ulps <= worst.ulp)) Object.assign(worst, { ulp: ulps, ulpAt: x[i] });
+      } else if (size >= 2 ** -24) {
+        const ulps = error / unitInLastPlace(t);
+        if (!(ulps <= worst.ulpSmall)) Object.assign(worst, { ulpSmall: ulps, ulpSmallAt: x[i] });
+      } else if (!(error <= worst.absolute)) Object.assign(worst, { absolute: error, absoluteAt: x[i] });
+    }
+    count += x.length;
+    options.onProgress?.(count / inputs.count);
+  }
+  return { count, ...worst, nearest: count === 0 ? 1 : nearest / count };
+}
+
+/** Very many inputs, a block at a time. */
+export interface Inputs {
+  readonly count: number;
+  blocks(): Iterable<Float32Array>;
+}
+
+/** Every float32 from low to high, both included, in order; -0 left out. `part` of `parts` divides the work. */
+export function everyFloat32(low: number, high: number, part = 0, parts = 1): Inputs {
+  const first = ordinal(Math.fround(low));
+  const total = ordinal(Math.fround(high)) - first + 1;
+  expectInteger('part', part, 0, parts - 1);
+  const from = first + Math.floor((total * part) / parts);
+  const to = first + Math.floor((total * (part + 1)) / parts);
+  return {
+    count: Math.max(to - from, 0),
+    *blocks() {
+      const block = new Float32Array(BLOCK);
+      const words = new Int32Array(block.buffer);
+      for (let start = from; start < to; start += BLOCK) {
+        const n = Math.min(BLOCK, to - start);
+        for (let i = 0; i < n; i++) {
+          const o = start + i;
+          words[i] = o < 0 ? -o | 0x80000000 : o;
+        }
+        yield block.subarray(0, n);
+      }
+    },
+  };
+}
+
+/** `count` inputs spread over the binades of [low, high], the same number in each, both signs: small numbers count too. */
+export function stratified(low: number, high: number, count: number, seed: number): Inputs {
+  return {
+    count,
+    *blocks() {
+      const uniform = uniformStream(seed);
+      const first = ordinal(Math.fround(low));
+      const last = ordinal(Math.fround(high));
+      for (let start = 0; start < count; start += BLOCK) {
+        // Half by binade (uniform in the bit pattern), half uniform on the line.
+        yield Float32Array.from({ length: Math.min(BLOCK, count - start) }, (_, i) => {
+          if (i % 2 === 1) return low + (high - low) * uniform();
+          const o = first + Math.floor((last - first + 1) * uniform());
+          return o < 0 ? fromBits(-o | 0x80000000) : fromBits(o);
+        });
+      }
+    },
+  };
+}
+
+/** `count` random bit patterns: NaN, infinities, subnormals and all. */
+export function randomBits(count: number, seed: number): Inputs {
+  return {
+    count,
+    *blocks() {
+      const uniform = uniformStream(seed);
+      for (let start = 0; start < count; start += BLOCK) {
+        const words = Int32Array.from({ length: Math.min(BLOCK, count - start) }, () => uniform() * 2 ** 32);
+        yield new Float32Array(words.buffer);
+      }
+    },
+  };
+}
+
+/** Values at which float code goes wrong: zeros, subnormals, limits, infinities, NaN of several payloads, powers of two and their neighbours. */
+export function specialValues(): Float32Array {
+  const patterns = [
+    0, 1, 2, 0x7fffff, 0x800000, 0x800001, 0x7f7fffff, 0x7f800000, 0x7f800001, 0x7fc00000, 0x7fffffff, 0x7fc12345,
+  ];
+  for (let exponent = 1; exponent < 255; exponent++) {
+    for (const fraction of [0, 1, 0x400000, 0x7fffff]) patterns.push((exponent << 23) | fraction);
+  }
+  const words = new Int32Array(patterns.length * 2);
+  patterns.forEach((pattern, i) => {
+    words[2 * i] = pattern;
+    words[2 * i + 1] = pattern | 0x80000000;
+  });
+  return new Float32Array(words.buffer);
+}
