@@ -15,7 +15,6 @@ import {
   isNaNLane,
   Lanes,
   larger,
-  loadEvery,
   loadLanes,
   loadWord,
   Mask,
@@ -47,22 +46,22 @@ import {
  * The layout of the table is written by `src/plan/image.ts`; the numbers here and there must agree.
  */
 
-/** Header of the table, in bytes. */
+/** Header of the table, in bytes: slots of 16, each value four times, so that one load fills all lanes. */
 const LOWEST: usize = 0;
-const HIGHEST: usize = 4;
-const INVERSE_WIDTH: usize = 8;
-const MAGIC: usize = 12;
-const WIDTH: usize = 16;
-const ADDRESS_BITS: usize = 20;
-const ALL_STEPS: usize = 24;
-const CELL_STEPS: usize = 28;
-const BOUNDS: usize = 32;
-const SEGMENTS: usize = 36;
-const AT_ZERO: usize = 40;
-const SLOPE_BELOW_ZERO: usize = 44;
-const SLOPE_ABOVE_ZERO: usize = 48;
-const LIMIT_LOW: usize = 52;
-const LIMIT_HIGH: usize = 56;
+const HIGHEST: usize = 16;
+const INVERSE_WIDTH: usize = 32;
+const MAGIC: usize = 48;
+const WIDTH: usize = 64;
+const ADDRESS_BITS: usize = 80;
+const ALL_STEPS: usize = 96;
+const CELL_STEPS: usize = 112;
+const BOUNDS: usize = 128;
+const SEGMENTS: usize = 144;
+const AT_ZERO: usize = 160;
+const SLOPE_BELOW_ZERO: usize = 176;
+const SLOPE_ABOVE_ZERO: usize = 192;
+const LIMIT_LOW: usize = 208;
+const LIMIT_HIGH: usize = 224;
 
 const LARGEST_FLOAT: f32 = 3.4028234663852886e38;
 /** Bit patterns: 2⁻⁶⁰, below which x is "tiny"; infinity; the canonical NaN; the smallest normal number. */
@@ -80,12 +79,12 @@ const LEADING_BITS: i32 = -0x1000;
  * main loop would be mispredicted once for each of them. y must not overlap x; `list` has room for a word a vector.
  */
 export function activate(table: usize, x: usize, y: usize, count: usize, list: usize): void {
-  const lowest = loadEvery(table + LOWEST);
-  const highest = loadEvery(table + HIGHEST);
-  const inverseWidth = loadEvery(table + INVERSE_WIDTH);
-  const magic = loadEvery(table + MAGIC);
-  const width = loadEvery(table + WIDTH);
-  const addressBits = toBits(loadEvery(table + ADDRESS_BITS));
+  const lowest = loadLanes(table + LOWEST);
+  const highest = loadLanes(table + HIGHEST);
+  const inverseWidth = loadLanes(table + INVERSE_WIDTH);
+  const magic = loadLanes(table + MAGIC);
+  const width = loadLanes(table + WIDTH);
+  const addressBits = toBits(loadLanes(table + ADDRESS_BITS));
   const bytes = count << 2;
   let listed = list;
   for (let offset: usize = 0; offset < bytes; offset += STRIDE) {
@@ -128,13 +127,13 @@ export function activateBySearch(table: usize, x: Lanes, index: Words): Lanes {
   const largest = every(LARGEST_FLOAT);
   const v = smaller(largest, larger(every(-LARGEST_FLOAT), x));
   let steps = loadWord(table + CELL_STEPS);
-  const isOutside = eitherMask(atLeast(loadEvery(table + LOWEST), v), atLeast(v, loadEvery(table + HIGHEST)));
+  const isOutside = eitherMask(atLeast(loadLanes(table + LOWEST), v), atLeast(v, loadLanes(table + HIGHEST)));
   if (anyLane(isOutside)) {
     index = everyWord(0);
     steps = loadWord(table + ALL_STEPS);
   }
   index = segmentOf(v, index, loadWord(table + BOUNDS), steps);
-  const at = addWord(shiftLeft(index, 5), toBits(loadEvery(table + SEGMENTS)));
+  const at = addWord(shiftLeft(index, 5), toBits(loadLanes(table + SEGMENTS)));
   const y = segmentPolynomial(v, at);
   return anyLane(isSpecial(x)) ? special(table, x, y) : y;
 }
@@ -189,10 +188,10 @@ export function special(table: usize, x: Lanes, y: Lanes): Lanes {
   const isTiny = wordAbove(everyWord(TINY_BITS), magnitude);
   const isSubnormal = wordAbove(everyWord(NORMAL_BITS), magnitude);
   const flushed = ofBits(pickWord(isSubnormal, andWord(bits, everyWord(SIGN)), bits));
-  const slope = pick(isNegative, loadEvery(table + SLOPE_BELOW_ZERO), loadEvery(table + SLOPE_ABOVE_ZERO));
+  const slope = pick(isNegative, loadLanes(table + SLOPE_BELOW_ZERO), loadLanes(table + SLOPE_ABOVE_ZERO));
   // Adding -0 changes nothing, not even the sign of a zero.
-  const nearZero = plus(loadEvery(table + AT_ZERO), times(slope, flushed));
-  const limit = pick(isNegative, loadEvery(table + LIMIT_LOW), loadEvery(table + LIMIT_HIGH));
+  const nearZero = plus(loadLanes(table + AT_ZERO), times(slope, flushed));
+  const limit = pick(isNegative, loadLanes(table + LIMIT_LOW), loadLanes(table + LIMIT_HIGH));
   const finite: Mask = wordAbove(everyWord(INFINITY_BITS), magnitude);
   const number: Mask = wordAbove(everyWord(INFINITY_BITS + 1), magnitude);
   const regular = flushToZero(pick(isTiny, nearZero, y));

@@ -1,28 +1,28 @@
-import { every, Lanes, plus, times } from '#lanes';
+import { Lanes, loadLanes, plus, times } from '#lanes';
 
-/** log1p and expm1 as ratios to their argument, in float32. Coefficients: Chebyshev fits, each rounded before the next. */
+/**
+ * log1p and expm1 as ratios to their argument, in float32, near 0. The coefficients stand in the header of the table, highest
+ * power first (`src/plan/image.ts`). Estrin's scheme: a kernel waits for these chains, so the shorter they are the better.
+ */
+const LOG1P_RATIO: usize = 176;
+const EXPM1_RATIO: usize = 304;
 
-/** log1p(z)/z on [√½-1, √2-1]; the polynomial is within 2⁻²⁷ of it. */
-export function log1pRatio(z: Lanes): Lanes {
-  let p = every(-0.07638592272996902);
-  p = plus(times(p, z), every(0.129141703248024));
-  p = plus(times(p, z), every(-0.13240842521190643));
-  p = plus(times(p, z), every(0.14180079102516174));
-  p = plus(times(p, z), every(-0.16609126329421997));
-  p = plus(times(p, z), every(0.2000207155942917));
-  p = plus(times(p, z), every(-0.25001585483551025));
-  p = plus(times(p, z), every(0.33333325386047363));
-  p = plus(times(p, z), every(-0.49999988079071045));
-  return plus(times(p, z), every(1));
+/** log1p(z)/z, degree 7. */
+export function log1pRatio(z: Lanes, table: usize): Lanes {
+  const z2 = times(z, z);
+  const z4 = times(z2, z2);
+  const p76 = plus(times(loadLanes(table + LOG1P_RATIO), z), loadLanes(table + LOG1P_RATIO + 16));
+  const p54 = plus(times(loadLanes(table + LOG1P_RATIO + 32), z), loadLanes(table + LOG1P_RATIO + 48));
+  const p32 = plus(times(loadLanes(table + LOG1P_RATIO + 64), z), loadLanes(table + LOG1P_RATIO + 80));
+  const p10 = plus(times(loadLanes(table + LOG1P_RATIO + 96), z), loadLanes(table + LOG1P_RATIO + 112));
+  return plus(times(plus(times(p76, z2), p54), z4), plus(times(p32, z2), p10));
 }
 
-/** expm1(r)/r on [-½ln2, ½ln2]; the polynomial is within 2⁻²⁸ of it. */
-export function expm1Ratio(r: Lanes): Lanes {
-  let p = every(0.00019907619571313262);
-  p = plus(times(p, r), every(0.0013941149227321148));
-  p = plus(times(p, r), every(0.008333283476531506));
-  p = plus(times(p, r), every(0.04166635125875473));
-  p = plus(times(p, r), every(0.1666666716337204));
-  p = plus(times(p, r), every(0.5));
-  return plus(times(p, r), every(1));
+/** expm1(r)/r, degree 5. */
+export function expm1Ratio(r: Lanes, table: usize): Lanes {
+  const r2 = times(r, r);
+  const p54 = plus(times(loadLanes(table + EXPM1_RATIO), r), loadLanes(table + EXPM1_RATIO + 16));
+  const p32 = plus(times(loadLanes(table + EXPM1_RATIO + 32), r), loadLanes(table + EXPM1_RATIO + 48));
+  const p10 = plus(times(loadLanes(table + EXPM1_RATIO + 64), r), loadLanes(table + EXPM1_RATIO + 80));
+  return plus(times(plus(times(p54, r2), p32), r2), p10);
 }

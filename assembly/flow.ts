@@ -1,15 +1,17 @@
 import {
   addWord,
   andWord,
+  anyLane,
   column0,
   column1,
   column2,
   column3,
+  eitherMask,
   every,
   everyWord,
+  gather,
   Lanes,
   larger,
-  loadEvery,
   loadLanes,
   loadWord,
   minus,
@@ -24,14 +26,10 @@ import {
   row3,
   STRIDE,
   shiftLeft,
-  shiftRight,
   smaller,
   storeLanes,
-  subtractWord,
   times,
   toBits,
-  toFloat,
-  Words,
   wordAbove,
   wordEquals,
 } from '#lanes';
@@ -41,53 +39,71 @@ import { expm1Ratio, log1pRatio } from './elementary';
 /**
  * The CPAB flow y = φ(x, t): one piece look-up, one logarithm and one exponential a point, however many cells it crosses.
  *
- * Each piece carries {x0, 1/v0, s_i, 1/s_i | s_j, 1/s_j, w0, low part of y0 | y0, least y, largest y, -}. With
- * q = (x-x0)/v0, z = s_i·q:  τ = log1p(z)/s_i and y = y0 + w0·expm1(s_j·τ)/s_j (design §2). Both are written so that
- * s → 0 is the smooth limit: for |z| small the division by s never happens. Affine pieces have s_i = s_j = 0.
+ * Each row carries {x0, 1/v0, s_i, s_j, w0, y0, least y, largest y}: start and end cell have slopes s_i and s_j, and x0 goes
+ * to y0 with velocities v0 and w0. With q = (x-x0)/v0 the travel time is τ = q·L(s_i·q), L(z) = log1p(z)/z, and
+ * y = y0 + w0·τ·E(s_j·τ), E(z) = expm1(z)/z (design §2). Rows are so narrow that |s·τ| ≤ 0.25 (`src/plan/flow-table.ts`).
  */
-const SEARCH_STEPS: usize = 0;
-const BOUNDS: usize = 4;
-const PIECES: usize = 8;
 
-const LN2: f32 = 0.6931471805599453;
-const INVERSE_LN2: f32 = 1.4426950408889634;
-/** 1.5·2²³: adding it rounds to an integer, which then stands in the low bits of the sum. */
-const ROUNDER: f32 = 12582912;
-const ROUNDER_BITS: i32 = 0x4b400000;
-const SQRT_HALF_BITS: i32 = 0x3f3504f3;
-const ONE_BITS: i32 = 0x3f800000;
-const EXPONENT_STEP: i32 = 0x00800000;
-const INFINITY_BITS: i32 = 0x7f800000;
-const NORMAL_BITS: i32 = 0x00800000;
+/**
+ * Header of the table, in bytes: slots of 16, each value four times, so that one load fills all lanes. The constants stand
+ * there too, because V8 builds a literal vector from three instructions on every use.
+ */
+const LOWEST: usize = 0;
+const HIGHEST: usize = 16;
+const INVERSE_WIDTH: usize = 32;
+const MAGIC: usize = 48;
+const ADDRESS_BITS: usize = 64;
+const SEARCH_STEPS: usize = 80;
+const BOUNDS: usize = 96;
+const ROWS: usize = 112;
+/** Bits of the smallest and of the largest normal number; the mask for magnitudes. */
+const LEAST_NORMAL: usize = 128;
+const MOST_NORMAL: usize = 144;
+const MAGNITUDE: usize = 160;
+
 const NAN_BITS: i32 = 0x7fc00000;
-const MAGNITUDE: i32 = 0x7fffffff;
+const INFINITY_BITS: i32 = 0x7f800000;
 const SIGN: i32 = -0x80000000;
-const LARGEST_FLOAT: f32 = 3.4028234663852886e38;
-/** 1 + z is a ratio of velocities; below 2⁻¹⁰⁰ the point is at a fixed point for every purpose. */
-const LEAST_RATIO: f32 = 7.888609052210118e-31;
-const MOST_RATIO: f32 = 1.2676506002282294e30;
-/** Keeps 2^k a normal number, and y finite. */
-const MOST_GROWTH: f32 = 60;
 
 export function flow(table: usize, x: usize, y: usize, count: usize): void {
-  const bounds = <usize>loadWord(table + BOUNDS);
-  const steps = loadWord(table + SEARCH_STEPS);
-  const pieces = toBits(loadEvery(table + PIECES));
-  for (let end = x + (count << 2); x < end; x += STRIDE, y += STRIDE) {
-    storeLanes(y, flowLanes(loadLanes(x), bounds, steps, pieces));
+  const bytes = count << 2;
+  for (let offset: usize = 0; offset < bytes; offset += STRIDE) {
+    const given = loadLanes(x + offset);
+    const result = flowLanes(table, given);
+    const mask = toBits(loadLanes(table + MAGNITUDE));
+    const least = toBits(loadLanes(table + LEAST_NORMAL));
+    const size = andWord(toBits(given), mask);
+    const isSmall = eitherMask(wordAbove(least, size), wordAbove(least, andWord(toBits(result), mask)));
+    const isSpecial = eitherMask(isSmall, wordAbove(size, toBits(loadLanes(table + MOST_NORMAL))));
+    storeLanes(y + offset, anyLane(isSpecial) ? specialFlow(table, given) : result);
   }
 }
 
-function flowLanes(given: Lanes, bounds: usize, steps: i32, pieces: Words): Lanes {
+/** What `flowLanes` gives, and the cases that it leaves out: NaN, infinities, subnormals, the sign of a zero. */
+function specialFlow(table: usize, given: Lanes): Lanes {
   const bits = toBits(given);
-  const magnitude = andWord(bits, everyWord(MAGNITUDE));
-  const isSubnormal = wordAbove(everyWord(NORMAL_BITS), magnitude);
+  const mask = toBits(loadLanes(table + MAGNITUDE));
+  const size = andWord(bits, mask);
+  const isSubnormal = wordAbove(toBits(loadLanes(table + LEAST_NORMAL)), size);
   const flushed = ofBits(pickWord(isSubnormal, andWord(bits, everyWord(SIGN)), bits));
-  const x = smaller(every(LARGEST_FLOAT), larger(every(-LARGEST_FLOAT), flushed));
+  const largest = loadLanes(table + MOST_NORMAL);
+  const x = smaller(largest, larger(minus(every(0), largest), flushed));
+  const y = flushToZero(flowLanes(table, x));
+  // The line maps onto itself, increasing: infinities stay. A zero keeps its sign where it is a fixed point.
+  const isZero = wordEquals(andWord(orWord(toBits(flushed), toBits(y)), mask), everyWord(0));
+  const finite = wordAbove(everyWord(INFINITY_BITS), size);
+  const number = wordAbove(everyWord(INFINITY_BITS + 1), size);
+  return pick(finite, pick(isZero, flushed, y), pick(number, given, ofBits(everyWord(NAN_BITS))));
+}
 
-  // 48 bytes a piece.
-  const index = segmentOf(x, everyWord(0), bounds, steps);
-  const at = addWord(pieces, addWord(shiftLeft(index, 5), shiftLeft(index, 4)));
+/** The flow of normal numbers. */
+function flowLanes(table: usize, x: Lanes): Lanes {
+  // A uniform grid says how many rows end before its cell; the few that end inside are found by bisection.
+  const inGrid = smaller(loadLanes(table + HIGHEST), larger(loadLanes(table + LOWEST), x));
+  const t = plus(times(inGrid, loadLanes(table + INVERSE_WIDTH)), loadLanes(table + MAGIC));
+  const before = toBits(gather(andWord(shiftLeft(toBits(t), 4), toBits(loadLanes(table + ADDRESS_BITS)))));
+  const index = segmentOf(x, before, loadWord(table + BOUNDS), loadWord(table + SEARCH_STEPS));
+  const at = addWord(toBits(loadLanes(table + ROWS)), shiftLeft(index, 5));
   const a = row0(at, 0);
   const b = row1(at, 0);
   const c = row2(at, 0);
@@ -96,49 +112,9 @@ function flowLanes(given: Lanes, bounds: usize, steps: i32, pieces: Words): Lane
   const f = row1(at, 16);
   const g = row2(at, 16);
   const h = row3(at, 16);
-  const i = row0(at, 32);
-  const j = row1(at, 32);
-  const k = row2(at, 32);
-  const l = row3(at, 32);
-
   const q = times(minus(x, column0(a, b, c, d)), column1(a, b, c, d));
-  const tau = travelTime(q, column2(a, b, c, d), column3(a, b, c, d));
-  const moved = times(displacement(tau, column0(e, f, g, h), column1(e, f, g, h)), column2(e, f, g, h));
-  const free = plus(column0(i, j, k, l), plus(moved, column3(e, f, g, h)));
-  const y = smaller(column2(i, j, k, l), larger(column1(i, j, k, l), free));
-
-  // The line maps onto itself, increasing: infinities stay. A zero keeps its sign where it is a fixed point.
-  const finite = wordAbove(everyWord(INFINITY_BITS), magnitude);
-  const number = wordAbove(everyWord(INFINITY_BITS + 1), magnitude);
-  const zero = wordEquals(
-    orWord(andWord(toBits(flushed), everyWord(MAGNITUDE)), andWord(toBits(y), everyWord(MAGNITUDE))),
-    everyWord(0),
-  );
-  const result = pick(zero, flushed, flushToZero(y));
-  return pick(finite, result, pick(number, given, ofBits(everyWord(NAN_BITS))));
-}
-
-/** log1p(s·q)/s for the slope s and its inverse (0 where s is too small to matter). */
-function travelTime(q: Lanes, s: Lanes, inverse: Lanes): Lanes {
-  const z = times(s, q);
-  const ratio = smaller(every(MOST_RATIO), larger(every(LEAST_RATIO), plus(every(1), z)));
-  // ratio = 2^k·m with m in [√½, √2); where k = 0, z itself is m-1 without the rounding of 1+z.
-  const offset = subtractWord(toBits(ratio), everyWord(SQRT_HALF_BITS));
-  const k = shiftRight(offset, 23);
-  const m = ofBits(subtractWord(toBits(ratio), shiftLeft(k, 23)));
-  const isNear = wordEquals(k, everyWord(0));
-  const excess = pick(isNear, z, minus(m, every(1)));
-  const scaled = pick(isNear, q, times(excess, inverse));
-  return plus(times(toFloat(k), times(every(LN2), inverse)), times(scaled, log1pRatio(excess)));
-}
-
-/** expm1(s·τ)/s for the slope s and its inverse (0 where s is too small to matter). */
-function displacement(tau: Lanes, s: Lanes, inverse: Lanes): Lanes {
-  const z = smaller(every(MOST_GROWTH), larger(every(-MOST_GROWTH), times(s, tau)));
-  const rounded = plus(times(z, every(INVERSE_LN2)), every(ROUNDER));
-  const k = subtractWord(toBits(rounded), everyWord(ROUNDER_BITS));
-  const reduced = minus(tau, times(toFloat(k), times(every(LN2), inverse)));
-  const power = ofBits(addWord(everyWord(ONE_BITS), shiftLeft(k, 23)));
-  const r = times(s, reduced);
-  return plus(times(times(power, reduced), expm1Ratio(r)), times(minus(power, every(1)), inverse));
+  const tau = times(q, log1pRatio(times(column2(a, b, c, d), q), table));
+  const moved = times(times(tau, column0(e, f, g, h)), expm1Ratio(times(column3(a, b, c, d), tau), table));
+  const y = plus(column1(e, f, g, h), moved);
+  return smaller(column3(e, f, g, h), larger(column2(e, f, g, h), y));
 }

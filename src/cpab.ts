@@ -53,6 +53,9 @@ export function inverse(
   return run(y, theta, options, -1);
 }
 
+/** Images of [0,1] nearer than this are not told apart: a small share of the error that `transform` may make. */
+const RESOLUTION = 2 ** -26;
+
 function run(x: Float32Array, theta: unknown, options: TransformOptions, direction: 1 | -1): Float32Array {
   expectFloat32Array('x', x);
   if (typeof options !== 'object' || options === null)
@@ -70,7 +73,7 @@ function run(x: Float32Array, theta: unknown, options: TransformOptions, directi
   const out = outputFor(x, points * batch, isShared && batch > 1, options.out);
   const backend = defaultBackend();
   for (let i = 0; i < batch; i++) {
-    const image = flowImage(flowTable(flowPieces(velocityField(on, thetas, i, 0, 1, time))));
+    const image = flowImage(flowTable(flowPieces(velocityField(on, thetas, i, 0, 1, time)), RESOLUTION));
     const from = isShared ? x : x.subarray(i * points, (i + 1) * points);
     backend.run('flow', image, from, batch === 1 ? out : out.subarray(i * points, (i + 1) * points));
   }

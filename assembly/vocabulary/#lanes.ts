@@ -19,9 +19,6 @@ export const STRIDE: usize = 16;
 @inline export function loadLanes(address: usize): Lanes { return v128.load(address); }
 // @ts-ignore: decorator
 @inline export function storeLanes(address: usize, x: Lanes): void { v128.store(address, x); }
-/** The float32 at an address, in every lane. Read from memory because V8 rebuilds a literal splat on every pass of a loop. */
-// @ts-ignore: decorator
-@inline export function loadEvery(address: usize): Lanes { return v128.load32_splat(address); }
 // @ts-ignore: decorator
 @inline export function loadWord(address: usize): i32 { return load<i32>(address); }
 // @ts-ignore: decorator

@@ -1,63 +1,104 @@
 import { type FlowPiece, flowBeyond } from '../cpab/flow.js';
+import { exp, expm1Ratio, log1pRatio } from '../numeric/elementary.js';
 import { ceilToFloat32, floorToFloat32, nextDown } from '../numeric/float32.js';
 
-/** The pieces of a flow as the float32 table that `assembly/flow.ts` evaluates. */
+/**
+ * The pieces of a flow as the float32 table that `assembly/flow.ts` evaluates.
+ *
+ * Pieces are divided until the travel time τ from a point in their middle satisfies |s·τ| ≤ 0.25 in both cells. Then the
+ * kernel's logarithm and exponential are polynomials of one narrow interval: the table does the range reduction. Where
+ * float32 cannot tell the ends of an interval apart, or their images, dividing stops: steep fields stay affordable.
+ */
 export interface FlowTable {
   /** First input of every row but the first, ascending. */
   readonly bounds: Float32Array;
-  /** [pieces][12]: {x0, 1/v0, s_i, 1/s_i, s_j, 1/s_j, w0, low part of y0, y0, least y, largest y, 0}. */
+  /** [rows][8]: {x0, 1/v0, s_i, s_j, w0, y0, least y, largest y}. */
   readonly rows: Float32Array;
 }
 
+/** |s·τ| from the middle of an interval to its ends. `LOG1P_RATIO` and `EXPM1_RATIO` in `image.ts` are fitted to 0.255. */
+const MOST_GROWTH = 0.25;
 const LARGEST = 3.4028234663852886e38;
 
-/** @throws {RangeError} never for finite fields; steepness beyond float32 saturates at the images of the piece's ends. */
-export function flowTable(pieces: readonly FlowPiece[]): FlowTable {
+/** @param resolution images nearer to each other than this are joined by a straight line; a small share of 2⁻²⁴ of the domain. */
+export function flowTable(pieces: readonly FlowPiece[], resolution: number): FlowTable {
   const bounds: number[] = [];
   const rows: number[] = [];
-  for (const piece of pieces) {
-    const first = piece.left === Number.NEGATIVE_INFINITY ? -LARGEST : ceilToFloat32(piece.left);
-    const right = piece.right === Number.POSITIVE_INFINITY ? LARGEST : floorToFloat32(piece.right);
-    const last = right === piece.right ? nextDown(right) : right;
-    if (first > last) continue;
+  const push = (first: number, row: readonly number[]) => {
     if (rows.length > 0) bounds.push(first);
-    rows.push(...tableRow(piece, first, last));
+    for (const value of row) rows.push(value);
+  };
+  for (const piece of pieces) {
+    if (piece.gain === undefined) divide(piece, resolution, push);
+    else {
+      const [first, last] = floatsIn(piece.left, piece.right);
+      if (first > last) continue;
+      const x0 = Math.fround(piece.x0);
+      push(
+        first,
+        affineRow(x0, flowBeyond(piece, x0), Math.min(piece.gain, 2 ** 100), piece.imageLeft, piece.imageRight),
+      );
+    }
   }
   return { bounds: Float32Array.from(bounds), rows: Float32Array.from(rows) };
 }
 
-function tableRow(piece: FlowPiece, first: number, last: number): number[] {
-  const { slopeIn, slopeOut, gain } = piece;
-  const limits = [piece.imageLeft, piece.imageRight, 0];
-  if (gain !== undefined) {
-    const x0 = Math.fround(piece.x0);
-    const y0 = flowBeyond(piece, x0);
-    return [x0, 1, 0, 0, 0, 0, Math.min(gain, 2 ** 100), y0 - Math.fround(y0), y0, ...limits];
-  }
-  // A float32 of the piece, so that x - x0 is exact nearby and y0 is its true image.
-  const x0 = Math.min(Math.max(Math.fround(piece.x0), first), last);
-  const y0 = flowBeyond(piece, x0);
-  const v0 = piece.v0 + slopeIn * (x0 - piece.x0);
-  const w0 = piece.w0 + slopeOut * (y0 - piece.y0);
-  return [
-    x0,
-    bounded(1 / v0),
-    slopeIn,
-    inverse(slopeIn),
-    slopeOut,
-    inverse(slopeOut),
-    w0,
-    y0 - Math.fround(y0),
-    y0,
-    ...limits,
-  ];
+/** The float32 in [left, right); first > last if there are none. */
+function floatsIn(left: number, right: number): [first: number, last: number] {
+  const first = left === Number.NEGATIVE_INFINITY ? -LARGEST : ceilToFloat32(left);
+  const floor = right === Number.POSITIVE_INFINITY ? LARGEST : floorToFloat32(right);
+  return [first, floor === right ? nextDown(floor) : floor];
 }
 
-/** 1/s, or 0 where s is so small that the kernel never divides by it. */
-function inverse(s: number): number {
-  return Math.abs(s) < 2 ** -100 ? 0 : 1 / s;
+/** With both slopes 0 the kernel computes y0 + w0·(x - x0). */
+function affineRow(x0: number, y0: number, gain: number, least: number, largest: number): number[] {
+  return [x0, 1, 0, 0, gain, y0, least, largest];
 }
 
-function bounded(x: number): number {
-  return Math.min(Math.max(x, -(2 ** 100)), 2 ** 100);
+/** Rows of a piece that starts in one cell and ends in another. */
+function divide(piece: FlowPiece, resolution: number, push: (first: number, row: readonly number[]) => void): void {
+  const { slopeIn, slopeOut, x0, v0, y0, w0 } = piece;
+  const steepest = Math.max(Math.abs(slopeIn), Math.abs(slopeOut));
+  const positionAt = (tau: number) => x0 + v0 * tau * expm1Ratio(slopeIn * tau);
+  const imageAt = (tau: number) => y0 + w0 * tau * expm1Ratio(slopeOut * tau);
+  const timeOf = (x: number) => {
+    const q = (x - x0) / v0;
+    return q * log1pRatio(Math.max(slopeIn * q, -1 + 2 ** -52));
+  };
+  const add = (from: number, to: number, left: number, right: number, imageLeft: number, imageRight: number): void => {
+    const [first, last] = floatsIn(left, right);
+    if (first > last) return;
+    const isNarrow = imageRight - imageLeft <= resolution;
+    if (!isNarrow && first < last && steepest * Math.abs(to - from) > 2 * MOST_GROWTH) {
+      const middle = 0.5 * (from + to);
+      const x = Math.min(Math.max(positionAt(middle), left), right);
+      const y = Math.min(Math.max(imageAt(middle), imageLeft), imageRight);
+      add(from, middle, left, x, imageLeft, y);
+      add(middle, to, x, right, y, imageRight);
+      return;
+    }
+    const tau = 0.5 * (from + to);
+    // A float32 of the interval, so that x - x0 is exact nearby and y0 is its true image.
+    const centre = Math.min(Math.max(Math.fround(positionAt(tau)), first), last);
+    if (isNarrow || first === last) {
+      const gain = right > left ? (imageRight - imageLeft) / (right - left) : 0;
+      const image = Math.min(Math.max(flowBeyond(piece, centre), imageLeft), imageRight);
+      push(first, affineRow(centre, image, gain, imageLeft, imageRight));
+      return;
+    }
+    const moved = timeOf(centre);
+    const velocity = v0 * exp(slopeIn * moved);
+    push(first, [
+      centre,
+      1 / velocity,
+      slopeIn,
+      slopeOut,
+      w0 * exp(slopeOut * moved),
+      imageAt(moved),
+      imageLeft,
+      imageRight,
+    ]);
+  };
+  const ends = [timeOf(piece.left), timeOf(piece.right)] as const;
+  add(ends[0], ends[1], piece.left, piece.right, piece.imageLeft, piece.imageRight);
 }

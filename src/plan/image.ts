@@ -11,7 +11,9 @@ export interface Image {
   write(floats: Float32Array, words: Int32Array, address: number): void;
 }
 
-const HEADER_BYTES = 64;
+/** Header slots have 16 bytes and hold their value four times, so that one load fills all lanes of a kernel. */
+const SLOT = 4;
+const HEADER_BYTES = 15 * 4 * SLOT;
 /** Low bits of 2²³ + k shifted by 4: a byte address below 2²⁷. */
 const ADDRESS_BITS = 0x07ffffff;
 const align = (bytes: number) => (bytes + 15) & -16;
@@ -31,22 +33,17 @@ export function planImage(plan: Plan): Image {
     bytes: segmentsAt + 4 * rows.length,
     write(floats, words, address) {
       const width = 2 ** -grid.exponent;
-      const at = address >> 2;
-      floats[at] = grid.first * width;
-      floats[at + 1] = grid.last * width;
-      floats[at + 2] = 1 / width;
-      floats[at + 3] = 2 ** 23 + (address + cellsAt) / 16 - grid.first;
-      floats[at + 4] = width;
-      words[at + 5] = ADDRESS_BITS;
-      words[at + 6] = steps;
-      words[at + 7] = cellSteps;
-      words[at + 8] = address + boundsAt;
-      words[at + 9] = address + segmentsAt;
-      floats[at + 10] = plan.atZero;
-      floats[at + 11] = plan.slopeBelowZero;
-      floats[at + 12] = plan.slopeAboveZero;
-      floats[at + 13] = plan.limitLow;
-      floats[at + 14] = plan.limitHigh;
+      const header = [
+        grid.first * width,
+        grid.last * width,
+        1 / width,
+        2 ** 23 + (address + cellsAt) / 16 - grid.first,
+        width,
+      ];
+      const specials = [plan.atZero, plan.slopeBelowZero, plan.slopeAboveZero, plan.limitLow, plan.limitHigh];
+      fillSlots(floats, address, 0, header);
+      fillSlots(words, address, 5, [ADDRESS_BITS, steps, cellSteps, address + boundsAt, address + segmentsAt]);
+      fillSlots(floats, address, 10, specials);
       // As words: an unused cell holds an integer, which a float copy need not preserve.
       words.set(new Int32Array(cellRows.buffer, cellRows.byteOffset, cellRows.length), (address + cellsAt) >> 2);
       writeBounds(floats, address + boundsAt, bounds, boundsBytes);
@@ -55,22 +52,63 @@ export function planImage(plan: Plan): Image {
   };
 }
 
+/**
+ * log1p(z)/z for z in [e^-0.255 - 1, e^0.255 - 1] to within 2⁻²⁵, and expm1(r)/r for |r| ≤ 0.255 to within 2⁻²⁸.
+ * Highest power first; Chebyshev fits, each coefficient rounded to float32 before the next was fitted.
+ */
+const LOG1P_RATIO = [
+  -0.1115490272641182, 0.15508157014846802, -0.16854244470596313, 0.19958138465881348, -0.24994567036628723,
+  0.3333381414413452, -0.5000003576278687, 1,
+];
+const EXPM1_RATIO = [0.0013917137403041124, 0.008352706208825111, 0.04166657477617264, 0.1666661947965622, 0.5, 1];
+const FLOW_HEADER_BYTES = 25 * 4 * SLOT;
+const MOST_FLOW_CELLS = 512;
+
 export function flowImage({ bounds, rows }: FlowTable): Image {
-  const steps = searchSteps(bounds.length);
-  const boundsBytes = align(4 * (2 ** steps - 1));
-  const boundsAt = 16;
+  const low = bounds.length > 0 ? bounds[0]! : 0;
+  const high = bounds.length > 0 ? bounds[bounds.length - 1]! : 0;
+  // As fine as the limit allows, but not finer than what x·2^exponent can hold.
+  const exponent = Math.min(20, Math.floor(Math.log2((MOST_FLOW_CELLS - 4) / Math.max(high - low, 2 ** -16))));
+  const scale = 2 ** exponent;
+  const first = Math.floor(low * scale) - 1;
+  const last = Math.ceil(high * scale) + 1;
+  // One word of four is used: with rows of 16 bytes an address keeps 27 bits, as in `planImage`.
+  const before = new Int32Array(4 * (last - first + 1));
+  let most = 0;
+  for (let k = first, m = 0; k <= last; k++) {
+    while (m < bounds.length && bounds[m]! * scale <= k - 0.5) m += 1;
+    before[4 * (k - first)] = m;
+    let inside = m;
+    while (inside < bounds.length && bounds[inside]! * scale <= k + 0.5) inside += 1;
+    most = Math.max(most, inside - m);
+  }
+  const steps = searchSteps(most);
+  const boundsBytes = align(4 * (bounds.length + 2 ** steps));
+  const cellsAt = FLOW_HEADER_BYTES;
+  const boundsAt = cellsAt + 4 * before.length;
   const rowsAt = boundsAt + boundsBytes;
   return {
     bytes: rowsAt + 4 * rows.length,
     write(floats, words, address) {
-      const at = address >> 2;
-      words[at] = steps;
-      words[at + 1] = address + boundsAt;
-      words[at + 2] = address + rowsAt;
+      const header = [first / scale, last / scale, scale, 2 ** 23 + (address + cellsAt) / 16 - first];
+      fillSlots(floats, address, 0, header);
+      fillSlots(words, address, 4, [ADDRESS_BITS, steps, address + boundsAt, address + rowsAt]);
+      fillSlots(words, address, 8, [0x00800000, 0x7f7fffff, 0x7fffffff]);
+      fillSlots(floats, address, 11, LOG1P_RATIO);
+      fillSlots(floats, address, 19, EXPM1_RATIO);
+      words.set(before, (address + cellsAt) >> 2);
       writeBounds(floats, address + boundsAt, bounds, boundsBytes);
       floats.set(rows, (address + rowsAt) >> 2);
     },
   };
+}
+
+/** Writes values into consecutive header slots, from the given one on. */
+function fillSlots(memory: Float32Array | Int32Array, address: number, slot: number, values: readonly number[]): void {
+  values.forEach((value, i) => {
+    const at = (address >> 2) + SLOT * (slot + i);
+    memory.fill(value, at, at + SLOT);
+  });
 }
 
 /** Pads with infinity, which no finite x reaches. */

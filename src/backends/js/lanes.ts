@@ -36,7 +36,6 @@ export const loadLanes = (address: usize): Lanes => floats[address >> 2]!;
 export const storeLanes = (address: usize, x: Lanes): void => {
   floats[address >> 2] = x;
 };
-export const loadEvery = loadLanes;
 export const loadWord = (address: usize): i32 => words[address >> 2]!;
 export const storeWord = (address: usize, x: i32): void => {
   words[address >> 2] = x;
