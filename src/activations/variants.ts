@@ -1,4 +1,5 @@
-import { type FlowPiece, flowBeyond, flowPieces, type VelocityField } from '../cpab/flow.js';
+import { type FlowPiece, flowBeyond, flowPieces, flowThrough, pieceAt, type VelocityField } from '../cpab/flow.js';
+import { normalDistribution } from '../numeric/elementary.js';
 import { nextDown, nextUp } from '../numeric/float32.js';
 import type { AnalyticPiece } from '../plan/analytic.js';
 import { flowActivationPieces, geluPiece, linearPiece } from './pieces.js';
@@ -28,6 +29,26 @@ export function variantPieces(variant: Variant, field: VelocityField, a: number,
     ...flowActivationPieces(flow, a, b, variant === 'gelu'),
     ...outside(variant, nextUp(b), LARGEST),
   ];
+}
+
+/** The same function in float64, without series or tables. */
+export function variantReference(variant: Variant, field: VelocityField, a: number, b: number): (x: number) => number {
+  const flow = flowPieces(field);
+  const t = (x: number) => flowThrough(pieceAt(flow, x), x);
+  const beyond = {
+    gelu: (x: number) => x * normalDistribution(x),
+    ge: (x: number) => x * normalDistribution(x),
+    leaky: (x: number) => (x < 0 ? LEAKY_SLOPE * x : x),
+    bare: (x: number) => x,
+    inf: t,
+  }[variant];
+  const within = variant === 'gelu' ? (x: number) => t(x) * normalDistribution(x) : t;
+  return (x) =>
+    x >= a && x <= b ? within(x) : Math.abs(x) === Number.POSITIVE_INFINITY ? limit(variant, x) : beyond(x);
+}
+
+function limit(variant: Variant, x: number): number {
+  return x < 0 && (variant === 'gelu' || variant === 'ge') ? -0 : x;
 }
 
 function outside(variant: Exclude<Variant, 'inf'>, first: number, last: number): AnalyticPiece[] {

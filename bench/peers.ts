@@ -1,0 +1,47 @@
+/**
+ * Peers for the benchmarks: onnxruntime-web's operators, one thread. The ONNX model is a single node, written here byte
+ * by byte (onnx.proto3): there is nothing to train or download.
+ */
+
+export interface Peer {
+  readonly name: string;
+  run(): Promise<unknown>;
+}
+
+const varint = (value: number): number[] => (value < 128 ? [value] : [(value & 127) | 128, ...varint(value >>> 7)]);
+const integer = (field: number, value: number) => [...varint(field << 3), ...varint(value)];
+const bytes = (field: number, content: number[]) => [
+  ...varint((field << 3) | 2),
+  ...varint(content.length),
+  ...content,
+];
+const text = (field: number, value: string) => bytes(field, [...new TextEncoder().encode(value)]);
+
+/** ModelProto with one node: y = operator(x), x and y float32 of `size`. */
+function singleNodeModel(operator: string, size: number): Uint8Array {
+  const shape = bytes(2, bytes(1, integer(1, size)));
+  const value = (name: string) => [...text(1, name), ...bytes(2, bytes(1, [...integer(1, 1), ...shape]))];
+  const node = [...text(1, 'x'), ...text(2, 'y'), ...text(4, operator)];
+  const graph = [...bytes(1, node), ...text(2, 'graph'), ...bytes(11, value('x')), ...bytes(12, value('y'))];
+  return Uint8Array.from([...integer(1, 9), ...bytes(7, graph), ...bytes(8, [...text(1, ''), ...integer(2, 20)])]);
+}
+
+/** The operators as peers, or the reason why they are not here. */
+export async function onnxPeers(operators: readonly string[], x: Float32Array): Promise<Peer[] | string> {
+  try {
+    const ort = await import('onnxruntime-web');
+    ort.env.wasm.numThreads = 1;
+    ort.env.logLevel = 'error';
+    const input = new ort.Tensor('float32', x, [x.length]);
+    const peers: Peer[] = [];
+    for (const operator of operators) {
+      const session = await ort.InferenceSession.create(singleNodeModel(operator, x.length), {
+        executionProviders: ['wasm'],
+      });
+      peers.push({ name: `onnxruntime-web ${operator}`, run: () => session.run({ x: input }) });
+    }
+    return peers;
+  } catch (cause) {
+    return `onnxruntime-web is not here: ${(cause as Error).message}`;
+  }
+}

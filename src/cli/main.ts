@@ -1,0 +1,209 @@
+import { writeFileSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { isMainThread, parentPort, workerData } from 'node:worker_threads';
+import { Presets, SingleBar } from 'cli-progress';
+import Table from 'cli-table3';
+import { Command, InvalidArgumentError } from 'commander';
+import open from 'open';
+import colors from 'picocolors';
+import { DiTAC, VARIANTS, type Variant } from '../index.js';
+import { inspect } from './inspect.js';
+import { activationPanels, drawPanels } from './plot.js';
+import { runJob, type SweepJob, sweepInParallel } from './sweep.js';
+import { verify } from './verify.js';
+
+/** The `ditac` command. Exit codes: 0 all is well, 1 a difference or an unreadable file, 2 wrong usage. */
+
+/** From package.json, put in by scripts/build.mjs. */
+declare const VERSION: string;
+
+const print = (text: string): void => {
+  process.stdout.write(`${text}\n`);
+};
+const printJson = (value: unknown) => print(JSON.stringify(value, null, 2));
+
+function number(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError(`'${text}' is not a number`);
+  return value;
+}
+
+function interval(text: string): [number, number] {
+  const [a, b, ...rest] = text.split(',').map(number);
+  if (a === undefined || b === undefined || rest.length > 0)
+    throw new InvalidArgumentError(`expected a,b, got '${text}'`);
+  return [a, b];
+}
+
+function progressBar(isShown: boolean): SingleBar | undefined {
+  return isShown && process.stderr.isTTY
+    ? new SingleBar(
+        { format: '{bar} {percentage}% {what} {eta_formatted} left', hideCursor: true, stream: process.stderr },
+        Presets.shades_classic,
+      )
+    : undefined;
+}
+
+const program = new Command('ditac')
+  .description('Trainable activation functions with the same bits on every backend.')
+  .version(VERSION)
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+
+program
+  .command('verify')
+  .description('compare every backend of this machine bit for bit, and with the 30-digit oracle')
+  .option('--elements <n>', 'random bit patterns for each variant', number, 200_000)
+  .option('--points <n>', 'points for the oracle for each variant', number, 2_000)
+  .option('--seed <n>', 'seed of parameters and inputs', number, 1)
+  .option('--json', 'print JSON')
+  .action(async (options: { elements: number; points: number; seed: number; json?: boolean }) => {
+    const bar = progressBar(!options.json);
+    bar?.start(1, 0, { what: '' });
+    const rows = await verify({ ...options, onProgress: (done, what) => bar?.update(done, { what }) });
+    bar?.stop();
+    if (options.json) printJson(rows);
+    else {
+      const table = new Table({
+        head: ['backend', 'elements', 'differing bits in', 'worst error / ULP', 'certified / ULP', 'verdict'],
+      });
+      for (const row of rows) {
+        if (!row.available) table.push([row.backend, '', '', '', '', `not here: ${row.reason}`]);
+        else
+          table.push([
+            row.backend,
+            row.elements.toLocaleString('en'),
+            row.differing,
+            `${row.worstUlp.toFixed(3)} at ${row.worstUlpAt.toPrecision(6)}`,
+            row.certifiedUlp.toFixed(3),
+            row.ok ? colors.green('same bits') : colors.red('DIFFERS'),
+          ]);
+      }
+      print(table.toString());
+    }
+    if (rows.some((row) => !row.ok)) process.exitCode = 1;
+  });
+
+program
+  .command('plot')
+  .description('draw an activation: function, derivative, velocity field, error in ULP (SVG)')
+  .option('--tess <n>', 'cells', number, 10)
+  .option('--interval <a,b>', 'the interval of T', interval, [-3, 3])
+  .addOption(
+    program
+      .createOption('--variant <name>', 'variant')
+      .choices(VARIANTS as string[])
+      .default('gelu'),
+  )
+  .option('--seed <n>', 'draws the parameters from the prior', number, 1)
+  .option('--thetas <list>', 'parameters, separated by commas', (text) => text.split(',').map(number))
+  .option('-o, --out <file>', 'write here; without it, a temporary file is opened')
+  .option('--json', 'print the numbers behind the picture instead')
+  .action(
+    async (options: {
+      tess: number;
+      interval: [number, number];
+      variant: Variant;
+      seed: number;
+      thetas?: number[];
+      out?: string;
+      json?: boolean;
+    }) => {
+      const [a, b] = options.interval;
+      const parameters = options.thetas ? { thetas: options.thetas } : { seed: options.seed };
+      const act = new DiTAC({ tess: options.tess, a, b, variant: options.variant, ...parameters });
+      const panels = activationPanels(act, `DiTAC, ${options.thetas ? 'given parameters' : `seed ${options.seed}`}`);
+      if (options.json) return printJson({ panels, certificate: act.plan.certificate });
+      const file = options.out ?? join(tmpdir(), `ditac-${process.pid}.svg`);
+      writeFileSync(file, drawPanels(panels));
+      print(file);
+      if (!options.out) await open(file).catch(() => print('(no viewer found; open the file yourself)'));
+    },
+  );
+
+program
+  .command('inspect')
+  .description('show what a .safetensors file holds and which activations can be rebuilt from it')
+  .argument('<file>')
+  .option('--interval <a,b>', 'the interval of T, if the file does not say', interval)
+  .option('--json', 'print JSON')
+  .action((file: string, options: { interval?: [number, number]; json?: boolean }) => {
+    const report = inspect(file, options.interval);
+    if (options.json) return printJson(report);
+    const tensors = new Table({ style: { head: [], border: [] }, head: ['tensor', 'shape', 'least', 'largest'] });
+    for (const { name, shape, least, largest } of report.tensors)
+      tensors.push([name, `[${shape.join(', ')}]`, least.toPrecision(5), largest.toPrecision(5)]);
+    print(tensors.toString());
+    for (const [key, value] of Object.entries(report.metadata)) print(`${colors.dim(key)}: ${value}`);
+    for (const each of report.activations) {
+      print(
+        each.problem
+          ? `${colors.red('✗')} '${each.prefix}' ${each.problem}`
+          : `${colors.green('✓')} '${each.prefix}' ${each.channels} θ, ${each.tess} cells on [${each.interval?.join(', ')}]` +
+              `${options.interval ? '' : ' (the defaults, unless the file says otherwise)'}, λ_smooth ${each.lambdaSmooth}, λ_var ${each.lambdaVar}, certified to ${each.certifiedUlp?.toFixed(2)} ULP`,
+      );
+    }
+  });
+
+program
+  .command('sweep')
+  .description('compare a plan with the float64 reference on every float32 of an interval (minutes)')
+  .option('--seeds <list>', 'parameters to try', (text) => text.split(',').map(number), [1, 2])
+  .option('--interval <a,b>', 'the interval of T', interval, [-3, 3])
+  .option('--range <low,high>', 'inputs', interval, [-16, 16])
+  .option('--threads <n>', 'worker threads', number, availableParallelism())
+  .option('--json', 'print JSON')
+  .action(
+    async (options: {
+      seeds: number[];
+      interval: [number, number];
+      range: [number, number];
+      threads: number;
+      json?: boolean;
+    }) => {
+      const [a, b] = options.interval;
+      const [low, high] = options.range;
+      const table = new Table({
+        head: ['seed', 'inputs', '|y| ≥ 2⁻⁸ / ULP', '2⁻²⁴ ≤ |y| < 2⁻⁸ / ULP', 'below / 2⁻⁴⁷', 'correctly rounded'],
+      });
+      const results = [];
+      for (const seed of options.seeds) {
+        const bar = progressBar(!options.json);
+        bar?.start(1, 0, { what: `seed ${seed}` });
+        const result = await sweepInParallel(
+          { seed, a, b, low, high },
+          options.threads,
+          new URL(import.meta.url),
+          (done) => bar?.update(done, { what: `seed ${seed}` }),
+        );
+        bar?.stop();
+        results.push({ seed, ...result });
+        table.push([
+          seed,
+          result.count.toLocaleString('en'),
+          `${result.ulp.toFixed(4)} at ${result.ulpAt.toPrecision(8)}`,
+          `${result.ulpSmall.toFixed(4)} at ${result.ulpSmallAt.toPrecision(8)}`,
+          (result.absolute * 2 ** 47).toFixed(4),
+          `${(100 * result.nearest).toFixed(2)} %`,
+        ]);
+        if (result.ulp > 1 || result.ulpSmall > 2 || result.absolute > 2 ** -47) process.exitCode = 1;
+      }
+      if (options.json) printJson(results);
+      else print(table.toString());
+    },
+  );
+
+if (isMainThread) {
+  program.parseAsync().catch((error: Error) => {
+    process.stderr.write(`ditac: ${error.message}\n`);
+    process.exitCode = 1;
+  });
+} else {
+  let last = 0;
+  const result = runJob(workerData as SweepJob, (done) => {
+    if (done - last < 0.002) return;
+    last = done;
+    parentPort?.postMessage(done);
+  });
+  parentPort?.postMessage(result);
+}

@@ -1,0 +1,146 @@
+import { scaleLinear } from 'd3-scale';
+import { line } from 'd3-shape';
+import type { DiTAC } from '../index.js';
+import { ulpError } from '../oracle/index.js';
+
+/** Pictures of an activation as SVG: scales and paths by d3, the rest is a frame and two axes. */
+
+export interface Curve {
+  readonly label: string;
+  readonly color: string;
+  readonly points: readonly (readonly [x: number, y: number])[];
+  readonly dots?: boolean;
+}
+
+export interface Panel {
+  readonly title: string;
+  readonly curves: readonly Curve[];
+  /** Range of the vertical axis; default: what the curves need. */
+  readonly range?: readonly [number, number];
+}
+
+const WIDTH = 420;
+const HEIGHT = 260;
+const MARGIN = { left: 46, right: 14, top: 34, bottom: 30 };
+
+/** Panels side by side, `columns` in a row. */
+export function drawPanels(panels: readonly Panel[], columns = 2): string {
+  const rows = Math.ceil(panels.length / columns);
+  const body = panels
+    .map(
+      (panel, i) =>
+        `<g transform="translate(${(i % columns) * WIDTH},${Math.floor(i / columns) * HEIGHT})">${drawPanel(panel)}</g>`,
+    )
+    .join('\n');
+  return (
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH * Math.min(columns, panels.length)} ${HEIGHT * rows}" ` +
+    `width="${WIDTH * Math.min(columns, panels.length)}" height="${HEIGHT * rows}" font-family="system-ui, sans-serif" font-size="11">\n` +
+    `<rect width="100%" height="100%" fill="#fff"/>\n${body}\n</svg>\n`
+  );
+}
+
+function drawPanel({ title, curves, range }: Panel): string {
+  const all = curves.flatMap((curve) => curve.points);
+  const extent = (axis: 0 | 1): [number, number] => {
+    const values = all.map((point) => point[axis]).filter(Number.isFinite);
+    const [low, high] = [Math.min(...values), Math.max(...values)];
+    return low === high ? [low - 1, high + 1] : [low, high];
+  };
+  const x = scaleLinear(extent(0), [MARGIN.left, WIDTH - MARGIN.right]);
+  const y = scaleLinear(range ? [...range] : extent(1), [HEIGHT - MARGIN.bottom, MARGIN.top]);
+  if (!range) y.nice(6);
+  const path = line<readonly [number, number]>()
+    .defined((point) => Number.isFinite(point[1]))
+    .x((point) => round(x(point[0])))
+    .y((point) => round(y(point[1])));
+  const grid = [
+    ...x
+      .ticks(7)
+      .map(
+        (t) =>
+          `<path d="M${round(x(t))},${MARGIN.top}V${HEIGHT - MARGIN.bottom}" stroke="#eee"/><text x="${round(x(t))}" y="${HEIGHT - 12}" text-anchor="middle" fill="#666">${t}</text>`,
+      ),
+    ...y
+      .ticks(6)
+      .map(
+        (t) =>
+          `<path d="M${MARGIN.left},${round(y(t))}H${WIDTH - MARGIN.right}" stroke="#eee"/><text x="${MARGIN.left - 6}" y="${round(y(t)) + 4}" text-anchor="end" fill="#666">${t}</text>`,
+      ),
+  ].join('');
+  const drawn = curves
+    .map(({ points, color, dots }) =>
+      dots
+        ? points
+            .map((point) => `<circle cx="${round(x(point[0]))}" cy="${round(y(point[1]))}" r="1" fill="${color}"/>`)
+            .join('')
+        : `<path d="${path(points as [number, number][]) ?? ''}" fill="none" stroke="${color}" stroke-width="1.6"/>`,
+    )
+    .join('');
+  const legend = curves
+    .filter(({ label }) => label !== '')
+    .map(
+      ({ label, color }, i) =>
+        `<text x="${MARGIN.left + 8}" y="${MARGIN.top + 14 + 14 * i}" fill="${color}">${escapeMarkup(label)}</text>`,
+    )
+    .join('');
+  return `<text x="${MARGIN.left}" y="20" font-size="13" font-weight="600">${escapeMarkup(title)}</text>${grid}${drawn}${legend}`;
+}
+
+const round = (v: number) => Math.round(v * 100) / 100;
+export const escapeMarkup = (text: string) => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
+
+/** Activation, derivative, velocity field and error of one activation. */
+export function activationPanels(act: DiTAC, title: string): Panel[] {
+  const low = Math.min(act.a - 1, -4);
+  const high = Math.max(act.b + 1, 4);
+  const grid = Float32Array.from({ length: 801 }, (_, i) => low + ((high - low) * i) / 800);
+  const y = act.forward(grid);
+  const reference = act.reference();
+  const points = (f: (x: number, i: number) => number) => Array.from(grid, (x, i) => [x, f(x, i)] as const);
+  const step = 2 ** -16;
+  const velocities = act.velocities();
+  const gelu = (x: number) => x / (1 + Math.exp(-1.702 * x));
+  return [
+    {
+      title,
+      curves: [
+        { label: `DiTAC (${act.variant})`, color: '#c02020', points: points((_, i) => y[i]!) },
+        { label: 'GELU', color: '#999', points: points(gelu) },
+      ],
+    },
+    {
+      title: 'derivative',
+      curves: [
+        {
+          label: '',
+          color: '#2040c0',
+          points: points((x) => (reference(x + step) - reference(x - step)) / (2 * step)),
+        },
+      ],
+    },
+    {
+      title: `velocity field on [${act.a}, ${act.b}], ${act.tess} cells`,
+      curves: [
+        {
+          label: '',
+          color: '#208040',
+          points: Array.from(velocities, (v, k) => [act.a + ((act.b - act.a) * k) / act.tess, v] as const),
+        },
+      ],
+    },
+    {
+      title: `error in ULP (certified: ${act.plan.certificate.ulp.toFixed(2)})`,
+      range: [0, 1],
+      curves: [
+        {
+          label: '',
+          color: '#806020',
+          dots: true,
+          points: points((x, i) =>
+            Math.abs(reference(x)) < 2 ** -24 ? Number.NaN : ulpError(y[i]!, reference(x)),
+          ).filter(([, e]) => !Number.isNaN(e)),
+        },
+      ],
+    },
+  ];
+}
