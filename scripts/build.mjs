@@ -1,13 +1,13 @@
 // Builds dist/: the Wasm bytes as a module, type declarations, the package's entry points, and the programs of this repository.
 import { execFileSync } from 'node:child_process';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { build } from 'esbuild';
 
 const wasm = readFileSync('build/kernels.wasm');
 // Embedded rather than fetched: works in every bundler, in workers and without a file system.
 writeFileSync(
-  'src/backends/wasm/bytes.generated.ts',
+  'src/engines/wasm/bytes.generated.ts',
   `/** build/kernels.wasm (${wasm.length} bytes) in base64. Written by scripts/build.mjs. */\nexport const KERNELS_BASE64 =\n  '${wasm.toString('base64')}';\n`,
 );
 
@@ -19,9 +19,13 @@ execFileSync(process.execPath, [tsc, '-p', 'tsconfig.json'], { stdio: 'inherit' 
 
 const common = { bundle: true, format: 'esm', target: 'es2022', logLevel: 'warning' };
 
-// One file for each entry point and one for what they share: Node spends about a millisecond on every file it imports.
-await build({
+// One file for each entry point and few for what they share, minified: a cold start reads and parses all of it. The
+// loader is bundled for the same reason, which leaves the package without dependencies.
+const library = await build({
   ...common,
+  minify: true,
+  sourcemap: true,
+  metafile: true,
   entryPoints: {
     index: 'src/index.ts',
     cpab: 'src/cpab.ts',
@@ -32,7 +36,7 @@ await build({
   splitting: true,
   chunkNames: 'shared-[hash]',
   platform: 'neutral',
-  packages: 'external',
+  mainFields: ['module', 'main'],
 });
 
 const program = {
@@ -43,8 +47,9 @@ const program = {
   banner: { js: "import { createRequire } from 'node:module';\nconst require = createRequire(import.meta.url);" },
 };
 // The command line brings its tools along, so that the package itself needs none of them.
-await build({
+const commandLine = await build({
   ...program,
+  metafile: true,
   entryPoints: ['src/cli/main.ts'],
   outfile: 'dist/cli.js',
   banner: { js: `#!/usr/bin/env node\n${program.banner.js}` },
@@ -56,3 +61,18 @@ await build({
   packages: 'external',
   banner: {},
 });
+
+// What is bundled keeps its licence.
+const bundled = new Set(
+  [library, commandLine]
+    .flatMap(({ metafile }) => Object.keys(metafile.inputs))
+    .map((file) => /^node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1])
+    .filter((name) => name !== undefined),
+);
+const licences = [...bundled].sort().map((name) => {
+  const { version, license } = JSON.parse(readFileSync(`node_modules/${name}/package.json`, 'utf8'));
+  const file = readdirSync(`node_modules/${name}`).find((each) => /^(licen[cs]e|notice)/i.test(each));
+  const text = file ? readFileSync(`node_modules/${name}/${file}`, 'utf8') : '';
+  return `${name} ${version} (${license})\n\n${text}`;
+});
+writeFileSync('dist/THIRD_PARTY_LICENSES.txt', licences.join(`\n${'='.repeat(80)}\n\n`));

@@ -1,7 +1,7 @@
 /**
  * The kernels' vocabulary on WebAssembly SIMD: four lanes of binary32 at a time.
  *
- * `src/backends/js/lanes.ts` has the same names for one lane of plain JavaScript; kernel bodies import `#lanes` and do
+ * `src/engines/js/lanes.ts` has the same names for one lane of plain JavaScript; kernel bodies import `#lanes` and do
  * not know which of the two they get. Every float operation rounds on its own, to nearest even.
  */
 

@@ -1,19 +1,16 @@
-import { type Backend, defaultBackend } from '../backends/backend.js';
+import type { Backend } from '../backends/backend.js';
 import type { Basis, Matrix } from '../cpab/basis.js';
 import { checkThetas, type Tessellation, tessellation, velocityField } from '../cpab/field.js';
 import type { VelocityField } from '../cpab/flow.js';
 import { precisionMatrix, priorCovariance, sampleTheta } from '../cpab/prior.js';
 import { normalStream } from '../cpab/random.js';
-import { describe, expectFinite, expectFloat32Array, expectInteger, expectOneOf, expectOutput } from '../errors.js';
+import { describe, expectFinite, expectInteger, expectOneOf } from '../errors.js';
 import type { StateDict } from '../io/tensor.js';
 import { compile } from '../plan/compile.js';
-import { type Image, planImage } from '../plan/image.js';
 import type { Plan } from '../plan/plan.js';
 import { readCheckpoint } from './checkpoint.js';
+import { CompiledActivation, type ForwardOptions, LAYOUTS, type Layout } from './compiled.js';
 import { VARIANTS, type Variant, variantPieces, variantReference } from './variants.js';
-
-/** Where the channel axis of a tensor is: PyTorch's [batch][channel][…] or [batch][…][channel]. */
-export type Layout = 'channelsFirst' | 'channelsLast';
 
 export interface DiTACOptions {
   /** Number of cells N of the velocity field, 1 to 4096. Default 10. */
@@ -41,11 +38,6 @@ export interface DiTACOptions {
   lambdaVarInit?: number;
 }
 
-export interface ForwardOptions {
-  /** The tensor's shape, outermost axis first. Needed for several channels first; else only checked. */
-  shape?: readonly number[];
-}
-
 /**
  * DiTAC, a trainable activation function (Chelly, Finder, Ifergane, Freifeld, ECCV 2024): inside [a,b] the CPAB
  * diffeomorphism T, applied as its variant says.
@@ -63,7 +55,7 @@ export class DiTAC {
   readonly lambdaVar: number;
   readonly #tessellation: Tessellation;
   readonly #thetas: Float32Array;
-  readonly #plans: (Compiled | undefined)[];
+  readonly #compiled: CompiledActivation;
   #precision: Float32Array | undefined;
 
   /** @throws {TypeError|RangeError} if an option has the wrong type, shape or range, or neither `thetas` nor `seed` is given. */
@@ -78,7 +70,7 @@ export class DiTAC {
     if (Math.max(-this.a, this.b) > 2 ** 20)
       throw new RangeError(`[a, b] must lie within ±2^20, got [${this.a}, ${this.b}]`);
     this.variant = expectOneOf('variant', options.variant ?? 'gelu', VARIANTS);
-    this.layout = expectOneOf('layout', options.layout ?? 'channelsFirst', ['channelsFirst', 'channelsLast']);
+    this.layout = expectOneOf('layout', options.layout ?? 'channelsFirst', LAYOUTS);
     this.lambdaSmooth = positive('lambdaSmooth', options.lambdaSmooth ?? 5);
     this.lambdaVar = positive('lambdaVar', options.lambdaVar ?? 2);
     this.#tessellation = tessellation(this.tess, this.variant !== 'inf', options.basis ?? 'qr');
@@ -103,7 +95,9 @@ export class DiTAC {
       this.#thetas = new Float32Array(this.channels * d);
       for (let c = 0; c < this.channels; c++) this.#thetas.set(sampleTheta(covariance, normal), c * d);
     }
-    this.#plans = new Array<Compiled | undefined>(this.channels);
+    this.#compiled = new CompiledActivation(this.channels, this.layout, (channel) =>
+      compile(variantPieces(this.variant, this.#field(channel), this.a, this.b)),
+    );
   }
 
   /**
@@ -145,9 +139,9 @@ export class DiTAC {
     return this.planOf(0);
   }
 
-  /** The compiled plan of a channel. @throws {RangeError} if there is no such channel. */
+  /** The compiled plan of a channel. @throws {TypeError|RangeError} if there is no such channel. */
   planOf(channel: number): Plan {
-    return this.#compiled(expectInteger('channel', channel, 0, this.channels - 1)).plan;
+    return this.#compiled.planOf(channel);
   }
 
   /**
@@ -158,7 +152,7 @@ export class DiTAC {
    * @throws {TypeError|RangeError} if x, out or shape do not fit; nothing is written then.
    */
   forward(x: Float32Array, out?: Float32Array, options: ForwardOptions = {}): Float32Array {
-    return this.forwardOn(defaultBackend(), x, out, options);
+    return this.#compiled.forward(x, out, options);
   }
 
   /**
@@ -175,67 +169,14 @@ export class DiTAC {
     return this.#field(expectInteger('channel', channel, 0, this.channels - 1)).velocity;
   }
 
-  /** {@link forward} on a given backend: the same bits. */
-  forwardOn(backend: Backend, x: Float32Array, out?: Float32Array, options: ForwardOptions = {}): Float32Array {
-    expectFloat32Array('x', x);
-    const y = out === undefined ? new Float32Array(x.length) : expectOutput(x, out);
-    const inner = this.#innerSize(x.length, options.shape);
-    if (this.channels === 1) {
-      backend.run('activate', this.#compiled(0).image, x, y);
-    } else if (inner === 1) {
-      this.#forwardChannelsLast(backend, x, y);
-    } else {
-      const { channels } = this;
-      for (let from = 0, row = 0; from < x.length; from += inner, row += 1) {
-        const to = from + inner;
-        backend.run('activate', this.#compiled(row % channels).image, x.subarray(from, to), y.subarray(from, to));
-      }
-    }
-    return y;
+  /** The same function on a given backend: the same bits. */
+  on(backend: Backend): Pick<DiTAC, 'forward'> {
+    return this.#compiled.on(backend);
   }
 
-  /** Channels are interleaved: each is collected into a contiguous block, a bounded number of rows at a time. */
-  #forwardChannelsLast(backend: Backend, x: Float32Array, y: Float32Array): void {
-    const { channels } = this;
-    const rows = x.length / channels;
-    const block = new Float32Array(Math.min(rows, 4096));
-    for (let from = 0; from < rows; from += block.length) {
-      const part = block.subarray(0, Math.min(block.length, rows - from));
-      for (let c = 0; c < channels; c++) {
-        const start = from * channels + c;
-        for (let i = 0, at = start; i < part.length; i++, at += channels) part[i] = x[at]!;
-        backend.run('activate', this.#compiled(c).image, part, part);
-        for (let i = 0, at = start; i < part.length; i++, at += channels) y[at] = part[i]!;
-      }
-    }
-  }
-
-  /** How many neighbours in memory share a channel. */
-  #innerSize(length: number, shape: readonly number[] | undefined): number {
-    if (shape === undefined) {
-      if (this.channels > 1 && this.layout === 'channelsFirst') {
-        throw new TypeError(
-          `an activation with ${this.channels} channels first needs options.shape to find the channel axis`,
-        );
-      }
-      if (length % this.channels !== 0)
-        throw new RangeError(`x must hold a multiple of ${this.channels} (channels last), got ${length}`);
-      return 1;
-    }
-    if (!Array.isArray(shape)) throw new TypeError(`shape must be an array of integers, got ${describe(shape)}`);
-    shape.forEach((size, axis) => {
-      expectInteger(`shape[${axis}]`, size, 0, 2 ** 53);
-    });
-    const size = shape.reduce((product, each) => product * each, 1);
-    if (size !== length) throw new RangeError(`shape [${shape.join(', ')}] holds ${size} elements, x has ${length}`);
-    if (this.channels === 1) return 1;
-    const axis = this.layout === 'channelsFirst' ? Math.min(1, shape.length - 1) : shape.length - 1;
-    if (shape[axis] !== this.channels) {
-      throw new RangeError(
-        `axis ${axis} of shape [${shape.join(', ')}] must be the ${this.channels} channels (${this.layout})`,
-      );
-    }
-    return shape.slice(axis + 1).reduce((product, each) => product * each, 1);
+  /** The function alone, parameters fixed: it can be saved with `toBytes` and run again without compiling. */
+  compiled(): CompiledActivation {
+    return this.#compiled;
   }
 
   /** What PyTorch's `load_state_dict` takes: `<prefix>thetas` [channels][d] and `<prefix>precision_mat` [d][d]. */
@@ -252,20 +193,6 @@ export class DiTAC {
   #field(channel: number): VelocityField {
     return velocityField(this.#tessellation, this.#thetas, channel, this.a, this.b, 1);
   }
-
-  #compiled(channel: number): Compiled {
-    const known = this.#plans[channel];
-    if (known) return known;
-    const plan = compile(variantPieces(this.variant, this.#field(channel), this.a, this.b));
-    const compiled = { plan, image: planImage(plan) };
-    this.#plans[channel] = compiled;
-    return compiled;
-  }
-}
-
-interface Compiled {
-  readonly plan: Plan;
-  readonly image: Image;
 }
 
 function positive(name: string, value: unknown): number {

@@ -1,8 +1,7 @@
+import { ceilToFloat32, floorToFloat32, nextDown, nextUp } from '../../assembly/float32';
+import { exponentOf, normalDistribution, powerOfTwo } from '../../assembly/numeric';
 import { type FlowPiece, flowBeyond, flowPieces, flowThrough, pieceAt, type VelocityField } from '../cpab/flow.js';
-import { normalDistribution } from '../numeric/elementary.js';
-import { nextDown, nextUp } from '../numeric/float32.js';
-import type { AnalyticPiece } from '../plan/analytic.js';
-import { flowActivationPieces, geluPiece, linearPiece } from './pieces.js';
+import type { AnalyticPiece } from '../plan/pieces.js';
 
 /**
  * The variants of DiTAC (design §2; the paper's §4.2). With T the transformation of [a,b]:
@@ -26,7 +25,7 @@ export function variantPieces(variant: Variant, field: VelocityField, a: number,
   if (variant === 'inf') return wholeLine(flow);
   return [
     ...outside(variant, -LARGEST, nextDown(a)),
-    ...flowActivationPieces(flow, a, b, variant === 'gelu'),
+    ...flowBetween(flow, a, b, variant === 'gelu'),
     ...outside(variant, nextUp(b), LARGEST),
   ];
 }
@@ -54,7 +53,7 @@ function limit(variant: Variant, x: number): number {
 function outside(variant: Exclude<Variant, 'inf'>, first: number, last: number): AnalyticPiece[] {
   switch (variant) {
     case 'bare':
-      return [linearPiece(first, last, 1)];
+      return [linear(first, last, 1)];
     case 'leaky':
       return clip(first, last, [-LARGEST, nextDown(0), LEAKY_SLOPE], [0, LARGEST, 1]);
     case 'gelu':
@@ -62,7 +61,13 @@ function outside(variant: Exclude<Variant, 'inf'>, first: number, last: number):
       return [
         ...clip(first, last, [-LARGEST, nextDown(GELU_ZERO), 0]),
         ...(Math.max(first, GELU_ZERO) <= Math.min(last, nextDown(GELU_IDENTITY))
-          ? [geluPiece(Math.max(first, GELU_ZERO), Math.min(last, nextDown(GELU_IDENTITY)))]
+          ? [
+              {
+                first: Math.max(first, GELU_ZERO),
+                last: Math.min(last, nextDown(GELU_IDENTITY)),
+                law: 'gelu',
+              } as const,
+            ]
           : []),
         ...clip(first, last, [GELU_IDENTITY, LARGEST, 1]),
       ];
@@ -73,7 +78,7 @@ function clip(first: number, last: number, ...laws: [from: number, to: number, s
   return laws
     .map(([from, to, slope]) => [Math.max(first, from), Math.min(last, to), slope] as const)
     .filter(([from, to]) => from <= to)
-    .map(([from, to, slope]) => linearPiece(from, to, slope));
+    .map(([from, to, slope]) => linear(from, to, slope));
 }
 
 /** T everywhere. The outermost pieces are affine; far out they are evaluated about 0. */
@@ -85,13 +90,30 @@ function wholeLine(flow: readonly FlowPiece[]): AnalyticPiece[] {
     const intercept = flowBeyond(piece, 0);
     const ends = [piece.left, piece.right].filter(Number.isFinite).map(Math.abs);
     const edge = Math.max(16 * Math.abs(intercept / slope), 1, ...ends);
-    return { slope, intercept, edge: 2 ** Math.ceil(Math.log2(edge)) };
+    return { slope, intercept, edge: powerOfTwo(exponentOf(edge) + 1) };
   };
   const low = far(left);
   const high = far(right);
   return [
-    linearPiece(-LARGEST, nextDown(-low.edge), low.slope, low.intercept),
-    ...flowActivationPieces(flow, -low.edge, high.edge, false),
-    linearPiece(nextUp(high.edge), LARGEST, high.slope, high.intercept),
+    linear(-LARGEST, nextDown(-low.edge), low.slope, low.intercept),
+    ...flowBetween(flow, -low.edge, high.edge, false),
+    linear(nextUp(high.edge), LARGEST, high.slope, high.intercept),
   ];
+}
+
+function linear(first: number, last: number, slope: number, intercept = 0): AnalyticPiece {
+  return { first, last, law: 'linear', slope, intercept };
+}
+
+/** The pieces of T between two float32 (inclusive), times Φ if `timesNormal`. Pieces that hold no float32 are left out. */
+function flowBetween(pieces: readonly FlowPiece[], first: number, last: number, timesNormal: boolean): AnalyticPiece[] {
+  const result: AnalyticPiece[] = [];
+  for (const flow of pieces) {
+    const from = Math.max(first, flow.left === Number.NEGATIVE_INFINITY ? first : ceilToFloat32(flow.left));
+    // The right end belongs to the next piece; both agree there.
+    const right = flow.right === Number.POSITIVE_INFINITY ? last : floorToFloat32(flow.right);
+    const to = Math.min(last, right === flow.right && flow.right < last ? nextDown(right) : right);
+    if (from <= to) result.push({ first: from, last: to, law: 'flow', flow, timesNormal });
+  }
+  return result;
 }

@@ -1,8 +1,7 @@
+import { type Engine, FREE_ADDRESS } from '../engines/engine.js';
+import { createEngine } from '../engines/engines.js';
 import { expectOneOf } from '../errors.js';
 import type { Image } from '../plan/image.js';
-import type { Engine, Kernel } from './engine.js';
-import { createJsEngine } from './js/engine.js';
-import { createWasmEngine } from './wasm/engine.js';
 
 /**
  * What a backend is: something that evaluates a table over a tensor, and always gives the same bits.
@@ -16,13 +15,15 @@ export interface Backend {
   run(kernel: Kernel, image: Image, x: Float32Array, y: Float32Array): void;
 }
 
+/** `activate` evaluates a compiled activation (`planImage`), `flow` a CPAB transformation (`flowImage`). */
+export type Kernel = 'activate' | 'flow';
+
 export type BackendName = 'wasm' | 'js';
 export const BACKEND_NAMES: readonly BackendName[] = ['wasm', 'js'];
 
 /** Floats that travel through an engine's memory at a time; with a table's busy part they fit a first-level cache. */
 const CHUNK = 4096;
-/** The start of memory is left to the compiler. */
-const X_ADDRESS = 1024;
+const X_ADDRESS = FREE_ADDRESS;
 const Y_ADDRESS = X_ADDRESS + 4 * CHUNK;
 const SCRATCH_ADDRESS = Y_ADDRESS + 4 * CHUNK;
 const TABLES_ADDRESS = SCRATCH_ADDRESS + 4 * CHUNK;
@@ -53,7 +54,9 @@ class LinearBackend implements Backend {
       const { floats } = engine;
       floats.set(count === x.length ? x : x.subarray(from, from + count), X_ADDRESS >> 2);
       // The kernel takes whole vectors; what lies behind the end of x is computed and dropped.
-      engine.run(kernel, table, X_ADDRESS, Y_ADDRESS, (count + 3) & -4, SCRATCH_ADDRESS);
+      const whole = (count + 3) & -4;
+      if (kernel === 'activate') engine.kernels.activate(table, X_ADDRESS, Y_ADDRESS, whole, SCRATCH_ADDRESS);
+      else engine.kernels.flow(table, X_ADDRESS, Y_ADDRESS, whole);
       y.set(floats.subarray(Y_ADDRESS >> 2, (Y_ADDRESS >> 2) + count), from);
     }
   }
@@ -79,26 +82,21 @@ const loaded = new Map<BackendName, Backend>();
 
 /** The backend of that name, created on first use. @throws {Error} if it cannot run here, with the reason. */
 export function backendNamed(name: BackendName): Backend {
-  let backend = loaded.get(name);
-  if (!backend) {
-    backend = new LinearBackend(name === 'wasm' ? createWasmEngine() : createJsEngine());
-    loaded.set(name, backend);
-  }
-  return backend;
+  return loaded.get(name) ?? remember(createEngine(name));
 }
 
 let preferred: Backend | undefined;
 
 /** WebAssembly SIMD, or plain JavaScript where that is not allowed. The bits are the same. */
 export function defaultBackend(): Backend {
-  if (!preferred) {
-    try {
-      preferred = backendNamed('wasm');
-    } catch {
-      preferred = backendNamed('js');
-    }
-  }
+  preferred ??= remember(createEngine());
   return preferred;
+}
+
+function remember(engine: Engine): Backend {
+  const backend = loaded.get(engine.name) ?? new LinearBackend(engine);
+  loaded.set(engine.name, backend);
+  return backend;
 }
 
 /**

@@ -60,7 +60,7 @@ export async function verify(options: VerifyOptions): Promise<VerifyRow[]> {
       options.onProgress?.((i + 0.5) / activations.length, `${name} ${act.variant}`);
       let block = 0;
       for (const x of inputsFor(options)) {
-        const y = act.forwardOn(backend, x);
+        const y = act.on(backend).forward(x);
         const key = `${act.variant} ${block++}`;
         const reference = expected.get(key);
         if (!reference) expected.set(key, y);
@@ -104,7 +104,7 @@ function worstError(act: DiTAC, backend: Backend, options: VerifyOptions): { ulp
   let ulp = 0;
   let at = 0;
   for (const x of stratified(-8, 8, options.points, options.seed + 2).blocks()) {
-    const y = act.forwardOn(backend, x);
+    const y = act.on(backend).forward(x);
     for (let i = 0; i < x.length; i++) {
       const t = toNumber(truth(x[i]!));
       if (Math.abs(t) < 2 ** -24) continue;

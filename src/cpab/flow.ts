@@ -1,4 +1,4 @@
-import { exp, expm1Ratio, log1pRatio } from '../numeric/elementary.js';
+import { exp, expm1Ratio, log1pRatio } from '../../assembly/numeric';
 
 /**
  * The exact flow of a continuous piecewise-affine velocity field, in float64.

@@ -1,4 +1,4 @@
-import { exp } from '../numeric/elementary.js';
+import { exp } from '../../assembly/numeric';
 import type { Matrix } from './basis.js';
 
 /**

@@ -1,5 +1,5 @@
+import { log } from '../../assembly/numeric';
 import { expectInteger } from '../errors.js';
-import { log } from '../numeric/elementary.js';
 
 /**
  * A stream of standard normal numbers from a seed: xoshiro128** (Blackman, Vigna 2018) seeded by splitmix32, and

@@ -1,5 +1,5 @@
 import { describe, expectFloat32Array } from '../errors.js';
-import { ordinal, unitInLastPlace } from '../numeric/float32.js';
+import { ordinal, unitInLastPlace } from './float32.js';
 
 /** Telling results apart, bit by bit and unit by unit. */
 

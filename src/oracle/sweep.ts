@@ -1,6 +1,6 @@
 import { uniformStream } from '../cpab/random.js';
 import { expectInteger } from '../errors.js';
-import { fromBits, ordinal, unitInLastPlace } from '../numeric/float32.js';
+import { fromOrdinal, ordinal, unitInLastPlace } from './float32.js';
 
 /** Running a float32 function over very many inputs and keeping the worst. */
 
@@ -101,7 +101,7 @@ export function stratified(low: number, high: number, count: number, seed: numbe
         yield Float32Array.from({ length: Math.min(BLOCK, count - start) }, (_, i) => {
           if (i % 2 === 1) return low + (high - low) * uniform();
           const o = first + Math.floor((last - first + 1) * uniform());
-          return o < 0 ? fromBits(-o | 0x80000000) : fromBits(o);
+          return fromOrdinal(o);
         });
       }
     },

@@ -1,54 +1,82 @@
-import { ceilToFloat32, nextDown } from '../numeric/float32.js';
-import { type AnalyticPiece, TERMS } from './analytic.js';
-import { type CellGrid, fillCells } from './cells.js';
-import type { Certificate, Plan } from './plan.js';
-import { fitSegment, LARGE, type Segment, SMALL } from './segment.js';
+import { COUNT, LARGE, LARGE_ERROR, OFFSET, ROOM, SMALL, SMALL_ERROR, TINY_ERROR } from '../../assembly/fit';
+import { exponentOf } from '../../assembly/numeric';
+import { TAYLOR } from '../../assembly/series';
+import type { Engine } from '../engines/engine.js';
+import { type AnalyticPiece, describePiece } from './pieces.js';
+import type { CellGrid, Certificate, Plan } from './plan.js';
+import {
+  type Cells,
+  compilingEngine,
+  fillGrid,
+  JOB,
+  MOST_CELLS,
+  REACH,
+  readSegments,
+  reserveSegments,
+  SEGMENT_RECORDS,
+  SEGMENT_WORDS,
+} from './workspace.js';
 
 /**
- * Compiling a function to a table: pieces are divided into segments until every one keeps the promised error, and a
- * uniform grid of quadratics is laid over the part of the line where inputs usually are.
+ * Compiling a function to a table: pieces are divided into segments until every one keeps the promised error, and a uniform grid
+ * of quadratics is laid over the part of the line where inputs usually are. The engines do the arithmetic (assembly/fit.ts,
+ * assembly/cells.ts), so that a plan compiles fast also in a process that has just started.
  */
 
-/** Intervals are halved from this width down; cell edges and interval ends then fall together. */
-const INTERVAL = 0.25;
-const WIDE_INTERVAL = 16;
 const MOST_SEGMENTS = 1 << 16;
-/** The grid never has more cells than this: 128 KiB of coefficients. */
-const MOST_CELLS = 8192;
-/** The grid does not reach beyond ±16. */
-const REACH = 16;
+const FIRST_ROOM = 1024;
+/** Cells for each knot: so many that few of them hold one. */
+const CELLS_PER_KNOT = 140;
 
-/** Fits of pieces that are the same in every plan. Bounded: there are only so many dyadic intervals to ask for. */
-const fits = new Map<string, Segment | null>();
-const MOST_FITS = 4096;
-
-export function compile(pieces: readonly AnalyticPiece[]): Plan {
+/**
+ * @param engine only for checking one engine against the other: the plan is the same.
+ * @throws {RangeError} if the function is too steep for a table of 65536 segments.
+ */
+export function compile(pieces: readonly AnalyticPiece[], engine: Engine = compilingEngine()): Plan {
   const grid = chooseGrid(pieces);
-  const offset = 2 ** -(grid.exponent + 1);
-  const segments: Segment[] = [];
-  const knots: number[] = [];
-  for (const piece of pieces) {
-    knots.push(segments.length);
-    if (piece.linear) {
-      divide(piece, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY, segments);
-      continue;
-    }
-    const interval = piece.isAffine ? WIDE_INTERVAL : INTERVAL;
-    const start = Math.floor((piece.first - offset) / interval);
-    const stop = Math.floor((piece.last - offset) / interval);
-    for (let k = start; k <= stop; k++) divide(piece, k * interval + offset, (k + 1) * interval + offset, segments);
-  }
-  const count = segments.length;
-  const table = {
-    bounds: Float32Array.from({ length: count - 1 }, (_, m) => segments[m + 1]!.first),
-    rows: new Float32Array(8 * count),
-    slack: Float32Array.from(segments, (each) => each.slack * (1 + 2 ** -20)),
-    knots: new Uint8Array(count),
+  const count = fitPieces(engine, pieces, grid);
+  const segments = readSegments(engine, count);
+  const cells = fillGrid(engine, grid, count);
+  return {
+    ...segments,
+    grid,
+    cellRows: cells.rows,
+    mostBounds: cells.mostBounds,
+    certificate: certify(engine, count, cells),
+    ...behaviourAtSpecials(engine, pieces),
   };
-  for (let m = 0; m < count; m++) table.rows.set(segments[m]!.row, 8 * m);
-  for (const m of knots) table.knots[m] = 1;
-  const cells = fillCells(grid, table);
+}
 
+/** Leaves the segments of all pieces in the engine's memory; returns their number. */
+function fitPieces(engine: Engine, pieces: readonly AnalyticPiece[], grid: CellGrid): number {
+  let room = FIRST_ROOM;
+  reserveSegments(engine, room);
+  engine.words[(JOB + COUNT) >> 2] = 0;
+  engine.words[(JOB + ROOM) >> 2] = room;
+  engine.doubles[(JOB + OFFSET) >> 3] = 2 ** -(grid.exponent + 1);
+  for (const piece of pieces) {
+    describePiece(engine, JOB, piece);
+    while (!engine.kernels.fit(JOB)) {
+      if (room >= MOST_SEGMENTS) {
+        throw new RangeError(
+          `the function needs more than ${MOST_SEGMENTS} segments; its slopes are too steep for a table`,
+        );
+      }
+      room *= 2;
+      reserveSegments(engine, room);
+      engine.words[(JOB + ROOM) >> 2] = room;
+    }
+  }
+  return engine.words[(JOB + COUNT) >> 2]!;
+}
+
+/** How the bounds of a certificate were established. */
+export const METHOD =
+  `a-priori bound: Taylor remainder, economisation, coefficient rounding and running error analysis of every row; ` +
+  `ULP of the true result for |y| ≥ 2^${exponentOf(LARGE)} (ulp) and down to 2^${exponentOf(SMALL)} (ulpSmall), absolute below`;
+
+/** The worst of all cells and segments. */
+function certify({ floats }: Engine, count: number, cells: Cells): Certificate {
   const certificate: Certificate = {
     ulp: cells.large,
     ulpAt: cells.largeAt,
@@ -61,66 +89,25 @@ export function compile(pieces: readonly AnalyticPiece[]): Plan {
     cellsInUse: cells.rows.length / 4 - cells.unused,
     method: METHOD,
   };
-  for (const each of segments) {
-    const middle = each.row[0]!;
-    if (each.large > certificate.ulp) Object.assign(certificate, { ulp: each.large, ulpAt: middle });
-    if (each.small > certificate.ulpSmall) Object.assign(certificate, { ulpSmall: each.small, ulpSmallAt: middle });
-    if (each.tiny > certificate.absolute) Object.assign(certificate, { absolute: each.tiny, absoluteAt: middle });
+  for (let m = 0, at = SEGMENT_RECORDS >> 2; m < count; m++, at += SEGMENT_WORDS) {
+    const centre = floats[at]!;
+    const large = floats[at + (LARGE_ERROR >> 2)]!;
+    const small = floats[at + (SMALL_ERROR >> 2)]!;
+    const tiny = floats[at + (TINY_ERROR >> 2)]!;
+    if (large > certificate.ulp) [certificate.ulp, certificate.ulpAt] = [large, centre];
+    if (small > certificate.ulpSmall) [certificate.ulpSmall, certificate.ulpSmallAt] = [small, centre];
+    if (tiny > certificate.absolute) [certificate.absolute, certificate.absoluteAt] = [tiny, centre];
   }
-  return {
-    ...table,
-    grid,
-    cellRows: cells.rows,
-    mostBounds: cells.mostBounds,
-    ...behaviourAtSpecials(pieces),
-    certificate,
-  };
-}
-
-const METHOD =
-  `a-priori bound: Taylor remainder, economisation, coefficient rounding and running error analysis of every row; ` +
-  `ULP of the true result for |y| ≥ 2^${Math.log2(LARGE)} (ulp) and down to 2^${Math.log2(SMALL)} (ulpSmall), absolute below`;
-
-/** Adds the segments of one piece within [low, high), halving where one does not suffice. */
-function divide(piece: AnalyticPiece, low: number, high: number, into: Segment[]): void {
-  const first = Math.max(piece.first, ceilToFloat32(low));
-  const last = high === Number.POSITIVE_INFINITY ? piece.last : Math.min(piece.last, nextDown(ceilToFloat32(high)));
-  if (!(first <= last)) return;
-  const fit = piece.key === undefined ? fitSegment(piece, first, last) : cachedFit(piece, first, last);
-  if (fit) {
-    if (into.length >= MOST_SEGMENTS) {
-      throw new RangeError(
-        `the function needs more than ${MOST_SEGMENTS} segments; its slopes are too steep for a table`,
-      );
-    }
-    into.push(fit);
-    return;
-  }
-  const middle = 0.5 * (low + high);
-  divide(piece, low, middle, into);
-  divide(piece, middle, high, into);
-}
-
-function cachedFit(piece: AnalyticPiece, first: number, last: number): Segment | undefined {
-  const key = `${piece.key} ${first} ${last}`;
-  const known = fits.get(key);
-  if (known !== undefined) return known ?? undefined;
-  const fit = fitSegment(piece, first, last);
-  if (fits.size >= MOST_FITS) fits.clear();
-  fits.set(key, fit ?? null);
-  return fit;
+  return certificate;
 }
 
 /** Cells so narrow that few of them hold a knot, and so many that the pieces with knots and their surroundings are covered. */
 function chooseGrid(pieces: readonly AnalyticPiece[]): CellGrid {
-  const inner = pieces.filter((piece) => !piece.linear && piece.key === undefined);
+  const inner = pieces.filter((piece) => piece.law === 'flow');
   const low = inner.length > 0 ? Math.max(inner[0]!.first, -REACH) : -1;
   const high = inner.length > 0 ? Math.min(inner[inner.length - 1]!.last, REACH) : 1;
-  const perKnot = 140;
-  const exponent = Math.min(
-    10,
-    Math.max(7, Math.ceil(-Math.log2((high - low) / (perKnot * Math.max(inner.length, 1))))),
-  );
+  const wanted = (CELLS_PER_KNOT * Math.max(inner.length, 1)) / (high - low);
+  const exponent = Math.min(10, Math.max(7, exponentOf(wanted) + 1));
   const width = 2 ** -exponent;
   const middle = (low + high) / 2;
   const half = Math.min((MOST_CELLS * width) / 2, REACH);
@@ -130,11 +117,12 @@ function chooseGrid(pieces: readonly AnalyticPiece[]): CellGrid {
 }
 
 /** What the kernel needs where no polynomial applies: around 0 and at ±Infinity. */
-function behaviourAtSpecials(pieces: readonly AnalyticPiece[]) {
-  const at = new Float64Array(TERMS);
+function behaviourAtSpecials(engine: Engine, pieces: readonly AnalyticPiece[]) {
   const around = (x: number) => {
-    pieces.find((piece) => piece.last >= x)!.series(0, 0, at);
-    return { value: Math.abs(at[0]!) < 2 ** -100 ? 0 : at[0]!, slope: at[1]! };
+    describePiece(engine, JOB, pieces.find((piece) => piece.last >= x)!);
+    engine.kernels.expand(JOB, 0, 0);
+    const value = engine.doubles[(JOB + TAYLOR) >> 3]!;
+    return { value: Math.abs(value) < 2 ** -100 ? 0 : value, slope: engine.doubles[((JOB + TAYLOR) >> 3) + 1]! };
   };
   const below = around(-(2 ** -126));
   const above = around(0);
@@ -149,6 +137,6 @@ function behaviourAtSpecials(pieces: readonly AnalyticPiece[]) {
 }
 
 function limitOf(piece: AnalyticPiece, x: number): number {
-  const slope = piece.linear?.slope ?? Number.NaN;
+  const slope = piece.law === 'linear' ? piece.slope : Number.NaN;
   return slope === 0 ? (x < 0 ? -0 : 0) : slope * x;
 }

@@ -1,6 +1,6 @@
+import { ceilToFloat32, floorToFloat32, nextDown } from '../../assembly/float32';
+import { exp, expm1Ratio, log1pRatio } from '../../assembly/numeric';
 import { type FlowPiece, flowBeyond } from '../cpab/flow.js';
-import { exp, expm1Ratio, log1pRatio } from '../numeric/elementary.js';
-import { ceilToFloat32, floorToFloat32, nextDown } from '../numeric/float32.js';
 
 /**
  * The pieces of a flow as the float32 table that `assembly/flow.ts` evaluates.

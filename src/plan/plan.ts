@@ -1,9 +1,26 @@
-import type { CellGrid, SegmentTable } from './cells.js';
+/** A uniform grid over the busy part of the line. */
+export interface CellGrid {
+  /** Cells are 2^-exponent wide; cell k is centred on k·2^-exponent. */
+  readonly exponent: number;
+  /** Numbers of the first and last cell, both included. */
+  readonly first: number;
+  readonly last: number;
+}
+
+/** The line divided into segments, each with one polynomial (`segmentPolynomial` in assembly/activation.ts). */
+export interface SegmentTable {
+  /** First input of every segment but the first, ascending. */
+  readonly bounds: Float32Array;
+  /** [segments][8]: {centre, h0, h1, c0, c1, c2, c3, c4}. */
+  readonly rows: Float32Array;
+  /** [segments]: how far each polynomial may be from the function; negative where a segment starts at a knot. */
+  readonly slack: Float32Array;
+}
 
 /** A function of one variable, compiled: what every backend evaluates, bit for bit the same. */
 export interface Plan extends SegmentTable {
   readonly grid: CellGrid;
-  /** [cells][4]: the grid's quadratics, derived from the segments by `fillCells`. */
+  /** [cells][4]: the grid's quadratics, derived from the segments (assembly/cells.ts). */
   readonly cellRows: Float32Array;
   /** The most bounds that lie in one cell that is left to the segments. */
   readonly mostBounds: number;

@@ -3,5 +3,5 @@
  * `scripts/build.mjs` bundles this file with both, so that V8 sees one module and inlines the vocabulary.
  */
 
-export { activate, flow } from '../../../assembly/index';
-export { attachMemory } from './lanes.js';
+export * from '../../../assembly/index';
+export { attachMemory } from './memory.js';

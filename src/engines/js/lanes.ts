@@ -6,28 +6,13 @@
  * float32 result (Figueroa 1995), so the two agree in every bit.
  */
 
-declare global {
-  // The names that AssemblyScript gives to machine types, so that one source file serves both compilers.
-  type usize = number;
-  type i32 = number;
-  type f32 = number;
-}
+import { floats, words } from './memory.js';
 
 export type Lanes = number;
 export type Words = number;
 export type Mask = boolean;
 
 export const STRIDE = 4;
-
-/** The JavaScript engine's linear memory; addresses are byte offsets into it, as in WebAssembly. */
-let floats = new Float32Array(0);
-let words = new Int32Array(0);
-
-/** Makes the kernels of this module work in the given memory. */
-export function attachMemory(memory: ArrayBuffer): void {
-  floats = new Float32Array(memory);
-  words = new Int32Array(memory);
-}
 
 const float = new Float32Array(1);
 const word = new Int32Array(float.buffer);

@@ -1,0 +1,119 @@
+import { loadWord, storeWord } from '#lanes';
+import { loadDouble, loadSingle, roundToSingle, storeDouble, storeSingle } from '#scalars';
+import { COUNT, coefficient, LARGE, SLACK, SMALL, START, segment, UNIT_ROUNDOFF } from './fit';
+import { unitInLastPlace } from './float32';
+
+/**
+ * The uniform grid over the busy part of the line: one quadratic {h0, c0, c1, c2} a cell, y = h0 + (c0 + u·(c1 + u·c2)) with
+ * u = x - k·width. Almost every input is served by one of these, found without a search.
+ *
+ * A cell's quadratic is the segment's polynomial, re-centred and economised in float64. A cell that would miss the error
+ * target, or that holds a knot, gets NaN instead, which sends the kernel to the segments.
+ */
+
+/** What the caller gives, besides segments: cell k is centred on k·WIDTH; numbers of the first and last cell; where rows go. */
+export const WIDTH: usize = 8;
+export const FIRST_CELL: usize = 16;
+export const LAST_CELL: usize = 20;
+export const ROWS: usize = 24;
+/**
+ * What comes back: the largest error bound among the cells in use, in ULP of the true result, where |y| ≥ 2⁻⁸ and below, each
+ * with its place; how many cells are left to the segments, and the most segments that end in one of them.
+ */
+export const WORST_LARGE: usize = 32;
+export const WORST_LARGE_AT: usize = 40;
+export const WORST_SMALL: usize = 48;
+export const WORST_SMALL_AT: usize = 56;
+export const UNUSED: usize = 64;
+export const MOST_BOUNDS: usize = 68;
+
+const NAN_BITS: i32 = 0x7fc00000;
+/** 2⁻⁹⁰: relative accuracy is kept far below 2⁻²⁴, as long as no coefficient is near the subnormals. */
+const LEAST: f64 = 8.077935669463161e-28;
+
+export function fillCells(job: usize): void {
+  const width = loadDouble(job + WIDTH);
+  const radius = width / 2;
+  const first = loadWord(job + FIRST_CELL);
+  const last = loadWord(job + LAST_CELL);
+  const count = loadWord(job + COUNT);
+  for (let at = WORST_LARGE; at <= WORST_SMALL_AT; at += 8) storeDouble(job + at, 0);
+  let unused: i32 = 0;
+  let mostBounds: i32 = 0;
+  let row = <usize>loadWord(job + ROWS);
+  let m: i32 = 0;
+  for (let k = first; k <= last; k++) {
+    const centre = k * width;
+    while (m + 1 < count && loadSingle(segment(job, m + 1) + START) <= centre - radius) m += 1;
+    // An x on the edge between two cells may be rounded into either, so a knot on the right edge excludes the cell too.
+    let end = m;
+    let isSmooth = k > first && k < last;
+    while (end + 1 < count && loadSingle(segment(job, end + 1) + START) <= centre + radius) {
+      end += 1;
+      const next = segment(job, end);
+      if (loadSingle(next + SLACK) < 0 || loadSingle(next + START) < centre + radius) isSmooth = false;
+    }
+    if (!isSmooth || !fillCell(job, segment(job, m), centre, radius, row)) {
+      // An unused cell: NaN, then where the kernel's search for the segment starts.
+      storeWord(row, NAN_BITS);
+      storeWord(row + 4, m);
+      storeDouble(row + 8, 0);
+      unused += 1;
+      if (end - m > mostBounds) mostBounds = end - m;
+    }
+    row += 16;
+  }
+  storeWord(job + UNUSED, unused);
+  storeWord(job + MOST_BOUNDS, mostBounds);
+}
+
+/** Writes one cell's quadratic; returns false if it would miss the target. */
+function fillCell(job: usize, source: usize, centre: f64, radius: f64, row: usize): boolean {
+  const u = centre - loadSingle(source);
+  const c0 = loadSingle(source + 4) + loadSingle(source + 12);
+  const c1 = loadSingle(source + 8) + loadSingle(source + 16);
+  const c2 = loadSingle(source + 20);
+  const c3 = loadSingle(source + 24);
+  const c4 = loadSingle(source + 28);
+  const square = radius * radius;
+  let p0 = c0 + u * (c1 + u * (c2 + u * (c3 + u * c4)));
+  let p1 = c1 + u * (2 * c2 + u * (3 * c3 + u * 4 * c4));
+  let p2 = c2 + u * (3 * c3 + u * 6 * c4);
+  const p3 = c3 + u * 4 * c4;
+  // u⁴ ≈ u²r² - r⁴/8 and u³ ≈ ¾r²u, to within r⁴/8 and r³/4.
+  p2 += c4 * square;
+  p0 -= (c4 * square * square) / 8;
+  p1 += 0.75 * p3 * square;
+  const h0 = roundToSingle(p0);
+  const low = coefficient(p0 - h0);
+  const slope = coefficient(p1);
+  const bend = coefficient(p2);
+  const polynomial =
+    Math.abs(loadSingle(source + SLACK)) +
+    (Math.abs(c4) * square * square) / 8 +
+    (Math.abs(p3) * square * radius) / 4 +
+    Math.abs(p0 - h0 - low) +
+    Math.abs(p1 - slope) * radius +
+    Math.abs(p2 - bend) * square;
+  const bendSize = radius * Math.abs(bend);
+  const slopeSize = Math.abs(slope) + bendSize;
+  const slopeError = UNIT_ROUNDOFF * (bendSize + slopeSize);
+  const tail = Math.abs(low) + radius * slopeSize;
+  const error = polynomial + radius * slopeError + UNIT_ROUNDOFF * (radius * slopeSize + tail);
+  const least = Math.abs(p0) - radius * slopeSize - polynomial;
+  const bound = 0.5 + (1.0001 * error) / unitInLastPlace(least);
+  if (!(least > LEAST) || !(bound <= 0.98) || !(Math.abs(h0) < Infinity)) return false;
+  if (least + 2 * radius * slopeSize >= LARGE && bound > loadDouble(job + WORST_LARGE)) {
+    storeDouble(job + WORST_LARGE, bound);
+    storeDouble(job + WORST_LARGE_AT, centre);
+  }
+  if (least >= SMALL && least < LARGE && bound > loadDouble(job + WORST_SMALL)) {
+    storeDouble(job + WORST_SMALL, bound);
+    storeDouble(job + WORST_SMALL_AT, centre);
+  }
+  storeSingle(row, h0);
+  storeSingle(row + 4, low);
+  storeSingle(row + 8, slope);
+  storeSingle(row + 12, bend);
+  return true;
+}

@@ -1,0 +1,42 @@
+import { ofSingleBits, roundToSingle, singleBits } from '#scalars';
+import { exponentOf, powerOfTwo } from './numeric';
+
+/** binary32 as a set of numbers: neighbours and units in the last place. Arguments and results are float64. */
+
+const SIGN: i32 = -0x80000000;
+const MAGNITUDE: i32 = 0x7fffffff;
+
+/** The float32 that is `steps` places above x in the order of all float32; -0 and +0 are one place. */
+function neighbour(x: f64, steps: i32): f64 {
+  const bits = singleBits(x);
+  const place = (bits < 0 ? -(bits & MAGNITUDE) : bits) + steps;
+  return ofSingleBits(place < 0 ? -place | SIGN : place);
+}
+
+/** The smallest float32 above x (x itself a float32). */
+export function nextUp(x: f64): f64 {
+  return neighbour(x, 1);
+}
+
+/** The largest float32 below x (x itself a float32). */
+export function nextDown(x: f64): f64 {
+  return neighbour(x, -1);
+}
+
+/** The smallest float32 ≥ x. */
+export function ceilToFloat32(x: f64): f64 {
+  const rounded = roundToSingle(x);
+  return rounded < x ? nextUp(rounded) : rounded;
+}
+
+/** The largest float32 ≤ x. */
+export function floorToFloat32(x: f64): f64 {
+  const rounded = roundToSingle(x);
+  return rounded > x ? nextDown(rounded) : rounded;
+}
+
+/** The spacing of float32 at the real number |x|: 2^(⌊log₂|x|⌋-23), and 2⁻¹⁴⁹ below the smallest normal. */
+export function unitInLastPlace(x: f64): f64 {
+  const exponent = exponentOf(x);
+  return powerOfTwo((exponent < -126 ? -126 : exponent) - 23);
+}

@@ -1,0 +1,33 @@
+/**
+ * An engine runs the kernels synchronously on its own linear memory. There are two, compiled from the same sources:
+ * `wasm` (four lanes at a time) and `js` (one).
+ */
+export interface Engine {
+  readonly name: EngineName;
+  /** Views of the whole memory, valid until the next call of `reserve`. */
+  readonly floats: Float32Array;
+  readonly words: Int32Array;
+  readonly doubles: Float64Array;
+  /** Makes the memory at least this large, keeping its contents. @throws {RangeError} if it cannot grow. */
+  reserve(bytes: number): void;
+  readonly kernels: Kernels;
+}
+
+export type EngineName = 'wasm' | 'js';
+
+/** What assembly/index.ts exports. Arguments are byte addresses, multiples of 16, and counts. */
+export interface Kernels {
+  /** A compiled activation (`planImage`) on `count` floats, a multiple of 4. `list` has room for `count` words; y must not overlap x. */
+  activate(table: number, x: number, y: number, count: number, list: number): void;
+  /** A CPAB transformation (`flowImage`) on `count` floats, a multiple of 4. */
+  flow(table: number, x: number, y: number, count: number): void;
+  /** Fits one piece by segments; false (or 0) if they need more room. See assembly/fit.ts. */
+  fit(job: number): boolean | number;
+  /** Derives the grid of cells from segments. See assembly/cells.ts. */
+  fillCells(job: number): void;
+  /** Taylor series of a piece. See assembly/series.ts. */
+  expand(job: number, centre: number, radius: number): number;
+}
+
+/** The start of an engine's memory is left to the compiler. */
+export const FREE_ADDRESS = 1024;

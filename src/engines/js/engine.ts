@@ -1,0 +1,35 @@
+import type { Engine } from '../engine.js';
+import * as module from './kernels.js';
+
+/** The kernels in plain JavaScript: the fallback where WebAssembly is not allowed, and the other witness for every bit. */
+export function createJsEngine(): Engine {
+  let memory = new ArrayBuffer(0);
+  let floats = new Float32Array(memory);
+  let words = new Int32Array(memory);
+  let doubles = new Float64Array(memory);
+  return {
+    name: 'js',
+    get floats() {
+      return floats;
+    },
+    get words() {
+      return words;
+    },
+    get doubles() {
+      return doubles;
+    },
+    reserve(bytes) {
+      if (bytes <= memory.byteLength) return;
+      memory = new ArrayBuffer(2 ** Math.ceil(Math.log2(bytes)));
+      new Float32Array(memory).set(floats);
+      floats = new Float32Array(memory);
+      words = new Int32Array(memory);
+      doubles = new Float64Array(memory);
+    },
+    get kernels() {
+      // The kernels are one module; several engines take turns with its memory.
+      module.attachMemory(memory);
+      return module;
+    },
+  };
+}

@@ -1,0 +1,66 @@
+import {
+  FIRST,
+  FLOW,
+  FLOW_TIMES_NORMAL,
+  GAIN,
+  GELU,
+  INTERCEPT,
+  KIND,
+  LAST,
+  LINEAR,
+  SLOPE,
+  SLOPE_IN,
+  SLOPE_OUT,
+  V0,
+  W0,
+  X0,
+  Y0,
+} from '../../assembly/series';
+import type { FlowPiece } from '../cpab/flow.js';
+import type { Engine } from '../engines/engine.js';
+
+/**
+ * What a plan is compiled from: a function of one variable as analytic pieces, in order, which together cover every finite
+ * float32. `assembly/series.ts` expands them.
+ */
+export type AnalyticPiece = {
+  /** The float32 inputs to which the piece applies, both ends included. */
+  readonly first: number;
+  readonly last: number;
+} & Law;
+
+type Law =
+  /**
+   * intercept + slope·x, evaluated about 0: |intercept| ≤ |slope·x|/16 throughout. Slope 0 is the constant zero. The first and the
+   * last piece must be of this kind.
+   */
+  | { readonly law: 'linear'; readonly slope: number; readonly intercept: number }
+  /** x·Φ(x). */
+  | { readonly law: 'gelu' }
+  /** T(x), or T(x)·Φ(x). */
+  | { readonly law: 'flow'; readonly flow: FlowPiece; readonly timesNormal: boolean };
+
+/** Writes a piece's description into a job of an engine. */
+export function describePiece({ doubles, words }: Engine, job: number, piece: AnalyticPiece): void {
+  const set = (offset: number, value: number) => {
+    doubles[(job + offset) >> 3] = value;
+  };
+  set(FIRST, piece.first);
+  set(LAST, piece.last);
+  if (piece.law === 'linear') {
+    words[(job + KIND) >> 2] = LINEAR;
+    set(SLOPE, piece.slope);
+    set(INTERCEPT, piece.intercept);
+  } else if (piece.law === 'gelu') words[(job + KIND) >> 2] = GELU;
+  else {
+    const { flow, timesNormal } = piece;
+    words[(job + KIND) >> 2] = timesNormal ? FLOW_TIMES_NORMAL : FLOW;
+    set(X0, flow.x0);
+    set(V0, flow.v0);
+    set(Y0, flow.y0);
+    set(W0, flow.w0);
+    set(SLOPE_IN, flow.slopeIn);
+    set(SLOPE_OUT, flow.slopeOut);
+    set(GAIN, flow.gain ?? Number.NaN);
+  }
+}

@@ -1,0 +1,100 @@
+import {
+  FIRST_CELL,
+  LAST_CELL,
+  MOST_BOUNDS,
+  ROWS,
+  UNUSED,
+  WIDTH,
+  WORST_LARGE,
+  WORST_LARGE_AT,
+  WORST_SMALL,
+  WORST_SMALL_AT,
+} from '../../assembly/cells';
+import { COUNT, JOB_BYTES, SEGMENT_SHIFT, SEGMENTS, SLACK, START } from '../../assembly/fit';
+import { type Engine, FREE_ADDRESS } from '../engines/engine.js';
+import { createEngine } from '../engines/engines.js';
+import type { CellGrid, SegmentTable } from './plan.js';
+
+/**
+ * The memory of the engine that prepares tables: one job, the grid of cells, and segments behind. What moves between it and the
+ * arrays of a plan is moved here.
+ */
+
+/** A grid never has more cells than this: 128 KiB of coefficients. */
+export const MOST_CELLS = 8192;
+/** Nor does it reach beyond ±16. */
+export const REACH = 16;
+
+export const JOB = FREE_ADDRESS;
+const GRID = (JOB + JOB_BYTES + 15) & -16;
+export const SEGMENT_RECORDS = GRID + 16 * MOST_CELLS;
+export const SEGMENT_WORDS = 1 << (SEGMENT_SHIFT - 2);
+
+let compiler: Engine | undefined;
+
+/** The engine that prepares tables, with memory of its own. */
+export function compilingEngine(): Engine {
+  compiler ??= createEngine();
+  return compiler;
+}
+
+/** Makes room for `count` segments. */
+export function reserveSegments(engine: Engine, count: number): void {
+  engine.reserve(SEGMENT_RECORDS + (count << SEGMENT_SHIFT));
+  engine.words[(JOB + SEGMENTS) >> 2] = SEGMENT_RECORDS;
+}
+
+export function readSegments({ floats }: Engine, count: number): SegmentTable {
+  const bounds = new Float32Array(count - 1);
+  const rows = new Float32Array(8 * count);
+  const slack = new Float32Array(count);
+  for (let m = 0, at = SEGMENT_RECORDS >> 2; m < count; m++, at += SEGMENT_WORDS) {
+    for (let n = 0; n < 8; n++) rows[8 * m + n] = floats[at + n]!;
+    if (m > 0) bounds[m - 1] = floats[at + (START >> 2)]!;
+    slack[m] = floats[at + (SLACK >> 2)]!;
+  }
+  return { bounds, rows, slack };
+}
+
+export function writeSegments(engine: Engine, { bounds, rows, slack }: SegmentTable): void {
+  reserveSegments(engine, slack.length);
+  const { floats } = engine;
+  for (let m = 0, at = SEGMENT_RECORDS >> 2; m < slack.length; m++, at += SEGMENT_WORDS) {
+    for (let n = 0; n < 8; n++) floats[at + n] = rows[8 * m + n]!;
+    floats[at + (START >> 2)] = m > 0 ? bounds[m - 1]! : Number.NEGATIVE_INFINITY;
+    floats[at + (SLACK >> 2)] = slack[m]!;
+  }
+}
+
+/** The cells over segments, and the largest bounds among those in use (see assembly/cells.ts). */
+export interface Cells {
+  readonly rows: Float32Array;
+  readonly unused: number;
+  readonly mostBounds: number;
+  readonly large: number;
+  readonly largeAt: number;
+  readonly small: number;
+  readonly smallAt: number;
+}
+
+/** Derives the grid from `count` segments that lie in the engine's memory. */
+export function fillGrid(engine: Engine, grid: CellGrid, count: number): Cells {
+  const { words, doubles } = engine;
+  doubles[(JOB + WIDTH) >> 3] = 2 ** -grid.exponent;
+  words[(JOB + FIRST_CELL) >> 2] = grid.first;
+  words[(JOB + LAST_CELL) >> 2] = grid.last;
+  words[(JOB + ROWS) >> 2] = GRID;
+  words[(JOB + COUNT) >> 2] = count;
+  engine.kernels.fillCells(JOB);
+  const stat = (offset: number) => doubles[(JOB + offset) >> 3]!;
+  return {
+    // Copied as words: an unused cell holds an integer, which a copy as floats need not preserve.
+    rows: new Float32Array(words.slice(GRID >> 2, (GRID >> 2) + 4 * (grid.last - grid.first + 1)).buffer),
+    unused: words[(JOB + UNUSED) >> 2]!,
+    mostBounds: words[(JOB + MOST_BOUNDS) >> 2]!,
+    large: stat(WORST_LARGE),
+    largeAt: stat(WORST_LARGE_AT),
+    small: stat(WORST_SMALL),
+    smallAt: stat(WORST_SMALL_AT),
+  };
+}
