@@ -2,6 +2,7 @@ import {
   addWord,
   andWord,
   anyLane,
+  appendLanes,
   atLeast,
   column0,
   column1,
@@ -11,6 +12,7 @@ import {
   eitherMask,
   every,
   everyWord,
+  fillLanes,
   gather,
   isNaNLane,
   Lanes,
@@ -28,7 +30,9 @@ import {
   row2,
   row3,
   STRIDE,
+  scatter,
   shiftLeft,
+  shiftRight,
   smaller,
   storeLanes,
   storeWord,
@@ -53,15 +57,14 @@ const INVERSE_WIDTH: usize = 32;
 const MAGIC: usize = 48;
 const WIDTH: usize = 64;
 const ADDRESS_BITS: usize = 80;
-const ALL_STEPS: usize = 96;
-const CELL_STEPS: usize = 112;
-const BOUNDS: usize = 128;
-const SEGMENTS: usize = 144;
-const AT_ZERO: usize = 160;
-const SLOPE_BELOW_ZERO: usize = 176;
-const SLOPE_ABOVE_ZERO: usize = 192;
-const LIMIT_LOW: usize = 208;
-const LIMIT_HIGH: usize = 224;
+const HALF: usize = 96;
+const BOUNDS: usize = 112;
+const SEGMENTS: usize = 128;
+const AT_ZERO: usize = 144;
+const SLOPE_BELOW_ZERO: usize = 160;
+const SLOPE_ABOVE_ZERO: usize = 176;
+const LIMIT_LOW: usize = 192;
+const LIMIT_HIGH: usize = 208;
 
 const LARGEST_FLOAT: f32 = 3.4028234663852886e38;
 /** Bit patterns: 2⁻⁶⁰, below which x is "tiny"; infinity; the canonical NaN; the smallest normal number. */
@@ -76,7 +79,7 @@ const LEADING_BITS: i32 = -0x1000;
 
 /**
  * y = f(x) for `count` floats. Vectors with unfinished lanes are listed first and completed afterwards: a branch in the
- * main loop would be mispredicted once for each of them. y must not overlap x; `list` has room for a word a vector.
+ * main loop would be mispredicted once for each of them. y must not overlap x; `list` has room for 2·count + 4 words.
  */
 export function activate(table: usize, x: usize, y: usize, count: usize, list: usize): void {
   const lowest = loadLanes(table + LOWEST);
@@ -103,47 +106,53 @@ export function activate(table: usize, x: usize, y: usize, count: usize, list: u
     storeWord(listed, <i32>offset);
     listed += countIfAny(isNaNLane(result)) << 2;
   }
+  // Few lanes of those vectors are unfinished: they are collected, so that the search works on full vectors.
+  const lanes = list + bytes;
+  let end = lanes;
   for (; list < listed; list += 4) {
-    const offset = <usize>loadWord(list);
-    const v = loadLanes(x + offset);
+    const offset = loadWord(list);
+    end = appendLanes(isNaNLane(loadLanes(y + <usize>offset)), offset, end);
+  }
+  if (end > lanes) fillLanes(loadWord(lanes), end);
+  for (let at = lanes; at < end; at += STRIDE) {
+    const offsets = toBits(loadLanes(at));
+    const v = gather(addWord(offsets, everyWord(<i32>x)));
     const t = plus(times(smaller(highest, larger(lowest, v)), inverseWidth), magic);
-    const at = andWord(shiftLeft(toBits(t), 4), addressBits);
-    const known = loadLanes(y + offset);
-    const unfinished = isNaNLane(known);
-    // An unused cell holds, in place of its second coefficient, the number of segments that end before it.
-    const hint = gather(addWord(at, everyWord(4)));
-    storeLanes(
-      y + offset,
-      pick(unfinished, activateBySearch(table, v, pickWord(unfinished, toBits(hint), everyWord(0))), known),
-    );
+    const cell = andWord(shiftLeft(toBits(t), 4), addressBits);
+    // An unused cell holds, in place of coefficients, where the search for the segment starts and how far it goes.
+    const start = toBits(gather(addWord(cell, everyWord(4))));
+    const half = toBits(gather(addWord(cell, everyWord(8))));
+    scatter(addWord(offsets, everyWord(<i32>y)), activateBySearch(table, v, start, half));
   }
 }
 
 /**
  * The same function where the grid has no answer, and for any x whatever: the segment by bisection from segment `index`
- * on, then the cases that no polynomial covers.
+ * on (`segmentOf`), then the cases that no polynomial covers.
  */
-export function activateBySearch(table: usize, x: Lanes, index: Words): Lanes {
+export function activateBySearch(table: usize, x: Lanes, index: Words, half: Words): Lanes {
   const largest = every(LARGEST_FLOAT);
   const v = smaller(largest, larger(every(-LARGEST_FLOAT), x));
-  let steps = loadWord(table + CELL_STEPS);
   const isOutside = eitherMask(atLeast(loadLanes(table + LOWEST), v), atLeast(v, loadLanes(table + HIGHEST)));
-  if (anyLane(isOutside)) {
-    index = everyWord(0);
-    steps = loadWord(table + ALL_STEPS);
-  }
-  index = segmentOf(v, index, loadWord(table + BOUNDS), steps);
+  const from = pickWord(isOutside, everyWord(0), index);
+  const step = pickWord(isOutside, toBits(loadLanes(table + HALF)), half);
+  index = segmentOf(v, from, step, loadWord(table + BOUNDS));
   const at = addWord(shiftLeft(index, 5), toBits(loadLanes(table + SEGMENTS)));
   const y = segmentPolynomial(v, at);
   return anyLane(isSpecial(x)) ? special(table, x, y) : y;
 }
 
-/** `index` plus the number of bounds ≤ x among the 2^steps - 1 that follow, by bisection. Bounds ascend. */
-export function segmentOf(x: Lanes, index: Words, bounds: usize, steps: i32): Words {
-  for (let half: i32 = (1 << steps) >> 1; half > 0; half >>= 1) {
-    const next = addWord(index, everyWord(half));
-    const bound = gather(addWord(shiftLeft(next, 2), everyWord(<i32>bounds - 4)));
-    index = pickWord(atLeast(x, bound), next, index);
+/**
+ * `index` plus the number of bounds ≤ x among the next 2·half - 1, by bisection; half is a power of two, or 0 where the index is
+ * known. Bounds ascend.
+ */
+export function segmentOf(x: Lanes, index: Words, half: Words, bounds: usize): Words {
+  const before = everyWord(<i32>bounds - 4);
+  const none = everyWord(0);
+  while (anyLane(wordAbove(half, none))) {
+    const next = addWord(index, half);
+    index = pickWord(atLeast(x, gather(addWord(shiftLeft(next, 2), before))), next, index);
+    half = shiftRight(half, 1);
   }
   return index;
 }

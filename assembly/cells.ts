@@ -18,14 +18,13 @@ export const LAST_CELL: usize = 20;
 export const ROWS: usize = 24;
 /**
  * What comes back: the largest error bound among the cells in use, in ULP of the true result, where |y| ≥ 2⁻⁸ and below, each
- * with its place; how many cells are left to the segments, and the most segments that end in one of them.
+ * with its place; how many cells are left to the segments.
  */
 export const WORST_LARGE: usize = 32;
 export const WORST_LARGE_AT: usize = 40;
 export const WORST_SMALL: usize = 48;
 export const WORST_SMALL_AT: usize = 56;
 export const UNUSED: usize = 64;
-export const MOST_BOUNDS: usize = 68;
 
 const NAN_BITS: i32 = 0x7fc00000;
 /** 2⁻⁹⁰: relative accuracy is kept far below 2⁻²⁴, as long as no coefficient is near the subnormals. */
@@ -39,7 +38,6 @@ export function fillCells(job: usize): void {
   const count = loadWord(job + COUNT);
   for (let at = WORST_LARGE; at <= WORST_SMALL_AT; at += 8) storeDouble(job + at, 0);
   let unused: i32 = 0;
-  let mostBounds: i32 = 0;
   let row = <usize>loadWord(job + ROWS);
   let m: i32 = 0;
   for (let k = first; k <= last; k++) {
@@ -54,17 +52,23 @@ export function fillCells(job: usize): void {
       if (loadSingle(next + SLACK) < 0 || loadSingle(next + START) < centre + radius) isSmooth = false;
     }
     if (!isSmooth || !fillCell(job, segment(job, m), centre, radius, row)) {
-      // An unused cell: NaN, then where the kernel's search for the segment starts.
+      // An unused cell: NaN, then where the kernel's search for the segment starts, and its first step.
       storeWord(row, NAN_BITS);
       storeWord(row + 4, m);
-      storeDouble(row + 8, 0);
+      storeWord(row + 8, firstStep(end - m));
+      storeWord(row + 12, 0);
       unused += 1;
-      if (end - m > mostBounds) mostBounds = end - m;
     }
     row += 16;
   }
   storeWord(job + UNUSED, unused);
-  storeWord(job + MOST_BOUNDS, mostBounds);
+}
+
+/** The step with which a bisection over `count` bounds begins: the largest power of two that is not larger, or 0. */
+export function firstStep(count: i32): i32 {
+  let half: i32 = 1;
+  while (half <= count) half <<= 1;
+  return half >> 1;
 }
 
 /** Writes one cell's quadratic; returns false if it would miss the target. */

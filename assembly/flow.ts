@@ -53,13 +53,12 @@ const HIGHEST: usize = 16;
 const INVERSE_WIDTH: usize = 32;
 const MAGIC: usize = 48;
 const ADDRESS_BITS: usize = 64;
-const SEARCH_STEPS: usize = 80;
-const BOUNDS: usize = 96;
-const ROWS: usize = 112;
+const BOUNDS: usize = 80;
+const ROWS: usize = 96;
 /** Bits of the smallest and of the largest normal number; the mask for magnitudes. */
-const LEAST_NORMAL: usize = 128;
-const MOST_NORMAL: usize = 144;
-const MAGNITUDE: usize = 160;
+const LEAST_NORMAL: usize = 112;
+const MOST_NORMAL: usize = 128;
+const MAGNITUDE: usize = 144;
 
 const NAN_BITS: i32 = 0x7fc00000;
 const INFINITY_BITS: i32 = 0x7f800000;
@@ -98,11 +97,12 @@ function specialFlow(table: usize, given: Lanes): Lanes {
 
 /** The flow of normal numbers. */
 function flowLanes(table: usize, x: Lanes): Lanes {
-  // A uniform grid says how many rows end before its cell; the few that end inside are found by bisection.
+  // A uniform grid says how many rows end before its cell, and how far the search for those that end inside goes.
   const inGrid = smaller(loadLanes(table + HIGHEST), larger(loadLanes(table + LOWEST), x));
   const t = plus(times(inGrid, loadLanes(table + INVERSE_WIDTH)), loadLanes(table + MAGIC));
-  const before = toBits(gather(andWord(shiftLeft(toBits(t), 4), toBits(loadLanes(table + ADDRESS_BITS)))));
-  const index = segmentOf(x, before, loadWord(table + BOUNDS), loadWord(table + SEARCH_STEPS));
+  const cell = andWord(shiftLeft(toBits(t), 4), toBits(loadLanes(table + ADDRESS_BITS)));
+  const half = toBits(gather(addWord(cell, everyWord(4))));
+  const index = segmentOf(x, toBits(gather(cell)), half, loadWord(table + BOUNDS));
   const at = addWord(toBits(loadLanes(table + ROWS)), shiftLeft(index, 5));
   const a = row0(at, 0);
   const b = row1(at, 0);

@@ -8,6 +8,7 @@ import { Bench } from 'tinybench';
 import { backendNamed } from '../src/backends/backend.js';
 import { inverse, normalStream, transform } from '../src/cpab.js';
 import { DiTAC } from '../src/index.js';
+import { loadSafetensors } from '../src/io/safetensors.js';
 import { onnxPeers } from './peers.js';
 
 /**
@@ -35,11 +36,15 @@ async function elementwise(): Promise<{ timings: Timing[]; notes: string[] }> {
   const out = new Float32Array(COUNT);
   const act = new DiTAC({ a: -3, b: 3, seed: 1 });
   const channels = new DiTAC({ a: -3, b: 3, seed: 1, channels: 16, layout: 'channelsLast' });
+  const nets = new URL('../../test/golden/nets/', import.meta.url);
+  const { tensors } = loadSafetensors(readFileSync(new URL('mlp_double_2d_ditac_seed1.safetensors', nets)));
+  const trained = DiTAC.fromStateDict(tensors, { prefix: 'act_1.', a: -3, b: 3 });
   const theta = act.thetas;
   const options = { tess: 10, out };
   const bench = new Bench({ time: 1500, warmupTime: 300 });
   bench
     .add('ditac forward (wasm)', () => void act.forward(x, out))
+    .add('ditac forward, trained: the regression of npm start (wasm)', () => void trained.forward(x, out))
     .add('ditac forward, 16 channels last (wasm)', () => void channels.forward(x, out))
     .add('ditac transform (wasm)', () => void transform(unit, theta, options))
     .add('ditac inverse (wasm)', () => void inverse(unit, theta, options))

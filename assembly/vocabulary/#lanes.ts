@@ -100,6 +100,32 @@ export const STRIDE: usize = 16;
     3);
 }
 
+/** Stores each lane at its byte address. */
+// @ts-ignore: decorator
+@inline export function scatter(at: Words, x: Lanes): void {
+  v128.store32_lane(<usize>i32x4.extract_lane(at, 0), x, 0);
+  v128.store32_lane(<usize>i32x4.extract_lane(at, 1), x, 1);
+  v128.store32_lane(<usize>i32x4.extract_lane(at, 2), x, 2);
+  v128.store32_lane(<usize>i32x4.extract_lane(at, 3), x, 3);
+}
+
+/** Appends `offset` + 4·lane to the words at `end` for every lane where the mask is true; returns their new end. No branch. */
+// @ts-ignore: decorator
+@inline export function appendLanes(mask: Mask, offset: i32, end: usize): usize {
+  const bits = <usize>i32x4.bitmask(mask);
+  store<i32>(end, offset);
+  end += (bits & 1) << 2;
+  store<i32>(end, offset + 4);
+  end += (bits & 2) << 1;
+  store<i32>(end, offset + 8);
+  end += bits & 4;
+  store<i32>(end, offset + 12);
+  return end + ((bits & 8) >> 1);
+}
+/** Writes the word as often as a last, incomplete vector at `end` may lack. */
+// @ts-ignore: decorator
+@inline export function fillLanes(word: i32, end: usize): void { v128.store(end, i32x4.splat(word)); }
+
 /** Sixteen bytes of the table row to which one lane points. */
 export type Row = v128;
 /** The row of lane 0, 1, 2 or 3, from byte `skip` on. */

@@ -26,7 +26,7 @@ const CHUNK = 4096;
 const X_ADDRESS = FREE_ADDRESS;
 const Y_ADDRESS = X_ADDRESS + 4 * CHUNK;
 const SCRATCH_ADDRESS = Y_ADDRESS + 4 * CHUNK;
-const TABLES_ADDRESS = SCRATCH_ADDRESS + 4 * CHUNK;
+const TABLES_ADDRESS = SCRATCH_ADDRESS + 8 * CHUNK + 16;
 /** Tables beyond this many bytes push all others out. Cell addresses have 27 bits. */
 const MOST_BYTES = 2 ** 27;
 

@@ -17,7 +17,7 @@ export type EngineName = 'wasm' | 'js';
 
 /** What assembly/index.ts exports. Arguments are byte addresses, multiples of 16, and counts. */
 export interface Kernels {
-  /** A compiled activation (`planImage`) on `count` floats, a multiple of 4. `list` has room for `count` words; y must not overlap x. */
+  /** A compiled activation (`planImage`) on `count` floats, a multiple of 4. `list` has room for 2·count + 4 words; y must not overlap x. */
   activate(table: number, x: number, y: number, count: number, list: number): void;
   /** A CPAB transformation (`flowImage`) on `count` floats, a multiple of 4. */
   flow(table: number, x: number, y: number, count: number): void;

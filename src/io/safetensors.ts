@@ -1,5 +1,7 @@
 import { describe } from '../errors.js';
-import type { Tensor } from './tensor.js';
+import type { StateDict, Tensor } from './tensor.js';
+
+export type { StateDict, Tensor };
 
 /**
  * Reading and writing .safetensors (Hugging Face): 8 bytes header length (little-endian), a JSON header

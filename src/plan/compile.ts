@@ -41,7 +41,6 @@ export function compile(pieces: readonly AnalyticPiece[], engine: Engine = compi
     ...segments,
     grid,
     cellRows: cells.rows,
-    mostBounds: cells.mostBounds,
     certificate: certify(engine, count, cells),
     ...behaviourAtSpecials(engine, pieces),
   };

@@ -126,7 +126,6 @@ function restore(grid: CellGrid, table: SegmentTable, specials: Specials, bounds
     ...table,
     grid,
     cellRows: cells.rows,
-    mostBounds: cells.mostBounds,
     ...specials,
     certificate: { ...bounds, segments, cells: count, cellsInUse: count - cells.unused, method: METHOD },
   };

@@ -1,3 +1,4 @@
+import { firstStep } from '../../assembly/cells';
 import type { FlowTable } from './flow-table.js';
 import type { Plan } from './plan.js';
 
@@ -13,19 +14,15 @@ export interface Image {
 
 /** Header slots have 16 bytes and hold their value four times, so that one load fills all lanes of a kernel. */
 const SLOT = 4;
-const HEADER_BYTES = 15 * 4 * SLOT;
+const HEADER_BYTES = 14 * 4 * SLOT;
 /** Low bits of 2²³ + k shifted by 4: a byte address below 2²⁷. */
 const ADDRESS_BITS = 0x07ffffff;
 const align = (bytes: number) => (bytes + 15) & -16;
 
-/** Depth of a bisection over `count` ascending bounds. */
-const searchSteps = (count: number) => Math.ceil(Math.log2(count + 1));
-
 export function planImage(plan: Plan): Image {
   const { grid, cellRows, bounds, rows } = plan;
-  const steps = searchSteps(bounds.length);
-  const cellSteps = searchSteps(plan.mostBounds);
-  const boundsBytes = align(4 * Math.max(2 ** steps - 1, bounds.length + 2 ** cellSteps));
+  const half = firstStep(bounds.length);
+  const boundsBytes = align(4 * (bounds.length + 2 * half));
   const cellsAt = HEADER_BYTES;
   const boundsAt = cellsAt + 4 * cellRows.length;
   const segmentsAt = boundsAt + boundsBytes;
@@ -42,8 +39,8 @@ export function planImage(plan: Plan): Image {
       ];
       const specials = [plan.atZero, plan.slopeBelowZero, plan.slopeAboveZero, plan.limitLow, plan.limitHigh];
       fillSlots(floats, address, 0, header);
-      fillSlots(words, address, 5, [ADDRESS_BITS, steps, cellSteps, address + boundsAt, address + segmentsAt]);
-      fillSlots(floats, address, 10, specials);
+      fillSlots(words, address, 5, [ADDRESS_BITS, half, address + boundsAt, address + segmentsAt]);
+      fillSlots(floats, address, 9, specials);
       // As words: an unused cell holds an integer, which a float copy need not preserve.
       words.set(new Int32Array(cellRows.buffer, cellRows.byteOffset, cellRows.length), (address + cellsAt) >> 2);
       writeBounds(floats, address + boundsAt, bounds, boundsBytes);
@@ -61,7 +58,7 @@ const LOG1P_RATIO = [
   0.3333381414413452, -0.5000003576278687, 1,
 ];
 const EXPM1_RATIO = [0.0013917137403041124, 0.008352706208825111, 0.04166657477617264, 0.1666661947965622, 0.5, 1];
-const FLOW_HEADER_BYTES = 25 * 4 * SLOT;
+const FLOW_HEADER_BYTES = 24 * 4 * SLOT;
 const MOST_FLOW_CELLS = 512;
 
 export function flowImage({ bounds, rows }: FlowTable): Image {
@@ -72,18 +69,19 @@ export function flowImage({ bounds, rows }: FlowTable): Image {
   const scale = 2 ** exponent;
   const first = Math.floor(low * scale) - 1;
   const last = Math.ceil(high * scale) + 1;
-  // One word of four is used: with rows of 16 bytes an address keeps 27 bits, as in `planImage`.
+  // Two words of four are used: with rows of 16 bytes an address keeps 27 bits, as in `planImage`.
   const before = new Int32Array(4 * (last - first + 1));
-  let most = 0;
+  let widest = 0;
   for (let k = first, m = 0; k <= last; k++) {
     while (m < bounds.length && bounds[m]! * scale <= k - 0.5) m += 1;
     before[4 * (k - first)] = m;
     let inside = m;
     while (inside < bounds.length && bounds[inside]! * scale <= k + 0.5) inside += 1;
-    most = Math.max(most, inside - m);
+    const half = firstStep(inside - m);
+    before[4 * (k - first) + 1] = half;
+    widest = Math.max(widest, half);
   }
-  const steps = searchSteps(most);
-  const boundsBytes = align(4 * (bounds.length + 2 ** steps));
+  const boundsBytes = align(4 * (bounds.length + 2 * widest));
   const cellsAt = FLOW_HEADER_BYTES;
   const boundsAt = cellsAt + 4 * before.length;
   const rowsAt = boundsAt + boundsBytes;
@@ -92,10 +90,10 @@ export function flowImage({ bounds, rows }: FlowTable): Image {
     write(floats, words, address) {
       const header = [first / scale, last / scale, scale, 2 ** 23 + (address + cellsAt) / 16 - first];
       fillSlots(floats, address, 0, header);
-      fillSlots(words, address, 4, [ADDRESS_BITS, steps, address + boundsAt, address + rowsAt]);
-      fillSlots(words, address, 8, [0x00800000, 0x7f7fffff, 0x7fffffff]);
-      fillSlots(floats, address, 11, LOG1P_RATIO);
-      fillSlots(floats, address, 19, EXPM1_RATIO);
+      fillSlots(words, address, 4, [ADDRESS_BITS, address + boundsAt, address + rowsAt]);
+      fillSlots(words, address, 7, [0x00800000, 0x7f7fffff, 0x7fffffff]);
+      fillSlots(floats, address, 10, LOG1P_RATIO);
+      fillSlots(floats, address, 18, EXPM1_RATIO);
       words.set(before, (address + cellsAt) >> 2);
       writeBounds(floats, address + boundsAt, bounds, boundsBytes);
       floats.set(rows, (address + rowsAt) >> 2);

@@ -22,8 +22,6 @@ export interface Plan extends SegmentTable {
   readonly grid: CellGrid;
   /** [cells][4]: the grid's quadratics, derived from the segments (assembly/cells.ts). */
   readonly cellRows: Float32Array;
-  /** The most bounds that lie in one cell that is left to the segments. */
-  readonly mostBounds: number;
   /** f(0) (-0 if zero), and the one-sided slopes there. */
   readonly atZero: number;
   readonly slopeBelowZero: number;

@@ -1,7 +1,6 @@
 import {
   FIRST_CELL,
   LAST_CELL,
-  MOST_BOUNDS,
   ROWS,
   UNUSED,
   WIDTH,
@@ -70,7 +69,6 @@ export function writeSegments(engine: Engine, { bounds, rows, slack }: SegmentTa
 export interface Cells {
   readonly rows: Float32Array;
   readonly unused: number;
-  readonly mostBounds: number;
   readonly large: number;
   readonly largeAt: number;
   readonly small: number;
@@ -91,7 +89,6 @@ export function fillGrid(engine: Engine, grid: CellGrid, count: number): Cells {
     // Copied as words: an unused cell holds an integer, which a copy as floats need not preserve.
     rows: new Float32Array(words.slice(GRID >> 2, (GRID >> 2) + 4 * (grid.last - grid.first + 1)).buffer),
     unused: words[(JOB + UNUSED) >> 2]!,
-    mostBounds: words[(JOB + MOST_BOUNDS) >> 2]!,
     large: stat(WORST_LARGE),
     largeAt: stat(WORST_LARGE_AT),
     small: stat(WORST_SMALL),

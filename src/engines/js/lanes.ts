@@ -61,6 +61,14 @@ export const shiftRight = (a: Words, by: i32): Words => a >> by;
 export const toFloat = (a: Words): Lanes => Math.fround(a);
 
 export const gather = (at: Words): Lanes => floats[at >> 2]!;
+export const scatter = (at: Words, x: Lanes): void => {
+  floats[at >> 2] = x;
+};
+export const appendLanes = (mask: Mask, offset: i32, end: usize): usize => {
+  words[end >> 2] = offset;
+  return mask ? end + 4 : end;
+};
+export const fillLanes = (_word: i32, _end: usize): void => {};
 
 /** With one lane a row is just its address, and the rows of lanes 1 to 3 are not there. */
 export type Row = number;
