@@ -72,7 +72,8 @@ export function expand(job: usize, centre: f64, radius: f64): f64 {
   const flowRounding = kind === GELU ? 0 : loadDouble(job + ROUNDING);
   const normalTail = normalSeries(centre, radius, job + RIGHT);
   tail = multiply(job + LEFT, tail, job + RIGHT, normalTail, radius, out);
-  storeDouble(job + ROUNDING, term(job + RIGHT, 0) * flowRounding + ROUNDOFF * Math.abs(term(out, 0)));
+  // The normal distribution is good to 2⁻⁴⁸.
+  storeDouble(job + ROUNDING, term(job + RIGHT, 0) * flowRounding + 8 * ROUNDOFF * Math.abs(term(out, 0)));
   return tail;
 }
 

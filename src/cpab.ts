@@ -1,4 +1,4 @@
-import { defaultBackend } from './backends/backend.js';
+import { type Backend, defaultBackend } from './backends/backend.js';
 import type { Basis } from './cpab/basis.js';
 import { checkThetas, tessellation, velocityField } from './cpab/field.js';
 import { flowPieces } from './cpab/flow.js';
@@ -24,6 +24,8 @@ export interface TransformOptions {
   points?: number;
   /** Where to write; same length as the result. */
   out?: Float32Array;
+  /** Where to run; the bits do not depend on it. Default: WebAssembly SIMD, or JavaScript where that is not allowed. */
+  backend?: Backend;
 }
 
 /**
@@ -71,7 +73,7 @@ function run(x: Float32Array, theta: unknown, options: TransformOptions, directi
   }
   const isShared = x.length === points;
   const out = outputFor(x, points * batch, isShared && batch > 1, options.out);
-  const backend = defaultBackend();
+  const backend = options.backend ?? defaultBackend();
   for (let i = 0; i < batch; i++) {
     const image = flowImage(flowTable(flowPieces(velocityField(on, thetas, i, 0, 1, time)), RESOLUTION));
     const from = isShared ? x : x.subarray(i * points, (i + 1) * points);

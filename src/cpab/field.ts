@@ -48,6 +48,9 @@ export function checkThetas(name: string, thetas: unknown, d: number): Float32Ar
   return result;
 }
 
+/** Slower than this is not moving: no displacement of that size is a float64 of the domain, and 1/v must stay finite. */
+const STANDSTILL = 2 ** -900;
+
 /** The field of one θ on [a,b], with velocities in the units of [a,b], times `time`. */
 export function velocityField(
   on: Tessellation,
@@ -59,6 +62,9 @@ export function velocityField(
 ): VelocityField {
   const velocity = nodalVelocities(on.basis, on.zeroBoundary, thetas, index * on.basis.columns);
   const scale = (b - a) * time;
-  for (let k = 0; k < velocity.length; k++) velocity[k]! *= scale;
+  for (let k = 0; k < velocity.length; k++) {
+    velocity[k]! *= scale;
+    if (Math.abs(velocity[k]!) < STANDSTILL) velocity[k] = 0;
+  }
   return { origin: a, cellWidth: (b - a) / on.cells, velocity };
 }

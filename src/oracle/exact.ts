@@ -63,7 +63,10 @@ function makeField(
       v = add(v, multiply(field, dd(Math.fround(theta[j]!))));
     }
     vertices.push(add(dd(a), multiply(length, x)));
-    velocities.push(zeroBoundary && (k === 0 || k === cells) ? ZERO : multiply(multiply(v, length), dd(time)));
+    const moved = multiply(multiply(v, length), dd(time));
+    // Quotients by anything slower would overflow.
+    const isZero = (zeroBoundary && (k === 0 || k === cells)) || Math.abs(moved.hi) < 2 ** -900;
+    velocities.push(isZero ? ZERO : moved);
   }
   return { vertices, velocities };
 }

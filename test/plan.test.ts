@@ -1,0 +1,147 @@
+import { CompiledActivation, DiTAC, type Plan, PlanError, VARIANTS } from 'ditac';
+import { compareBits, specialValues, stratified } from 'ditac/oracle';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { variantPieces } from '../src/activations/variants.js';
+import { tessellation, velocityField } from '../src/cpab/field.js';
+import { createEngine } from '../src/engines/engines.js';
+import { compile } from '../src/plan/compile.js';
+import { MOST_CELLS } from '../src/plan/workspace.js';
+
+const x = Float32Array.of(...specialValues(), ...[...stratified(-16, 16, 20_000, 1).blocks()][0]!);
+const bytes = (array: Float32Array) => new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+
+test('both engines compile every plan to the same bytes', () => {
+  const [wasm, js] = [createEngine('wasm'), createEngine('js')];
+  for (const [i, variant] of VARIANTS.entries()) {
+    for (const tess of [1, 2, 10, 33]) {
+      const { thetas, dimension } = new DiTAC({ tess, variant, seed: i });
+      expect(thetas.length).toBe(dimension);
+      const field = velocityField(tessellation(tess, variant !== 'inf', 'qr'), thetas, 0, -3, 3, 1);
+      const [p, q] = [wasm, js].map((engine) => compile(variantPieces(variant, field, -3, 3), engine)) as [Plan, Plan];
+      for (const key of ['bounds', 'rows', 'slack', 'cellRows'] as const) expect(bytes(p[key])).toEqual(bytes(q[key]));
+      expect({ ...p.certificate, ...p.grid }).toEqual({ ...q.certificate, ...q.grid });
+      const specials = ({ atZero, slopeBelowZero, slopeAboveZero, limitLow, limitHigh }: Plan) => [
+        atZero,
+        slopeBelowZero,
+        slopeAboveZero,
+        limitLow,
+        limitHigh,
+      ];
+      expect(specials(p)).toEqual(specials(q));
+    }
+  }
+});
+
+test('a plan is small, and most of its grid is in use', () => {
+  const { plan } = new DiTAC({ a: -3, b: 3, seed: 1 });
+  expect(plan.cellRows.length / 4).toBeLessThanOrEqual(MOST_CELLS);
+  expect(plan.certificate.cellsInUse / plan.certificate.cells).toBeGreaterThan(0.98);
+  expect(plan.certificate.segments).toBeLessThan(1000);
+  expect(plan.certificate.method).toContain('a-priori');
+});
+
+test('one coefficient’s last bit changes the result, and the comparison says so', () => {
+  const act = new DiTAC({ a: -3, b: 3, seed: 1 });
+  const { plan } = act;
+  const expected = act.forward(x);
+  for (const key of ['rows', 'cellRows'] as const) {
+    const changed = plan[key].slice();
+    // The leading coefficient of the segment at -9, beyond the grid, and of a cell.
+    const segment = plan.bounds.findIndex((bound) => bound > -9);
+    const at = key === 'rows' ? 8 * segment + 1 : 4 * (plan.cellRows.length >> 4);
+    const words = new Int32Array(changed.buffer);
+    const float = changed[at]!;
+    words[at]! ^= 1;
+    expect(changed[at]).not.toBe(float);
+    const other = new CompiledActivation(1, 'channelsLast', () => ({ ...plan, [key]: changed }));
+    const probe = Float32Array.from({ length: 200_000 }, (_, i) => -16 + (32 * i) / 200_000);
+    const dense = compareBits(act.forward(probe), other.forward(probe), probe).differing;
+    expect(dense + compareBits(expected, other.forward(x), x).differing, key).toBeGreaterThan(0);
+  }
+});
+
+describe('plans as bytes', () => {
+  const act = new DiTAC({ a: -3, b: 3, channels: 2, seed: 4, layout: 'channelsLast' });
+  const file = act.compiled().toBytes();
+
+  test('load again with the same bits, without compiling', () => {
+    const loaded = CompiledActivation.fromBytes(file);
+    expect([loaded.channels, loaded.layout]).toEqual([2, 'channelsLast']);
+    const even = x.subarray(0, x.length & -2);
+    expect(compareBits(act.forward(even), loaded.forward(even), even).differing).toBe(0);
+    for (const channel of [0, 1]) {
+      expect(bytes(loaded.planOf(channel).cellRows)).toEqual(bytes(act.planOf(channel).cellRows));
+      expect(loaded.planOf(channel).certificate).toEqual(act.planOf(channel).certificate);
+    }
+    expect(loaded.toBytes()).toEqual(file);
+  });
+
+  test('every variant survives, at any offset in a buffer', () => {
+    for (const variant of VARIANTS) {
+      const one = new DiTAC({ a: -3, b: 3, variant, seed: 8 });
+      const saved = one.compiled().toBytes();
+      const moved = new Uint8Array(saved.length + 3).subarray(3);
+      moved.set(saved);
+      expect(compareBits(one.forward(x), CompiledActivation.fromBytes(moved).forward(x), x).differing).toBe(0);
+    }
+  });
+
+  test('are about 20 kB', () => {
+    expect(new DiTAC({ a: -3, b: 3, seed: 1 }).compiled().toBytes().length).toBeLessThan(25_000);
+  });
+
+  test('another version is refused', () => {
+    const other = file.slice();
+    other[8] = 2;
+    expect(() => CompiledActivation.fromBytes(other)).toThrow(/version 2.* reads version 1/);
+  });
+
+  test('what is not a plan is refused', () => {
+    // @ts-expect-error: not bytes
+    expect(() => CompiledActivation.fromBytes('plan')).toThrow(TypeError);
+    expect(() => CompiledActivation.fromBytes(new Uint8Array(0))).toThrow(/begins with 'ditacpln'/);
+    expect(() => CompiledActivation.fromBytes(new Uint8Array(1000))).toThrow(PlanError);
+    expect(() => CompiledActivation.fromBytes(file.subarray(0, file.length - 4))).toThrow(/damaged/);
+  });
+
+  test('no changed byte goes unnoticed', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: file.length - 1 }), fc.integer({ min: 1, max: 255 }), (at, change) => {
+        const damaged = file.slice();
+        damaged[at]! ^= change;
+        expect(() => CompiledActivation.fromBytes(damaged)).toThrow(PlanError);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('a file that lies, with a right check sum, is refused or runs without harm', () => {
+    const words = fc.array(
+      fc.tuple(fc.integer({ min: 4, max: 60 }), fc.oneof(fc.integer(), fc.constantFrom(0, 1, 255, 65536, 0x7f800000))),
+      { minLength: 1, maxLength: 4 },
+    );
+    fc.assert(
+      fc.property(words, (changes) => {
+        const lying = file.slice();
+        const view = new DataView(lying.buffer);
+        for (const [word, value] of changes) view.setInt32(4 * word, value, true);
+        view.setUint32(12, fnv1a(lying.subarray(16)), true);
+        try {
+          CompiledActivation.fromBytes(lying).forward(x.subarray(0, 1000));
+        } catch (error) {
+          expect(error).toBeInstanceOf(RangeError);
+        }
+      }),
+      { numRuns: 300 },
+    );
+    // Nothing above has harmed other tables.
+    expect(compareBits(act.forward(x.subarray(0, 100)), act.forward(x.subarray(0, 100))).differing).toBe(0);
+  });
+});
+
+function fnv1a(data: Uint8Array): number {
+  let hash = 0x811c9dc5;
+  for (const byte of data) hash = Math.imul(hash ^ byte, 0x01000193);
+  return hash >>> 0;
+}

@@ -1,0 +1,25 @@
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+
+const at = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url));
+
+// Public names mean the built package, what a user installs; internals are imported from src and assembly.
+const alias = {
+  '#lanes': at('src/engines/js/lanes.ts'),
+  '#scalars': at('src/engines/js/scalars.ts'),
+  'ditac/cpab': at('dist/cpab.js'),
+  'ditac/oracle': at('dist/oracle.js'),
+  'ditac/safetensors': at('dist/safetensors.js'),
+  ditac: at('dist/index.js'),
+};
+
+export default defineConfig({
+  resolve: { alias },
+  test: {
+    root: at('test'),
+    include: process.env.LONG ? ['long/*.test.ts'] : ['*.test.ts'],
+    testTimeout: process.env.LONG ? 3_600_000 : 120_000,
+    reporters: process.env.LONG ? ['verbose', './counts.ts'] : ['default', './counts.ts'],
+    pool: 'threads',
+  },
+});
