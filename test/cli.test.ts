@@ -1,0 +1,83 @@
+/** The `ditac` command, as a user runs it. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'ditac-'));
+
+function ditac(...args: string[]) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(root, 'dist/cli.js'), ...args], {
+    cwd: root,
+    encoding: 'utf8',
+  });
+  return { status, stdout, stderr };
+}
+
+test('verify compares the backends and judges them by the oracle', () => {
+  const { status, stdout } = ditac('verify', '--elements', '20000', '--points', '200', '--json');
+  const rows = JSON.parse(stdout);
+  expect(rows.map((row: { backend: string }) => row.backend)).toEqual(expect.arrayContaining(['wasm', 'js']));
+  for (const row of rows.filter((each: { available: boolean }) => each.available)) {
+    expect(row).toMatchObject({ differing: 0, ok: true });
+    expect(row.worstUlp).toBeGreaterThan(0.4);
+    expect(row.worstUlp).toBeLessThanOrEqual(1);
+  }
+  expect(status).toBe(0);
+  expect(ditac('verify', '--elements', '1000', '--points', '20').stdout).toContain('same bits');
+});
+
+test('plot writes an SVG, or the numbers behind it', () => {
+  const file = join(folder, 'plot.svg');
+  expect(ditac('plot', '--seed', '3', '--interval=-3,3', '--out', file)).toMatchObject({
+    status: 0,
+    stdout: `${file}\n`,
+  });
+  const svg = readFileSync(file, 'utf8');
+  expect(svg).toMatch(/^<svg[^>]*viewBox="0 0 840 520"/);
+  for (const title of ['DiTAC, seed 3', 'derivative', 'velocity field on [-3, 3]', 'error in ULP'])
+    expect(svg).toContain(title);
+  expect(svg).not.toContain('NaN');
+  const { panels, certificate } = JSON.parse(ditac('plot', '--thetas', '1,2,3', '--tess', '4', '--json').stdout);
+  expect(panels).toHaveLength(4);
+  expect(certificate.ulp).toBeLessThanOrEqual(1);
+});
+
+test('inspect tells what a checkpoint holds', () => {
+  const file = 'test/golden/nets/digits_mlp_ditac.safetensors';
+  const { stdout, status } = ditac('inspect', file, '--interval=-3,3');
+  expect(status).toBe(0);
+  expect(stdout).toContain('fc1.weight');
+  expect(stdout).toContain("'act_2.' 1 θ, 10 cells on [-3, 3], λ_smooth 5, λ_var 1");
+  const report = JSON.parse(ditac('inspect', file, '--json').stdout);
+  expect(report.activations).toHaveLength(2);
+  expect(report.tensors).toHaveLength(10);
+});
+
+test('sweep goes through every float32 of a range', () => {
+  const { stdout, status } = ditac('sweep', '--range=1,1.0625', '--seeds', '1', '--threads', '2', '--json');
+  const [result] = JSON.parse(stdout);
+  expect(result).toMatchObject({ seed: 1, count: 2 ** 19 + 1 });
+  expect(result.ulp).toBeLessThanOrEqual(1);
+  expect(status).toBe(0);
+});
+
+test('mistakes are explained: exit code 2 for usage, 1 for files', () => {
+  expect(ditac('frobnicate')).toMatchObject({ status: 2, stderr: expect.stringContaining('unknown command') });
+  expect(ditac('plot', '--tess', 'ten')).toMatchObject({
+    status: 2,
+    stderr: expect.stringContaining("'ten' is not a number"),
+  });
+  expect(ditac('plot', '--variant', 'relu')).toMatchObject({ status: 2, stderr: expect.stringContaining('gelu') });
+  expect(ditac('inspect', 'nowhere.safetensors')).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining('no such file'),
+  });
+  const file = join(folder, 'bad.safetensors');
+  writeFileSync(file, 'this is not a tensor file');
+  expect(ditac('inspect', file)).toMatchObject({ status: 1, stderr: expect.stringContaining('header claims') });
+  expect(ditac('--version').stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+});
