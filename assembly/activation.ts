@@ -14,11 +14,13 @@ import {
   everyWord,
   fillLanes,
   gather,
+  gatherWord,
   isNaNLane,
   Lanes,
   larger,
   loadLanes,
   loadWord,
+  loadWords,
   Mask,
   minus,
   ofBits,
@@ -87,21 +89,14 @@ export function activate(table: usize, x: usize, y: usize, count: usize, list: u
   const inverseWidth = loadLanes(table + INVERSE_WIDTH);
   const magic = loadLanes(table + MAGIC);
   const width = loadLanes(table + WIDTH);
-  const addressBits = toBits(loadLanes(table + ADDRESS_BITS));
+  const addressBits = loadWords(table + ADDRESS_BITS);
   const bytes = count << 2;
   let listed = list;
   for (let offset: usize = 0; offset < bytes; offset += STRIDE) {
     const v = loadLanes(x + offset);
-    // Adding 2²³ + k rounds to an integer and leaves it in the low bits: the number of the cell, and its address / 16.
-    const t = plus(times(smaller(highest, larger(lowest, v)), inverseWidth), magic);
+    const t = cellOf(v, lowest, highest, inverseWidth, magic);
     const at = andWord(shiftLeft(toBits(t), 4), addressBits);
-    const u = minus(v, times(minus(t, magic), width));
-    const a = row0(at, 0);
-    const b = row1(at, 0);
-    const c = row2(at, 0);
-    const d = row3(at, 0);
-    const tail = plus(column1(a, b, c, d), times(u, plus(column2(a, b, c, d), times(u, column3(a, b, c, d)))));
-    const result = plus(column0(a, b, c, d), tail);
+    const result = cellValue(at, minus(v, times(minus(t, magic), width)));
     storeLanes(y + offset, result);
     storeWord(listed, <i32>offset);
     listed += countIfAny(isNaNLane(result)) << 2;
@@ -115,44 +110,67 @@ export function activate(table: usize, x: usize, y: usize, count: usize, list: u
   }
   if (end > lanes) fillLanes(loadWord(lanes), end);
   for (let at = lanes; at < end; at += STRIDE) {
-    const offsets = toBits(loadLanes(at));
+    const offsets = loadWords(at);
     const v = gather(addWord(offsets, everyWord(<i32>x)));
-    const t = plus(times(smaller(highest, larger(lowest, v)), inverseWidth), magic);
+    const t = cellOf(v, lowest, highest, inverseWidth, magic);
     const cell = andWord(shiftLeft(toBits(t), 4), addressBits);
-    // An unused cell holds, in place of coefficients, where the search for the segment starts and how far it goes.
-    const start = toBits(gather(addWord(cell, everyWord(4))));
-    const half = toBits(gather(addWord(cell, everyWord(8))));
-    scatter(addWord(offsets, everyWord(<i32>y)), activateBySearch(table, v, start, half));
+    scatter(addWord(offsets, everyWord(<i32>y)), activateBySearch(table, v, cell));
   }
 }
 
-/**
- * The same function where the grid has no answer, and for any x whatever: the segment by bisection from segment `index`
- * on (`segmentOf`), then the cases that no polynomial covers.
- */
-export function activateBySearch(table: usize, x: Lanes, index: Words, half: Words): Lanes {
+/** The same for one vector, whatever it holds: what a GPU runs for every element. */
+export function activateLanes(table: usize, x: Lanes): Lanes {
+  const magic = loadLanes(table + MAGIC);
+  const t = cellOf(x, loadLanes(table + LOWEST), loadLanes(table + HIGHEST), loadLanes(table + INVERSE_WIDTH), magic);
+  const cell = andWord(shiftLeft(toBits(t), 4), loadWords(table + ADDRESS_BITS));
+  const y = cellValue(cell, minus(x, times(minus(t, magic), loadLanes(table + WIDTH))));
+  if (anyLane(eitherMask(isNaNLane(y), isNaNLane(x)))) return activateBySearch(table, x, cell);
+  return y;
+}
+
+/** The cell that holds x: adding 2²³ + k rounds to an integer and leaves it, an address / 16, in the low bits. */
+export function cellOf(x: Lanes, lowest: Lanes, highest: Lanes, inverseWidth: Lanes, magic: Lanes): Lanes {
+  return plus(times(smaller(highest, larger(lowest, x)), inverseWidth), magic);
+}
+
+/** A cell's quadratic at u from its centre; NaN if the cell is not in use. */
+export function cellValue(cell: Words, u: Lanes): Lanes {
+  const a = row0(cell, 0);
+  const b = row1(cell, 0);
+  const c = row2(cell, 0);
+  const d = row3(cell, 0);
+  const tail = plus(column1(a, b, c, d), times(u, plus(column2(a, b, c, d), times(u, column3(a, b, c, d)))));
+  return plus(column0(a, b, c, d), tail);
+}
+
+/** The function where the grid has no answer: by the segment, found by bisection, and the cases that no polynomial covers. */
+export function activateBySearch(table: usize, x: Lanes, cell: Words): Lanes {
   const largest = every(LARGEST_FLOAT);
   const v = smaller(largest, larger(every(-LARGEST_FLOAT), x));
+  // A cell that is not in use holds, in place of coefficients, where the search starts and its first step.
   const isOutside = eitherMask(atLeast(loadLanes(table + LOWEST), v), atLeast(v, loadLanes(table + HIGHEST)));
-  const from = pickWord(isOutside, everyWord(0), index);
-  const step = pickWord(isOutside, toBits(loadLanes(table + HALF)), half);
-  index = segmentOf(v, from, step, loadWord(table + BOUNDS));
-  const at = addWord(shiftLeft(index, 5), toBits(loadLanes(table + SEGMENTS)));
+  const start = pickWord(isOutside, everyWord(0), gatherWord(addWord(cell, everyWord(4))));
+  const half = pickWord(isOutside, loadWords(table + HALF), gatherWord(addWord(cell, everyWord(8))));
+  const index = segmentOf(v, start, half, loadWord(table + BOUNDS));
+  const at = addWord(shiftLeft(index, 5), loadWords(table + SEGMENTS));
   const y = segmentPolynomial(v, at);
-  return anyLane(isSpecial(x)) ? special(table, x, y) : y;
+  if (anyLane(isSpecial(x))) return special(table, x, y);
+  return y;
 }
 
 /**
- * `index` plus the number of bounds ≤ x among the next 2·half - 1, by bisection; half is a power of two, or 0 where the index is
+ * `start` plus the number of bounds ≤ x among the next 2·half - 1, by bisection; half is a power of two, or 0 where the index is
  * known. Bounds ascend.
  */
-export function segmentOf(x: Lanes, index: Words, half: Words, bounds: usize): Words {
+export function segmentOf(x: Lanes, start: Words, half: Words, bounds: usize): Words {
   const before = everyWord(<i32>bounds - 4);
   const none = everyWord(0);
-  while (anyLane(wordAbove(half, none))) {
-    const next = addWord(index, half);
+  let index = start;
+  let step = half;
+  while (anyLane(wordAbove(step, none))) {
+    const next = addWord(index, step);
     index = pickWord(atLeast(x, gather(addWord(shiftLeft(next, 2), before))), next, index);
-    half = shiftRight(half, 1);
+    step = shiftRight(step, 1);
   }
   return index;
 }
@@ -207,9 +225,12 @@ export function special(table: usize, x: Lanes, y: Lanes): Lanes {
   return pick(finite, regular, pick(number, limit, ofBits(everyWord(NAN_BITS))));
 }
 
-/** Subnormal results become zero of the same sign. */
+/**
+ * Subnormal results become zero of the same sign, and with them 2⁻¹²⁶ itself: a product just below it rounds up to it on a CPU, but
+ * hardware that flushes decides before it rounds.
+ */
 export function flushToZero(y: Lanes): Lanes {
   const bits = toBits(y);
-  const isSubnormal = wordAbove(everyWord(NORMAL_BITS), andWord(bits, everyWord(MAGNITUDE)));
-  return ofBits(pickWord(isSubnormal, andWord(bits, everyWord(SIGN)), bits));
+  const isSmall = wordAbove(everyWord(NORMAL_BITS + 1), andWord(bits, everyWord(MAGNITUDE)));
+  return ofBits(pickWord(isSmall, andWord(bits, everyWord(SIGN)), bits));
 }

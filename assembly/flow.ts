@@ -9,14 +9,14 @@ import {
   eitherMask,
   every,
   everyWord,
-  gather,
+  gatherWord,
   Lanes,
   larger,
   loadLanes,
   loadWord,
+  loadWords,
   minus,
   ofBits,
-  orWord,
   pick,
   pickWord,
   plus,
@@ -55,55 +55,63 @@ const MAGIC: usize = 48;
 const ADDRESS_BITS: usize = 64;
 const BOUNDS: usize = 80;
 const ROWS: usize = 96;
-/** Bits of the smallest and of the largest normal number; the mask for magnitudes. */
-const LEAST_NORMAL: usize = 112;
+/** Bits of what follows the smallest normal number, and of the largest; the mask for magnitudes. */
+const ABOVE_LEAST: usize = 112;
 const MOST_NORMAL: usize = 128;
-const MAGNITUDE: usize = 144;
+const MAGNITUDE_BITS: usize = 144;
 
 const NAN_BITS: i32 = 0x7fc00000;
+const NORMAL_BITS: i32 = 0x00800000;
 const INFINITY_BITS: i32 = 0x7f800000;
 const SIGN: i32 = -0x80000000;
 
+/** y = φ(x) for `count` floats. */
 export function flow(table: usize, x: usize, y: usize, count: usize): void {
   const bytes = count << 2;
   for (let offset: usize = 0; offset < bytes; offset += STRIDE) {
-    const given = loadLanes(x + offset);
-    const result = flowLanes(table, given);
-    const mask = toBits(loadLanes(table + MAGNITUDE));
-    const least = toBits(loadLanes(table + LEAST_NORMAL));
-    const size = andWord(toBits(given), mask);
-    const isSmall = eitherMask(wordAbove(least, size), wordAbove(least, andWord(toBits(result), mask)));
-    const isSpecial = eitherMask(isSmall, wordAbove(size, toBits(loadLanes(table + MOST_NORMAL))));
-    storeLanes(y + offset, anyLane(isSpecial) ? specialFlow(table, given) : result);
+    storeLanes(y + offset, flowLanes(table, loadLanes(x + offset)));
   }
 }
 
-/** What `flowLanes` gives, and the cases that it leaves out: NaN, infinities, subnormals, the sign of a zero. */
+/** The same for one vector, whatever it holds. */
+export function flowLanes(table: usize, x: Lanes): Lanes {
+  const y = flowOfNormals(table, x);
+  const mask = loadWords(table + MAGNITUDE_BITS);
+  const least = loadWords(table + ABOVE_LEAST);
+  const size = andWord(toBits(x), mask);
+  const isSmall = eitherMask(wordAbove(least, size), wordAbove(least, andWord(toBits(y), mask)));
+  if (anyLane(eitherMask(isSmall, wordAbove(size, loadWords(table + MOST_NORMAL))))) return specialFlow(table, x);
+  return y;
+}
+
+/** What `flowOfNormals` gives, and the cases that it leaves out: NaN, infinities, subnormals, the sign of a zero. */
 function specialFlow(table: usize, given: Lanes): Lanes {
   const bits = toBits(given);
-  const mask = toBits(loadLanes(table + MAGNITUDE));
+  const mask = loadWords(table + MAGNITUDE_BITS);
   const size = andWord(bits, mask);
-  const isSubnormal = wordAbove(toBits(loadLanes(table + LEAST_NORMAL)), size);
+  const isSubnormal = wordAbove(everyWord(NORMAL_BITS), size);
   const flushed = ofBits(pickWord(isSubnormal, andWord(bits, everyWord(SIGN)), bits));
   const largest = loadLanes(table + MOST_NORMAL);
   const x = smaller(largest, larger(minus(every(0), largest), flushed));
-  const y = flushToZero(flowLanes(table, x));
-  // The line maps onto itself, increasing: infinities stay. A zero keeps its sign where it is a fixed point.
-  const isZero = wordEquals(andWord(orWord(toBits(flushed), toBits(y)), mask), everyWord(0));
+  const y = flushToZero(flowOfNormals(table, x));
+  // The line maps onto itself, increasing: infinities stay. A zero has the sign of its argument: what was left of its own depends
+  // on when the hardware flushes.
+  const isZero = wordEquals(andWord(toBits(y), mask), everyWord(0));
+  const zero = ofBits(andWord(bits, everyWord(SIGN)));
   const finite = wordAbove(everyWord(INFINITY_BITS), size);
   const number = wordAbove(everyWord(INFINITY_BITS + 1), size);
-  return pick(finite, pick(isZero, flushed, y), pick(number, given, ofBits(everyWord(NAN_BITS))));
+  return pick(finite, pick(isZero, zero, y), pick(number, given, ofBits(everyWord(NAN_BITS))));
 }
 
 /** The flow of normal numbers. */
-function flowLanes(table: usize, x: Lanes): Lanes {
+function flowOfNormals(table: usize, x: Lanes): Lanes {
   // A uniform grid says how many rows end before its cell, and how far the search for those that end inside goes.
   const inGrid = smaller(loadLanes(table + HIGHEST), larger(loadLanes(table + LOWEST), x));
   const t = plus(times(inGrid, loadLanes(table + INVERSE_WIDTH)), loadLanes(table + MAGIC));
-  const cell = andWord(shiftLeft(toBits(t), 4), toBits(loadLanes(table + ADDRESS_BITS)));
-  const half = toBits(gather(addWord(cell, everyWord(4))));
-  const index = segmentOf(x, toBits(gather(cell)), half, loadWord(table + BOUNDS));
-  const at = addWord(toBits(loadLanes(table + ROWS)), shiftLeft(index, 5));
+  const cell = andWord(shiftLeft(toBits(t), 4), loadWords(table + ADDRESS_BITS));
+  const half = gatherWord(addWord(cell, everyWord(4)));
+  const index = segmentOf(x, gatherWord(cell), half, loadWord(table + BOUNDS));
+  const at = addWord(loadWords(table + ROWS), shiftLeft(index, 5));
   const a = row0(at, 0);
   const b = row1(at, 0);
   const c = row2(at, 0);

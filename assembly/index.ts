@@ -3,4 +3,5 @@ export { activate } from './activation';
 export { fillCells } from './cells';
 export { fit } from './fit';
 export { flow } from './flow';
+export { probe } from './probes';
 export { expand } from './series';

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 import { Bench } from 'tinybench';
-import { backendNamed } from '../src/backends/backend.js';
+import { hostBackend } from '../src/backends/host.js';
 import { inverse, normalStream, transform } from '../src/cpab.js';
 import { DiTAC } from '../src/index.js';
 import { loadSafetensors } from '../src/io/safetensors.js';
@@ -48,7 +48,7 @@ async function elementwise(): Promise<{ timings: Timing[]; notes: string[] }> {
     .add('ditac forward, 16 channels last (wasm)', () => void channels.forward(x, out))
     .add('ditac transform (wasm)', () => void transform(unit, theta, options))
     .add('ditac inverse (wasm)', () => void inverse(unit, theta, options))
-    .add('ditac forward (js)', () => void act.on(backendNamed('js')).forward(x, out))
+    .add('ditac forward (js)', () => void act.on(hostBackend('js')).forward(x, out))
     .add('copy loop (TypedArray.set)', () => out.set(x));
   const notes: string[] = [];
   const peers = await onnxPeers(['Gelu', 'Relu', 'Identity'], x);

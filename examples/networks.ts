@@ -20,7 +20,7 @@ export interface Network {
   /** The original's outputs, from its table of 2048 entries, and those of exact integration. */
   readonly original: Float32Array;
   readonly exact: readonly number[];
-  run(backend: Backend, inputs: Float32Array): Float32Array;
+  run(backend: Backend, inputs: Float32Array): Promise<Float32Array>;
 }
 
 const ofBits = (bits: readonly number[]) => new Float32Array(Uint32Array.from(bits).buffer);
@@ -56,11 +56,11 @@ export function loadNetworks(folder: URL): Network[] {
       architecture: 'Linear(64,48) – DiTAC – Linear(48,32) – DiTAC – Linear(32,10)',
       activations: mlpActs,
       ...digits('digits_test'),
-      run(backend, inputs) {
+      async run(backend, inputs) {
         let x = linear(inputs, mlp['fc1.weight']!, mlp['fc1.bias']!);
-        x = mlpActs[0].on(backend).forward(x, x);
+        x = await mlpActs[0].on(backend).forward(x, x);
         x = linear(x, mlp['fc2.weight']!, mlp['fc2.bias']!);
-        x = mlpActs[1].on(backend).forward(x, x);
+        x = await mlpActs[1].on(backend).forward(x, x);
         return linear(x, mlp['fc3.weight']!, mlp['fc3.bias']!);
       },
     },
@@ -69,11 +69,11 @@ export function loadNetworks(folder: URL): Network[] {
       architecture: 'Conv(1→8) – DiTAC – MaxPool – Conv(8→16) – DiTAC – Linear(256,10)',
       activations: convActs,
       ...digits('digits_conv_test'),
-      run(backend, inputs) {
+      async run(backend, inputs) {
         let x = convolve(inputs, 8, conv['conv1.weight']!, conv['conv1.bias']!);
-        x = maxPool(convActs[0].on(backend).forward(x, x), 8);
+        x = maxPool(await convActs[0].on(backend).forward(x, x), 8);
         x = convolve(x, 4, conv['conv2.weight']!, conv['conv2.bias']!);
-        x = convActs[1].on(backend).forward(x, x);
+        x = await convActs[1].on(backend).forward(x, x);
         return linear(x, conv['fc.weight']!, conv['fc.bias']!);
       },
     },
@@ -86,9 +86,9 @@ export function loadNetworks(folder: URL): Network[] {
       target: ofBits(surface.target_bits),
       original: ofBits(surface.orig_out_bits),
       exact: surface.truth_out,
-      run(backend, inputs) {
+      async run(backend, inputs) {
         let x = linear(inputs, regression['fc1.weight']!, regression['fc1.bias']!);
-        x = regressionAct.on(backend).forward(x, x);
+        x = await regressionAct.on(backend).forward(x, x);
         return linear(x, regression['fc2.weight']!, regression['fc2.bias']!);
       },
     },

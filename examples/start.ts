@@ -35,15 +35,15 @@ interface Result {
   readonly differingBits: number | undefined;
 }
 
-function run(network: Network): Result {
-  const y = network.run(main, network.inputs);
+async function run(network: Network): Promise<Result> {
+  const y = await network.run(main, network.inputs);
   const difference = (other: ArrayLike<number>) =>
     y.reduce((worst, v, i) => Math.max(worst, Math.abs(v - other[i]!)), 0);
   const common = {
     network,
     fromExact: difference(network.exact),
     fromOriginal: difference(network.original),
-    differingBits: wasm && compareBits(network.run(js, network.inputs), y).differing,
+    differingBits: wasm && compareBits(await network.run(js, network.inputs), y).differing,
   };
   if (!network.labels) {
     const score = `R² ${rSquared(y, network.target!).toFixed(4)}`;
@@ -119,13 +119,13 @@ function heatMap(value: (row: number, column: number) => number): string {
   return `data:image/png;base64,${Buffer.from(png).toString('base64')}`;
 }
 
-function surfaces(network: Network): { title: string; image: string }[] {
+async function surfaces(network: Network): Promise<{ title: string; image: string }[]> {
   const at = (k: number) => (2 * (k + 0.5)) / SIZE - 1;
   const points = Float32Array.from({ length: 2 * SIZE * SIZE }, (_, i) => {
     const pixel = i >> 1;
     return i % 2 === 0 ? at(pixel % SIZE) : -at(Math.floor(pixel / SIZE));
   });
-  const learned = network.run(main, points);
+  const learned = await network.run(main, points);
   const target = Float32Array.from({ length: SIZE * SIZE }, (_, i) =>
     targetSurface(points[2 * i]!, points[2 * i + 1]!),
   );
@@ -161,8 +161,8 @@ function curves(): Panel[] {
 }
 
 /** Some test digits, and what the convolutional network says. */
-function digits(network: Network): string {
-  const classes = argmax(network.run(main, network.inputs), network.columns);
+async function digits(network: Network): Promise<string> {
+  const classes = argmax(await network.run(main, network.inputs), network.columns);
   const wrong = classes.flatMap((each, i) => (each === network.labels![i] ? [] : [i]));
   const shown = [...Array.from({ length: 18 }, (_, i) => i * 19), ...wrong.slice(0, 6)];
   return shown
@@ -175,7 +175,7 @@ function digits(network: Network): string {
     .join('');
 }
 
-const results = networks.map(run);
+const results = await Promise.all(networks.map(run));
 const judged = networks.map(judge);
 const timings = await speeds();
 const percentOfGelu = (ns: number) => {
@@ -235,14 +235,14 @@ img { image-rendering: pixelated } svg { max-width: 100%; height: auto }
 ${htmlTable(scoreHead, scoreRows)}
 <p>${note}</p>
 <h2>The regression: six sines on [−1,1]²</h2>
-${surfaces(networks[2]!)
+${(await surfaces(networks[2]!))
   .map(
     ({ title, image }) =>
       `<figure><img src="${image}" width="${SIZE}" alt=""><figcaption>${escapeMarkup(title)}</figcaption></figure>`,
   )
   .join('')}
 <h2>Digits, as the convolutional network reads them (red: wrong)</h2>
-${digits(networks[1]!)}
+${await digits(networks[1]!)}
 <h2>What was learned</h2>
 ${drawPanels(curves(), 3)}
 <h2>Speed</h2>

@@ -3,12 +3,25 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { build } from 'esbuild';
+import { translate } from './wgsl.mjs';
 
 const wasm = readFileSync('build/kernels.wasm');
 // Embedded rather than fetched: works in every bundler, in workers and without a file system.
 writeFileSync(
   'src/engines/wasm/bytes.generated.ts',
   `/** build/kernels.wasm (${wasm.length} bytes) in base64. Written by scripts/build.mjs. */\nexport const KERNELS_BASE64 =\n  '${wasm.toString('base64')}';\n`,
+);
+
+const shaders = {
+  activate: translate('assembly/activation.ts', 'activateLanes'),
+  flow: translate('assembly/flow.ts', 'flowLanes'),
+  probe: translate('assembly/probes.ts', 'probeLanes'),
+};
+writeFileSync(
+  'src/backends/webgpu/kernels.generated.ts',
+  `/** WGSL: assembly/vocabulary/lanes.wgsl, and kernels translated from assembly/ by scripts/wgsl.mjs. */\n` +
+    `export const VOCABULARY = ${JSON.stringify(readFileSync('assembly/vocabulary/lanes.wgsl', 'utf8'))};\n` +
+    `export const BODIES = ${JSON.stringify(shaders)};\n`,
 );
 
 rmSync('dist', { recursive: true, force: true });

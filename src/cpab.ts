@@ -1,4 +1,6 @@
-import { type Backend, defaultBackend } from './backends/backend.js';
+import type { Backend, DeviceBackend, HostBackend } from './backends/backend.js';
+import { evaluate } from './backends/evaluate.js';
+import { defaultBackend } from './backends/host.js';
 import type { Basis } from './cpab/basis.js';
 import { checkThetas, tessellation, velocityField } from './cpab/field.js';
 import { flowPieces } from './cpab/flow.js';
@@ -24,9 +26,18 @@ export interface TransformOptions {
   points?: number;
   /** Where to write; same length as the result. */
   out?: Float32Array;
-  /** Where to run; the bits do not depend on it. Default: WebAssembly SIMD, or JavaScript where that is not allowed. */
+  /**
+   * Where to run; the bits do not depend on it. Default: WebAssembly SIMD, or JavaScript where that is not allowed. On a device the
+   * result is a Promise.
+   */
   backend?: Backend;
 }
+
+type OnHost = TransformOptions & { backend?: HostBackend };
+type OnDevice = TransformOptions & { backend: DeviceBackend };
+type Result = Float32Array | Promise<Float32Array>;
+/** [d] or [batch][d] coefficients. */
+type Thetas = ArrayLike<number> | readonly (readonly number[])[];
 
 /**
  * y = φ_θ(x, time).
@@ -38,27 +49,25 @@ export interface TransformOptions {
  *   against 350-digit arithmetic.
  * @throws {TypeError|RangeError} if an argument has the wrong type, length or range; nothing is written then.
  */
-export function transform(
-  x: Float32Array,
-  theta: ArrayLike<number> | readonly (readonly number[])[],
-  options: TransformOptions,
-): Float32Array {
+export function transform(x: Float32Array, theta: Thetas, options: OnHost): Float32Array;
+export function transform(x: Float32Array, theta: Thetas, options: OnDevice): Promise<Float32Array>;
+export function transform(x: Float32Array, theta: Thetas, options: TransformOptions): Result;
+export function transform(x: Float32Array, theta: Thetas, options: TransformOptions): Result {
   return run(x, theta, options, 1);
 }
 
 /** x = φ_θ(y, -time): the inverse of {@link transform} with the same options. */
-export function inverse(
-  y: Float32Array,
-  theta: ArrayLike<number> | readonly (readonly number[])[],
-  options: TransformOptions,
-): Float32Array {
+export function inverse(y: Float32Array, theta: Thetas, options: OnHost): Float32Array;
+export function inverse(y: Float32Array, theta: Thetas, options: OnDevice): Promise<Float32Array>;
+export function inverse(y: Float32Array, theta: Thetas, options: TransformOptions): Result;
+export function inverse(y: Float32Array, theta: Thetas, options: TransformOptions): Result {
   return run(y, theta, options, -1);
 }
 
 /** Images of [0,1] nearer than this are not told apart: a small share of the error that `transform` may make. */
 const RESOLUTION = 2 ** -26;
 
-function run(x: Float32Array, theta: unknown, options: TransformOptions, direction: 1 | -1): Float32Array {
+function run(x: Float32Array, theta: unknown, options: TransformOptions, direction: 1 | -1): Result {
   expectFloat32Array('x', x);
   if (typeof options !== 'object' || options === null)
     throw new TypeError('transform needs options with at least { tess }');
@@ -71,15 +80,17 @@ function run(x: Float32Array, theta: unknown, options: TransformOptions, directi
   if (x.length !== points && x.length !== points * batch) {
     throw new RangeError(`x must have ${points} points, or ${points * batch} for ${batch} thetas, got ${x.length}`);
   }
-  const isShared = x.length === points;
-  const out = outputFor(x, points * batch, isShared && batch > 1, options.out);
+  const out = outputFor(x, points * batch, x.length === points && batch > 1, options.out);
+  if (points === 0) return out;
+  const images = Array.from({ length: batch }, (_, i) =>
+    flowImage(flowTable(flowPieces(velocityField(on, thetas, i, 0, 1, time)), RESOLUTION)),
+  );
   const backend = options.backend ?? defaultBackend();
-  for (let i = 0; i < batch; i++) {
-    const image = flowImage(flowTable(flowPieces(velocityField(on, thetas, i, 0, 1, time)), RESOLUTION));
-    const from = isShared ? x : x.subarray(i * points, (i + 1) * points);
-    backend.run('flow', image, from, batch === 1 ? out : out.subarray(i * points, (i + 1) * points));
-  }
-  return out;
+  const y = evaluate(backend, 'flow', { images, inner: points }, x, out);
+  // Made for this call only.
+  if (y instanceof Promise) return y.finally(() => backend.release(images));
+  backend.release(images);
+  return y;
 }
 
 function outputFor(x: Float32Array, length: number, isShared: boolean, out: Float32Array | undefined): Float32Array {

@@ -18,6 +18,8 @@ export const STRIDE: usize = 16;
 // @ts-ignore: decorator
 @inline export function loadLanes(address: usize): Lanes { return v128.load(address); }
 // @ts-ignore: decorator
+@inline export function loadWords(address: usize): Words { return v128.load(address); }
+// @ts-ignore: decorator
 @inline export function storeLanes(address: usize, x: Lanes): void { v128.store(address, x); }
 // @ts-ignore: decorator
 @inline export function loadWord(address: usize): i32 { return load<i32>(address); }
@@ -100,6 +102,9 @@ export const STRIDE: usize = 16;
     3);
 }
 
+/** The integer at each lane's byte address. */
+// @ts-ignore: decorator
+@inline export function gatherWord(at: Words): Words { return gather(at); }
 /** Stores each lane at its byte address. */
 // @ts-ignore: decorator
 @inline export function scatter(at: Words, x: Lanes): void {

@@ -1,4 +1,6 @@
-import { type Backend, defaultBackend } from '../backends/backend.js';
+import type { Backend, DeviceBackend, HostBackend } from '../backends/backend.js';
+import { evaluate } from '../backends/evaluate.js';
+import { defaultBackend } from '../backends/host.js';
 import { describe, expectFloat32Array, expectInteger, expectOutput } from '../errors.js';
 import { decodePlans, encodePlans, PlanError } from '../plan/file.js';
 import { type Image, planImage } from '../plan/image.js';
@@ -13,9 +15,6 @@ export interface ForwardOptions {
   shape?: readonly number[];
 }
 
-/** Rows that travel together when channels are interleaved. */
-const BLOCK_ROWS = 4096;
-
 /**
  * An activation function with fixed parameters: one plan for all elements, or one a channel. Knows nothing of what it was
  * compiled from.
@@ -24,13 +23,12 @@ export class CompiledActivation {
   readonly channels: number;
   readonly layout: Layout;
   readonly #plan: (channel: number) => Plan;
-  readonly #images: (Image | undefined)[];
+  #tables: readonly Image[] | undefined;
 
   /** @param plan gives the plan of a channel; asked at most once for each, on first use. */
   constructor(channels: number, layout: Layout, plan: (channel: number) => Plan) {
     this.channels = channels;
     this.layout = layout;
-    this.#images = new Array<Image | undefined>(channels);
     const plans = new Array<Plan | undefined>(channels);
     this.#plan = (channel) => {
       plans[channel] ??= plan(channel);
@@ -68,44 +66,48 @@ export class CompiledActivation {
    * @throws {TypeError|RangeError} if x, out or shape do not fit; nothing is written then.
    */
   forward(x: Float32Array, out?: Float32Array, options: ForwardOptions = {}): Float32Array {
-    return this.#forward(defaultBackend(), x, out, options);
+    return this.#forward(defaultBackend(), x, out, options) as Float32Array;
   }
 
-  /** The same function on a given backend: the same bits. */
-  on(backend: Backend): Pick<CompiledActivation, 'forward'> {
-    return { forward: (x, out, options = {}) => this.#forward(backend, x, out, options) };
+  /**
+   * The same function on a given backend. On `wasm` and `js` it answers at once. On a device, arrays travel there and back, and a
+   * Promise comes; tensors of the device stay there, and a tensor comes at once, to be downloaded or used further.
+   */
+  on(backend: HostBackend): HostFunction;
+  on<T>(backend: DeviceBackend<T>): DeviceFunction<T>;
+  on(backend: Backend): {
+    forward(x: Float32Array, out?: Float32Array, options?: ForwardOptions): Float32Array | Promise<Float32Array>;
+  };
+  on(backend: Backend): { forward(x: never, out?: never, options?: ForwardOptions): unknown } {
+    return {
+      forward: (x: unknown, out?: unknown, options: ForwardOptions = {}) =>
+        x instanceof Float32Array || backend.isSynchronous
+          ? this.#forward(backend, x as Float32Array, out as Float32Array | undefined, options)
+          : this.#forwardTensor(backend, x, out, options),
+    };
   }
 
-  #forward(backend: Backend, x: Float32Array, out: Float32Array | undefined, options: ForwardOptions): Float32Array {
+  #forward(
+    backend: Backend,
+    x: Float32Array,
+    out: Float32Array | undefined,
+    options: ForwardOptions,
+  ): Float32Array | Promise<Float32Array> {
     expectFloat32Array('x', x);
     if (out !== undefined) expectOutput(x, out);
     const inner = this.#innerSize(x.length, options.shape);
-    const y = out ?? new Float32Array(x.length);
-    if (this.channels === 1) backend.run('activate', this.#image(0), x, y);
-    else if (inner === 1) this.#channelsLast(backend, x, y);
-    else {
-      for (let from = 0, row = 0; from < x.length; from += inner, row += 1) {
-        const to = from + inner;
-        backend.run('activate', this.#image(row % this.channels), x.subarray(from, to), y.subarray(from, to));
-      }
-    }
-    return y;
+    return evaluate(backend, 'activate', { images: this.#images(), inner }, x, out ?? new Float32Array(x.length));
   }
 
-  /** Channels are interleaved: each is collected into a contiguous block, a bounded number of rows at a time. */
-  #channelsLast(backend: Backend, x: Float32Array, y: Float32Array): void {
-    const { channels } = this;
-    const rows = x.length / channels;
-    const block = new Float32Array(Math.min(rows, BLOCK_ROWS));
-    for (let from = 0; from < rows; from += block.length) {
-      const part = block.subarray(0, Math.min(block.length, rows - from));
-      for (let c = 0; c < channels; c++) {
-        const start = from * channels + c;
-        for (let i = 0, at = start; i < part.length; i++, at += channels) part[i] = x[at]!;
-        backend.run('activate', this.#image(c), part, part);
-        for (let i = 0, at = start; i < part.length; i++, at += channels) y[at] = part[i]!;
-      }
-    }
+  #forwardTensor<T>(backend: Backend<T>, x: T, out: T | undefined, options: ForwardOptions): T {
+    const { length } = expectTensor('x', x);
+    if (out !== undefined && expectTensor('out', out).length !== length)
+      throw new RangeError(`out must have length ${length} as x has, got ${(out as { length: number }).length}`);
+    const inner = this.#innerSize(length, options.shape);
+    const images = this.#images();
+    const y = out ?? backend.allocate(length);
+    backend.run('activate', { images, inner }, x, y);
+    return y;
   }
 
   /** How many neighbours in memory share a channel. */
@@ -136,8 +138,32 @@ export class CompiledActivation {
     return shape.slice(axis + 1).reduce((product, each) => product * each, 1);
   }
 
-  #image(channel: number): Image {
-    this.#images[channel] ??= planImage(this.#plan(channel));
-    return this.#images[channel];
+  /** The tables of all channels; always the same array, by which backends know them. */
+  #images(): readonly Image[] {
+    this.#tables ??= Array.from({ length: this.channels }, (_, channel) => planImage(this.#plan(channel)));
+    return this.#tables;
   }
+}
+
+/** `forward` where arrays are answered at once. */
+export interface HostFunction {
+  forward(x: Float32Array, out?: Float32Array, options?: ForwardOptions): Float32Array;
+}
+
+/** `forward` where arrays travel to a device and back, and tensors stay there. */
+export interface DeviceFunction<T> {
+  forward(x: Float32Array, out?: Float32Array, options?: ForwardOptions): Promise<Float32Array>;
+  forward(x: T, out?: T, options?: ForwardOptions): T;
+}
+
+function expectTensor(name: string, tensor: unknown): { length: number } {
+  if (
+    typeof tensor !== 'object' ||
+    tensor === null ||
+    !('length' in tensor) ||
+    !('buffer' in tensor) ||
+    ArrayBuffer.isView(tensor)
+  )
+    throw new TypeError(`${name} must be a Float32Array or a tensor of the backend, got ${describe(tensor)}`);
+  return tensor as unknown as { length: number };
 }

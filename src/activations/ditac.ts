@@ -1,4 +1,4 @@
-import type { Backend } from '../backends/backend.js';
+import type { Backend, DeviceBackend, HostBackend } from '../backends/backend.js';
 import type { Basis, Matrix } from '../cpab/basis.js';
 import { checkThetas, type Tessellation, tessellation, velocityField } from '../cpab/field.js';
 import type { VelocityField } from '../cpab/flow.js';
@@ -9,7 +9,14 @@ import type { StateDict } from '../io/tensor.js';
 import { compile } from '../plan/compile.js';
 import type { Plan } from '../plan/plan.js';
 import { readCheckpoint } from './checkpoint.js';
-import { CompiledActivation, type ForwardOptions, LAYOUTS, type Layout } from './compiled.js';
+import {
+  CompiledActivation,
+  type DeviceFunction,
+  type ForwardOptions,
+  type HostFunction,
+  LAYOUTS,
+  type Layout,
+} from './compiled.js';
 import { VARIANTS, type Variant, variantPieces, variantReference } from './variants.js';
 
 export interface DiTACOptions {
@@ -169,8 +176,13 @@ export class DiTAC {
     return this.#field(expectInteger('channel', channel, 0, this.channels - 1)).velocity;
   }
 
-  /** The same function on a given backend: the same bits. */
-  on(backend: Backend): Pick<DiTAC, 'forward'> {
+  /** As {@link CompiledActivation.on}. */
+  on(backend: HostBackend): HostFunction;
+  on<T>(backend: DeviceBackend<T>): DeviceFunction<T>;
+  on(backend: Backend): {
+    forward(x: Float32Array, out?: Float32Array, options?: ForwardOptions): Float32Array | Promise<Float32Array>;
+  };
+  on(backend: Backend): unknown {
     return this.#compiled.on(backend);
   }
 

@@ -1,4 +1,5 @@
-import { BACKEND_NAMES, type Backend, loadBackend } from '../backends/backend.js';
+import type { Backend } from '../backends/backend.js';
+import { BACKEND_NAMES, loadBackend } from '../backends/load.js';
 import { DiTAC, VARIANTS, type Variant } from '../index.js';
 import { toNumber } from '../oracle/double-double.js';
 import {
@@ -60,7 +61,7 @@ export async function verify(options: VerifyOptions): Promise<VerifyRow[]> {
       options.onProgress?.((i + 0.5) / activations.length, `${name} ${act.variant}`);
       let block = 0;
       for (const x of inputsFor(options)) {
-        const y = act.on(backend).forward(x);
+        const y = await act.on(backend).forward(x);
         const key = `${act.variant} ${block++}`;
         const reference = expected.get(key);
         if (!reference) expected.set(key, y);
@@ -71,7 +72,7 @@ export async function verify(options: VerifyOptions): Promise<VerifyRow[]> {
         }
         elements += x.length;
       }
-      const worst = worstError(act, backend, options);
+      const worst = await worstError(act, backend, options);
       if (worst.ulp > worstUlp) [worstUlp, worstUlpAt] = [worst.ulp, worst.at];
       certified = Math.max(certified, act.plan.certificate.ulp, act.plan.certificate.ulpSmall);
     }
@@ -99,12 +100,12 @@ function* inputsFor(options: VerifyOptions): Iterable<Float32Array> {
   for (const source of sources) yield* source.blocks();
 }
 
-function worstError(act: DiTAC, backend: Backend, options: VerifyOptions): { ulp: number; at: number } {
+async function worstError(act: DiTAC, backend: Backend, options: VerifyOptions): Promise<{ ulp: number; at: number }> {
   const truth = exactActivation(act.thetas, { tess: act.tess, a: act.a, b: act.b, variant: act.variant as Variant });
   let ulp = 0;
   let at = 0;
   for (const x of stratified(-8, 8, options.points, options.seed + 2).blocks()) {
-    const y = act.on(backend).forward(x);
+    const y = await act.on(backend).forward(x);
     for (let i = 0; i < x.length; i++) {
       const t = toNumber(truth(x[i]!));
       if (Math.abs(t) < 2 ** -24) continue;

@@ -21,6 +21,8 @@ export interface Kernels {
   activate(table: number, x: number, y: number, count: number, list: number): void;
   /** A CPAB transformation (`flowImage`) on `count` floats, a multiple of 4. */
   flow(table: number, x: number, y: number, count: number): void;
+  /** The probes (`src/backends/probes.ts`), four of a kind together. */
+  probe(table: number, x: number, y: number, count: number): void;
   /** Fits one piece by segments; false (or 0) if they need more room. See assembly/fit.ts. */
   fit(job: number): boolean | number;
   /** Derives the grid of cells from segments. See assembly/cells.ts. */

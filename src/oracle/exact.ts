@@ -85,7 +85,8 @@ function walk({ vertices, velocities }: Field, start: DoubleDouble): DoubleDoubl
     divide(subtract(velocities[c + 1]!, velocities[c]!), subtract(vertices[c + 1]!, vertices[c]!));
   let s = slopeOf(cell);
   let v = add(velocities[cell]!, multiply(s, subtract(start, vertices[cell]!)));
-  if (v.hi === 0) return start;
+  // Quotients by anything slower would overflow.
+  if (Math.abs(v.hi) < 2 ** -900) return start;
   const direction = v.hi > 0 ? 1 : -1;
   // On a vertex and about to leave to the left: the cell on that side is the one that counts.
   if (direction < 0 && cell > 0 && toNumber(subtract(start, vertices[cell]!)) === 0) {

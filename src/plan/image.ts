@@ -8,7 +8,7 @@ import type { Plan } from './plan.js';
  */
 export interface Image {
   readonly bytes: number;
-  /** Writes the image at `address` (a multiple of 16) of the memory behind these views. */
+  /** Writes the image at `address` (a multiple of 32) of the memory behind these views. */
   write(floats: Float32Array, words: Int32Array, address: number): void;
 }
 
@@ -17,6 +17,12 @@ const SLOT = 4;
 const HEADER_BYTES = 14 * 4 * SLOT;
 /** Low bits of 2²³ + k shifted by 4: a byte address below 2²⁷. */
 const ADDRESS_BITS = 0x07ffffff;
+
+/**
+ * Images begin at multiples of 32. An x halfway between two cells is rounded to the one whose number, counted in units of 16 bytes
+ * from the start of memory, is even: then the choice does not depend on where the image lies.
+ */
+export const alignImage = (bytes: number) => (bytes + 31) & -32;
 const align = (bytes: number) => (bytes + 15) & -16;
 
 export function planImage(plan: Plan): Image {
@@ -91,7 +97,7 @@ export function flowImage({ bounds, rows }: FlowTable): Image {
       const header = [first / scale, last / scale, scale, 2 ** 23 + (address + cellsAt) / 16 - first];
       fillSlots(floats, address, 0, header);
       fillSlots(words, address, 4, [ADDRESS_BITS, address + boundsAt, address + rowsAt]);
-      fillSlots(words, address, 7, [0x00800000, 0x7f7fffff, 0x7fffffff]);
+      fillSlots(words, address, 7, [0x00800001, 0x7f7fffff, 0x7fffffff]);
       fillSlots(floats, address, 10, LOG1P_RATIO);
       fillSlots(floats, address, 18, EXPM1_RATIO);
       words.set(before, (address + cellsAt) >> 2);

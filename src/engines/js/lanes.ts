@@ -18,6 +18,7 @@ const float = new Float32Array(1);
 const word = new Int32Array(float.buffer);
 
 export const loadLanes = (address: usize): Lanes => floats[address >> 2]!;
+export const loadWords = (address: usize): Words => words[address >> 2]!;
 export const storeLanes = (address: usize, x: Lanes): void => {
   floats[address >> 2] = x;
 };
@@ -61,6 +62,7 @@ export const shiftRight = (a: Words, by: i32): Words => a >> by;
 export const toFloat = (a: Words): Lanes => Math.fround(a);
 
 export const gather = (at: Words): Lanes => floats[at >> 2]!;
+export const gatherWord = (at: Words): Words => words[at >> 2]!;
 export const scatter = (at: Words, x: Lanes): void => {
   floats[at >> 2] = x;
 };

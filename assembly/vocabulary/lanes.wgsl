@@ -1,0 +1,88 @@
+// The kernels' vocabulary in WGSL: one lane a shader invocation. The same words as `#lanes.ts`, with the same meaning.
+//
+// WGSL lets a compiler fuse, reorder and drop float operations. Every result of + - * therefore passes a barrier that no compiler
+// can see through, because `zero` comes from a buffer: the rule that survived every stack (shared numerics.md). NaN is decided on
+// the bits.
+
+alias Lanes = f32;
+alias Words = i32;
+alias Mask = bool;
+alias Row = vec4<f32>;
+alias usize = i32;
+
+struct Call {
+  // Elements of this piece of y, and which element of the tensor is its first.
+  count: u32,
+  offset: u32,
+  // Element i has channel (i / inner) mod channels; only channels from..to have their tables here.
+  inner: u32,
+  channels: u32,
+  channelsFrom: u32,
+  channelsTo: u32,
+  // x repeats after so many elements.
+  period: u32,
+  zero: u32,
+}
+
+@group(0) @binding(0) var<uniform> call: Call;
+// A directory, one address a channel, then the tables.
+@group(0) @binding(1) var<storage, read> memory: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read_write> y: array<u32>;
+@group(0) @binding(3) var<storage, read> x: array<u32>;
+
+fn barrier(value: f32) -> f32 { return bitcast<f32>(bitcast<u32>(value) ^ call.zero); }
+
+fn plus(a: Lanes, b: Lanes) -> Lanes { return barrier(a + b); }
+fn minus(a: Lanes, b: Lanes) -> Lanes { return barrier(a - b); }
+fn times(a: Lanes, b: Lanes) -> Lanes { return barrier(a * b); }
+fn larger(a: Lanes, b: Lanes) -> Lanes { return select(a, b, a < b); }
+fn smaller(a: Lanes, b: Lanes) -> Lanes { return select(a, b, b < a); }
+
+// Constants pass it too: no product with a literal is folded.
+fn every(value: f32) -> Lanes { return barrier(value); }
+fn everyWord(value: i32) -> Words { return value; }
+fn toBits(a: Lanes) -> Words { return bitcast<i32>(a); }
+fn ofBits(a: Words) -> Lanes { return bitcast<f32>(a); }
+fn toFloat(a: Words) -> Lanes { return f32(a); }
+
+fn atLeast(a: Lanes, b: Lanes) -> Mask { return a >= b; }
+fn wordAbove(a: Words, b: Words) -> Mask { return a > b; }
+fn wordEquals(a: Words, b: Words) -> Mask { return a == b; }
+fn isNaNLane(a: Lanes) -> Mask { return (toBits(a) & 0x7fffffff) > 0x7f800000; }
+fn anyLane(mask: Mask) -> bool { return mask; }
+fn eitherMask(a: Mask, b: Mask) -> Mask { return a || b; }
+fn pick(mask: Mask, a: Lanes, b: Lanes) -> Lanes { return select(b, a, mask); }
+fn pickWord(mask: Mask, a: Words, b: Words) -> Words { return select(b, a, mask); }
+
+fn andWord(a: Words, b: Words) -> Words { return a & b; }
+fn orWord(a: Words, b: Words) -> Words { return a | b; }
+fn addWord(a: Words, b: Words) -> Words { return a + b; }
+fn subtractWord(a: Words, b: Words) -> Words { return a - b; }
+fn shiftLeft(a: Words, by: i32) -> Words { return a << u32(by); }
+fn shiftRight(a: Words, by: i32) -> Words { return a >> u32(by); }
+
+fn loadWord(address: usize) -> i32 { return bitcast<i32>(memory[address >> 4u][(address >> 2u) & 3]); }
+fn loadWords(address: usize) -> Words { return bitcast<i32>(memory[address >> 4u].x); }
+fn loadLanes(address: usize) -> Lanes { return bitcast<f32>(memory[address >> 4u].x); }
+fn gatherWord(at: Words) -> Words { return loadWord(at); }
+fn gather(at: Words) -> Lanes { return bitcast<f32>(loadWord(at)); }
+fn row0(at: Words, skip: usize) -> Row { return bitcast<vec4<f32>>(memory[(at + skip) >> 4u]); }
+fn row1(at: Words, skip: usize) -> Row { return Row(); }
+fn row2(at: Words, skip: usize) -> Row { return Row(); }
+fn row3(at: Words, skip: usize) -> Row { return Row(); }
+fn column0(a: Row, b: Row, c: Row, d: Row) -> Lanes { return a.x; }
+fn column1(a: Row, b: Row, c: Row, d: Row) -> Lanes { return a.y; }
+fn column2(a: Row, b: Row, c: Row, d: Row) -> Lanes { return a.z; }
+fn column3(a: Row, b: Row, c: Row, d: Row) -> Lanes { return a.w; }
+
+const WORKGROUP: u32 = 64u;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let i = (group.y * groups.x + group.x) * WORKGROUP + local;
+  if (i >= call.count) { return; }
+  let channel = ((call.offset + i) / call.inner) % call.channels;
+  if (channel < call.channelsFrom || channel >= call.channelsTo) { return; }
+  let table = loadWord(i32(channel - call.channelsFrom) << 2u);
+  y[i] = bitcast<u32>(KERNEL(table, bitcast<f32>(x[i % call.period])));
+}

@@ -1,0 +1,155 @@
+import { flowPieces } from '../cpab/flow.js';
+import { uniformStream } from '../cpab/random.js';
+import { compile } from '../plan/compile.js';
+import { flowTable } from '../plan/flow-table.js';
+import { flowImage, type Image, planImage } from '../plan/image.js';
+import type { Backend, HostBackend, Kernel, ProbeFailure } from './backend.js';
+import { evaluate } from './evaluate.js';
+
+/**
+ * What a backend is asked when it starts: every word of the kernels' vocabulary alone, every expression that compilers were seen to
+ * rewrite, and the kernels themselves on inputs of every class.
+ */
+
+/** In the order of `probeLanes` in assembly/probes.ts. */
+const NAMES = [
+  'a + b',
+  'a - b',
+  'a * b',
+  'larger(a, b)',
+  'smaller(a, b)',
+  'a >= b ? b : c',
+  'bits(a) > bits(b) ? b : c',
+  'bits(a) == bits(b) ? b : c',
+  'isNaN(a) ? b : c',
+  'bits(a) & bits(b)',
+  'bits(a) | bits(b)',
+  'bits(a) + bits(b)',
+  'bits(a) - bits(b)',
+  'bits(a) << 3',
+  'bits(a) >> 3',
+  'float(bits(a) >> 8)',
+  'gather',
+  'a * b + c (not fused)',
+  'b - ((a + b) - a)',
+  '(a - b) + b',
+  'a * c + b * c',
+  '(a + 0.1) + 0.2',
+  '(a * 3) * 0.1',
+  '(a + 12582912) - 12582912',
+  'a * 0',
+  'a + 0',
+];
+/** These only move bits, so that any pattern may be asked. The others get normal numbers whose results are normal. */
+const MOVES_BITS = (which: number) => which >= 5 && which <= 16;
+const OPERANDS = 24;
+
+const words = new Int32Array(4);
+const floats = new Float32Array(words.buffer);
+
+/** [probes][4]: {a, b, c, which}. */
+const probeRows = (): Int32Array => {
+  const uniform = uniformStream(1);
+  const number = () => (uniform() < 0.5 ? -1 : 1) * (1 + uniform()) * 2 ** Math.floor(uniform() * 24 - 12);
+  const patterns = [0, 0x80000000, 1, 0x80000001, 0x7fffff, 0x800000, 0x7f7fffff, 0x7f800000, 0xff800000, 0x7fc00000];
+  const rows = new Int32Array(4 * OPERANDS * NAMES.length);
+  NAMES.forEach((_, which) => {
+    for (let k = 0; k < OPERANDS; k++) {
+      for (let i = 0; i < 3; i++) floats[i] = number();
+      // Equal, opposite, close by, halfway: where roundings and rewritings show.
+      if (k % 6 === 1) floats[1] = floats[0]!;
+      if (k % 6 === 2) floats[1] = -floats[0]!;
+      if (k % 6 === 3) words[1] = words[0]! + 1;
+      if (k % 6 === 4) floats[1] = floats[0]! * 2 ** -24;
+      if (k % 6 === 5) floats[2] = -Math.fround(floats[0]! * floats[1]!);
+      if (MOVES_BITS(which) && k < patterns.length) words[0] = patterns[k]! | 0;
+      words[3] = which;
+      rows.set(words, 4 * (which * OPERANDS + k));
+    }
+  });
+  return rows;
+};
+
+/** Inputs of every class, for the kernels as wholes. */
+function inputsOfEveryClass(): Float32Array {
+  const uniform = uniformStream(2);
+  const patterns = [0, 1, 0x7fffff, 0x7f7fffff, 0x7f800000, 0x7f800001, 0x7fc00000, 0x7fffffff];
+  for (let exponent = 1; exponent < 255; exponent += 3) patterns.push(exponent << 23, (exponent << 23) | 0x7fffff);
+  const special = Int32Array.from(patterns.flatMap((pattern) => [pattern, pattern | 0x80000000]));
+  const usual = Float32Array.from({ length: 600 }, () => 16 * uniform() - 8);
+  const near = Float32Array.from({ length: 200 }, () => 1.2 * uniform() - 0.1);
+  return Float32Array.of(...new Float32Array(special.buffer), ...usual, ...near);
+}
+
+interface Trial {
+  readonly kernel: Kernel;
+  readonly images: readonly Image[];
+  readonly x: Float32Array;
+  /** Name and operands of element i. */
+  describe(i: number): { probe: string; operands: readonly number[] };
+}
+
+function trials(): Trial[] {
+  const rows = probeRows();
+  const operands = new Float32Array(rows.buffer);
+  const table: Image = {
+    bytes: rows.byteLength,
+    write: (_floats, memory, address) => memory.set(rows, address >> 2),
+  };
+  const x = inputsOfEveryClass();
+  const gelu = compile([
+    { first: -3.4028234663852886e38, last: -12.000000953674316, law: 'linear', slope: 0, intercept: 0 },
+    { first: -12, last: 5.749999523162842, law: 'gelu' },
+    { first: 5.75, last: 3.4028234663852886e38, law: 'linear', slope: 1, intercept: 0 },
+  ]);
+  const velocity = Float64Array.of(0, 0.3, -0.1, 0.2, 0.15, 0);
+  const flow = flowTable(flowPieces({ origin: 0, cellWidth: 0.2, velocity }), 2 ** -26);
+  const kernel = (name: Kernel, image: Image): Trial => ({
+    kernel: name,
+    images: [image],
+    x,
+    describe: (i) => ({ probe: `the kernel ${name}`, operands: [x[i]!] }),
+  });
+  return [
+    {
+      kernel: 'probe',
+      images: [table],
+      x: Float32Array.from({ length: rows.length / 4 }, (_, i) => i),
+      describe: (i) => ({
+        probe: NAMES[Math.floor(i / OPERANDS)]!,
+        operands: [...operands.subarray(4 * i, 4 * i + 3)],
+      }),
+    },
+    kernel('activate', planImage(gelu)),
+    kernel('flow', flowImage(flow)),
+  ];
+}
+
+const isNaNPattern = (bits: number) => (bits & 0x7fffffff) > 0x7f800000;
+
+/** Everything in which the bits of a backend are not those of the reference. */
+export async function failedProbes(backend: Backend, reference: HostBackend): Promise<ProbeFailure[]> {
+  const failures = new Map<string, ProbeFailure>();
+  const run = trials();
+  const results = run.map(({ kernel, images, x }) => {
+    const tables = { images, inner: 1 };
+    const expected = new Float32Array(x.length);
+    reference.run(kernel, tables, x, expected);
+    return { expected, actual: evaluate(backend, kernel, tables, x, new Float32Array(x.length)) };
+  });
+  for (const [k, { expected, actual }] of results.entries()) {
+    const [p, q] = [new Uint32Array(expected.buffer), new Uint32Array((await actual).buffer as ArrayBuffer)];
+    for (let i = 0; i < p.length; i++) {
+      // No promise about payloads of NaN; the kernels, which make NaN canonical, keep one all the same.
+      if (p[i] === q[i] || (isNaNPattern(p[i]!) && isNaNPattern(q[i]!) && run[k]!.kernel === 'probe')) continue;
+      const { probe, operands } = run[k]!.describe(i);
+      const known = failures.get(probe);
+      failures.set(probe, {
+        ...(known ?? { probe, operands, expected: p[i]!, actual: q[i]! }),
+        differing: (known?.differing ?? 0) + 1,
+      });
+    }
+    backend.release(run[k]!.images);
+  }
+  return [...failures.values()];
+}

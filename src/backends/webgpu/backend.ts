@@ -1,0 +1,368 @@
+import { describe, expectFloat32Array, expectInteger } from '../../errors.js';
+import { alignImage, type Image } from '../../plan/image.js';
+import { type DeviceBackend, KERNELS, type Kernel, type ProbeFailure, type Tables } from '../backend.js';
+import { hostBackend } from '../host.js';
+import { failedProbes } from '../probes.js';
+import { findDevice, type WebGpuOptions } from './device.js';
+import { BackendError, DeviceLostError } from './errors.js';
+import { shader, WORKGROUP } from './shader.js';
+
+export type { WebGpuOptions } from './device.js';
+export { BackendError, DeviceLostError } from './errors.js';
+export { shader } from './shader.js';
+
+/** GPUBufferUsage, which is not a global everywhere. */
+const MAP_READ = 0x1;
+const COPY_SRC = 0x4;
+const COPY_DST = 0x8;
+const UNIFORM = 0x40;
+const STORAGE = 0x80;
+const MAP_MODE_READ = 0x1;
+
+/** WebGPU's own limit for one dimension of a dispatch, which no implementation raises. */
+const MOST_GROUPS = 65535;
+const CALL_WORDS = 8;
+/** Addresses inside a table's memory have 27 bits. */
+const MOST_TABLE_BYTES = 2 ** 27;
+const KEPT_READERS = 4;
+
+/** Floats in a device's memory: the whole of a GPUBuffer with usage STORAGE | COPY_SRC | COPY_DST. */
+export class GpuTensor {
+  readonly buffer: GPUBuffer;
+  readonly length: number;
+  /** What may have gone wrong in making it; `download` waits for these. */
+  readonly problems: Promise<GPUError | null>[] = [];
+
+  constructor(buffer: GPUBuffer, length: number) {
+    this.buffer = buffer;
+    this.length = length;
+  }
+}
+
+/** The tables of channels `from` to `to`. */
+interface TableBuffer {
+  readonly buffer: GPUBuffer;
+  readonly from: number;
+  readonly to: number;
+  readonly problem: Promise<GPUError | null>;
+}
+
+/**
+ * The kernels on WebGPU. WGSL leaves compilers more freedom than the numerics contract does, so the device is probed when the
+ * backend starts; `exact` and `failures` say what was found.
+ */
+export class WebGpuBackend implements DeviceBackend<GpuTensor> {
+  readonly name = 'webgpu';
+  readonly device: string;
+  readonly isSynchronous = false;
+  readonly maxLength: number;
+  /** The GPUDevice, for sharing buffers with code of your own. */
+  readonly gpuDevice: GPUDevice;
+  readonly #withBarriers: boolean;
+  readonly #ownsDevice: boolean;
+  readonly #call: GPUBuffer;
+  readonly #pipelines = new Map<string, GPUComputePipeline>();
+  readonly #tables = new WeakMap<readonly Image[], TableBuffer[]>();
+  /** Tables whose owner was collected give their buffers back. */
+  readonly #registry = new FinalizationRegistry<TableBuffer[]>((tables) => {
+    for (const { buffer } of tables) this.#destroy(buffer);
+  });
+  readonly #readers: GPUBuffer[] = [];
+  readonly #live = new Set<GPUBuffer>();
+  #failures: readonly ProbeFailure[] = [];
+  #lost: GPUDeviceLostInfo | undefined;
+
+  private constructor(gpuDevice: GPUDevice, device: string, options: WebGpuOptions) {
+    this.gpuDevice = gpuDevice;
+    this.device = device;
+    this.#withBarriers = options.barriers ?? true;
+    this.#ownsDevice = options.device === undefined;
+    const { maxStorageBufferBindingSize, maxBufferSize } = gpuDevice.limits;
+    this.maxLength = Math.floor(Math.min(maxStorageBufferBindingSize, maxBufferSize) / 4);
+    this.#call = this.#create(4 * CALL_WORDS, UNIFORM | COPY_DST);
+    gpuDevice.lost.then((info) => {
+      this.#lost = info;
+    });
+  }
+
+  /** @throws {BackendError} if there is no device, or its probe does not run. */
+  static async start(options: WebGpuOptions): Promise<WebGpuBackend> {
+    const { device, description } = await findDevice(options);
+    const backend = new WebGpuBackend(device, description, options);
+    await backend.#compileShaders();
+    backend.#failures = await failedProbes(backend, hostBackend('js'));
+    return backend;
+  }
+
+  get exact(): boolean {
+    return this.#failures.length === 0;
+  }
+
+  get failures(): readonly ProbeFailure[] {
+    return this.#failures;
+  }
+
+  /** False once the device is lost or the backend disposed. */
+  get isAlive(): boolean {
+    return this.#lost === undefined;
+  }
+
+  /** How many buffers this backend holds, and their bytes. */
+  get memory(): { buffers: number; bytes: number } {
+    let bytes = 0;
+    for (const { size } of this.#live) bytes += size;
+    return { buffers: this.#live.size, bytes };
+  }
+
+  allocate(length: number): GpuTensor {
+    this.#expectAlive();
+    expectInteger('length', length, 0, Number.MAX_SAFE_INTEGER);
+    if (length > this.maxLength) {
+      throw new RangeError(`a tensor on this device holds at most ${this.maxLength} floats, got ${length}`);
+    }
+    const [buffer, problem] = this.#checked(() => this.#create(4 * Math.max(length, 1), STORAGE | COPY_SRC | COPY_DST));
+    const tensor = new GpuTensor(buffer, length);
+    tensor.problems.push(problem);
+    return tensor;
+  }
+
+  /**
+   * A tensor that is a buffer of the caller's, on `gpuDevice`, from its first byte. `free` leaves the buffer alone.
+   * @throws {TypeError|RangeError} if the buffer is too small or lacks the usages STORAGE, COPY_SRC and COPY_DST.
+   */
+  wrap(buffer: GPUBuffer, length: number): GpuTensor {
+    this.#expectAlive();
+    expectInteger('length', length, 0, this.maxLength);
+    if (typeof buffer !== 'object' || buffer === null || typeof buffer.usage !== 'number')
+      throw new TypeError(`buffer must be a GPUBuffer, got ${describe(buffer)}`);
+    if (buffer.size < 4 * length)
+      throw new RangeError(`${length} floats need ${4 * length} bytes, the buffer has ${buffer.size}`);
+    const needed = STORAGE | COPY_SRC | COPY_DST;
+    if ((buffer.usage & needed) !== needed)
+      throw new RangeError(
+        `buffer must have the usages STORAGE, COPY_SRC and COPY_DST, got 0x${buffer.usage.toString(16)}`,
+      );
+    return new GpuTensor(buffer, length);
+  }
+
+  upload(values: Float32Array): GpuTensor {
+    expectFloat32Array('values', values);
+    const tensor = this.allocate(values.length);
+    // A shared buffer is not taken everywhere.
+    const plain = values.buffer instanceof ArrayBuffer ? (values as Float32Array<ArrayBuffer>) : values.slice();
+    if (values.length > 0) this.gpuDevice.queue.writeBuffer(tensor.buffer, 0, plain);
+    return tensor;
+  }
+
+  async download(tensor: GpuTensor, into: Float32Array = new Float32Array(tensor.length)): Promise<Float32Array> {
+    this.#expectAlive();
+    if (into.length !== tensor.length)
+      throw new RangeError(`into must have length ${tensor.length} as the tensor has, got ${into.length}`);
+    if (tensor.length === 0) return into;
+    const bytes = 4 * tensor.length;
+    const [reader, problem] = this.#checked(() => {
+      const free = this.#readers.findIndex(({ size }) => size >= bytes && size <= 4 * bytes);
+      const found = free >= 0 ? this.#readers.splice(free, 1)[0]! : this.#create(bytes, MAP_READ | COPY_DST);
+      const encoder = this.gpuDevice.createCommandEncoder();
+      encoder.copyBufferToBuffer(tensor.buffer, 0, found, 0, bytes);
+      this.gpuDevice.queue.submit([encoder.finish()]);
+      return found;
+    });
+    try {
+      // Asked for before anything is awaited, so that calls finish in the order in which they were made.
+      const mapped = reader.mapAsync(MAP_MODE_READ, 0, bytes);
+      mapped.catch(() => {});
+      for (const error of await Promise.all([...tensor.problems, problem])) {
+        if (error) throw new BackendError(`the device refused the work: ${error.message}`);
+      }
+      await mapped;
+      into.set(new Float32Array(reader.getMappedRange(0, bytes)));
+      reader.unmap();
+    } catch (cause) {
+      this.#destroy(reader);
+      throw await this.#explain(cause);
+    }
+    this.#readers.push(reader);
+    if (this.#readers.length > KEPT_READERS) this.#destroy(this.#readers.shift()!);
+    return into;
+  }
+
+  free(tensor: GpuTensor): void {
+    // Only what `allocate` made; a caller's own buffer stays.
+    if (this.#live.has(tensor.buffer)) this.#destroy(tensor.buffer);
+  }
+
+  run(kernel: Kernel, { images, inner, offset = 0 }: Tables, x: GpuTensor, y: GpuTensor): void {
+    this.#expectAlive();
+    if (y.length === 0) return;
+    const isInPlace = x.buffer === y.buffer;
+    // Only the place within one round of all channels matters, and it fits 32 bits.
+    const start = offset % (inner * images.length);
+    for (const tables of this.#tablesOf(images)) {
+      const [, problem] = this.#checked(() => {
+        const pipeline = this.#pipeline(kernel, isInPlace);
+        const call = Uint32Array.of(y.length, start, inner, images.length, tables.from, tables.to, x.length, 0);
+        this.gpuDevice.queue.writeBuffer(this.#call, 0, call);
+        const entries = [this.#call, tables.buffer, y.buffer, ...(isInPlace ? [] : [x.buffer])].map(
+          (buffer, binding) => ({
+            binding,
+            resource: { buffer },
+          }),
+        );
+        const encoder = this.gpuDevice.createCommandEncoder();
+        const pass = encoder.beginComputePass();
+        pass.setPipeline(pipeline);
+        pass.setBindGroup(0, this.gpuDevice.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }));
+        const groups = Math.ceil(y.length / WORKGROUP);
+        const columns = Math.min(groups, MOST_GROUPS);
+        pass.dispatchWorkgroups(columns, Math.ceil(groups / columns));
+        pass.end();
+        this.gpuDevice.queue.submit([encoder.finish()]);
+      });
+      y.problems.push(problem, tables.problem);
+    }
+    if (x !== y) y.problems.push(...x.problems);
+    // What has long been settled need not be kept.
+    if (y.problems.length > 64)
+      y.problems.splice(
+        0,
+        y.problems.length,
+        Promise.all(y.problems).then((all) => all.find(Boolean) ?? null),
+      );
+  }
+
+  release(images: readonly Image[]): void {
+    for (const { buffer } of this.#tables.get(images) ?? []) this.#destroy(buffer);
+    this.#tables.delete(images);
+    this.#registry.unregister(images);
+  }
+
+  dispose(): void {
+    for (const buffer of [...this.#live]) this.#destroy(buffer);
+    this.#readers.length = 0;
+    this.#lost ??= { reason: 'destroyed', message: 'the backend was disposed' } as GPUDeviceLostInfo;
+    if (this.#ownsDevice) this.gpuDevice.destroy();
+  }
+
+  /** Tables of all channels, in as many buffers as the limits ask for; each begins with a directory of its channels' addresses. */
+  #tablesOf(images: readonly Image[]): readonly TableBuffer[] {
+    const known = this.#tables.get(images);
+    if (known) return known;
+    const most = Math.min(MOST_TABLE_BYTES, 4 * this.maxLength);
+    const tables: TableBuffer[] = [];
+    for (let from = 0; from < images.length; ) {
+      let to = from;
+      let bytes = 0;
+      while (
+        to < images.length &&
+        (to === from || bytes + alignImage(images[to]!.bytes) + 4 * (to - from + 9) <= most)
+      ) {
+        bytes += alignImage(images[to]!.bytes);
+        to += 1;
+      }
+      tables.push(this.#uploadTables(images, from, to, bytes));
+      from = to;
+    }
+    this.#tables.set(images, tables);
+    this.#registry.register(images, tables, images);
+    return tables;
+  }
+
+  #uploadTables(images: readonly Image[], from: number, to: number, bytes: number): TableBuffer {
+    const directory = alignImage(4 * (to - from));
+    const memory = new ArrayBuffer(directory + bytes);
+    const floats = new Float32Array(memory);
+    const words = new Int32Array(memory);
+    for (let c = from, address = directory; c < to; c++) {
+      words[c - from] = address;
+      images[c]!.write(floats, words, address);
+      address += alignImage(images[c]!.bytes);
+    }
+    const [buffer, problem] = this.#checked(() => {
+      const created = this.#create(memory.byteLength, STORAGE | COPY_DST);
+      this.gpuDevice.queue.writeBuffer(created, 0, memory);
+      return created;
+    });
+    return { buffer, from, to, problem };
+  }
+
+  #pipeline(kernel: Kernel, isInPlace: boolean): GPUComputePipeline {
+    const key = `${kernel} ${isInPlace}`;
+    let pipeline = this.#pipelines.get(key);
+    if (!pipeline) {
+      const code = shader(kernel, { isInPlace, barriers: this.#withBarriers });
+      const module = this.gpuDevice.createShaderModule({ code, label: `ditac ${key}` });
+      pipeline = this.gpuDevice.createComputePipeline({ layout: 'auto', compute: { module, entryPoint: 'main' } });
+      this.#pipelines.set(key, pipeline);
+    }
+    return pipeline;
+  }
+
+  /** Compiles the shaders that arrays need at once, where that can be done in parallel. */
+  async #compileShaders(): Promise<void> {
+    await Promise.all(
+      KERNELS.map(async (kernel) => {
+        const code = shader(kernel, { isInPlace: true, barriers: this.#withBarriers });
+        const module = this.gpuDevice.createShaderModule({ code, label: `ditac ${kernel} true` });
+        const compute = { module, entryPoint: 'main' };
+        const pipeline = await this.gpuDevice.createComputePipelineAsync({ layout: 'auto', compute });
+        this.#pipelines.set(`${kernel} true`, pipeline);
+      }),
+    );
+  }
+
+  #create(size: number, usage: number): GPUBuffer {
+    const buffer = this.gpuDevice.createBuffer({ size, usage });
+    this.#live.add(buffer);
+    return buffer;
+  }
+
+  #destroy(buffer: GPUBuffer): void {
+    this.#live.delete(buffer);
+    buffer.destroy();
+  }
+
+  /** Runs something that talks to the device, and promises what went wrong, if anything. */
+  #checked<R>(work: () => R): [R, Promise<GPUError | null>] {
+    const { gpuDevice } = this;
+    gpuDevice.pushErrorScope('validation');
+    gpuDevice.pushErrorScope('out-of-memory');
+    const problem = () =>
+      Promise.all([gpuDevice.popErrorScope(), gpuDevice.popErrorScope()]).then(
+        ([memory, invalid]) => memory ?? invalid,
+      );
+    let result: R;
+    try {
+      result = work();
+    } catch (cause) {
+      problem().catch(() => {});
+      throw cause;
+    }
+    const found = problem();
+    // Reported by whoever downloads; nobody may.
+    found.catch(() => {});
+    return [result, found];
+  }
+
+  #expectAlive(): void {
+    if (this.#lost) throw new DeviceLostError(this.#lost);
+  }
+
+  /** The reason of a failure: mostly that the device is gone, which is known a moment later. */
+  async #explain(cause: unknown): Promise<unknown> {
+    if (cause instanceof BackendError && this.isAlive) return cause;
+    await Promise.race([this.gpuDevice.lost, new Promise((resolve) => setTimeout(resolve, 100))]);
+    return this.#lost ? new DeviceLostError(this.#lost) : cause;
+  }
+}
+
+let shared: Promise<WebGpuBackend> | undefined;
+
+/** The backend on the default device, started once; a new one for options, or after the device was lost. */
+export async function loadWebGpu(options?: WebGpuOptions): Promise<WebGpuBackend> {
+  if (options !== undefined) return WebGpuBackend.start(options);
+  const known = await shared?.catch(() => undefined);
+  if (known?.isAlive) return known;
+  shared = WebGpuBackend.start({});
+  return shared;
+}

@@ -1,0 +1,53 @@
+import { describe } from '../../errors.js';
+import { BackendError } from './errors.js';
+
+export interface WebGpuOptions {
+  /** A device of your own. Ask for its adapter's maxStorageBufferBindingSize and maxBufferSize if tensors are large. */
+  device?: GPUDevice;
+  /** Which adapter to ask for. */
+  powerPreference?: GPUPowerPreference;
+  /** Flags for Dawn, where the npm package `webgpu` provides the GPU. */
+  dawnFlags?: readonly string[];
+  /** For tests: false leaves out what keeps compilers from rewriting float operations. */
+  barriers?: boolean;
+}
+
+/** A device, and what it is in words. @throws {TypeError|BackendError} with the reason if there is none. */
+export async function findDevice(options: WebGpuOptions): Promise<{ device: GPUDevice; description: string }> {
+  if (options.device !== undefined) {
+    if (typeof options.device !== 'object' || options.device === null || !('queue' in options.device))
+      throw new TypeError(`device must be a GPUDevice, got ${describe(options.device)}`);
+    const { adapterInfo } = options.device;
+    return { device: options.device, description: adapterInfo ? inWords(adapterInfo) : 'a device of the caller' };
+  }
+  const gpu = await findGpu(options.dawnFlags ?? []);
+  const adapter = await gpu.requestAdapter({ powerPreference: options.powerPreference ?? 'high-performance' });
+  if (!adapter) throw new BackendError('no WebGPU adapter: neither a GPU nor a software rasteriser was found');
+  const { maxStorageBufferBindingSize, maxBufferSize } = adapter.limits;
+  const device = await adapter.requestDevice({ requiredLimits: { maxStorageBufferBindingSize, maxBufferSize } });
+  return { device, description: inWords(adapter.info) };
+}
+
+const inWords = ({ vendor, architecture, device, description }: GPUAdapterInfo): string =>
+  [description || device, vendor, architecture].filter((each) => each !== '').join(', ') || 'unnamed';
+
+let instance: GPU | undefined;
+
+/** The platform's own WebGPU, or that of the npm package `webgpu` (Dawn), an optional peer for Node. */
+async function findGpu(flags: readonly string[]): Promise<GPU> {
+  if (globalThis.navigator?.gpu) return globalThis.navigator.gpu;
+  // Not for bundlers: it is a native module.
+  const name = 'webgpu';
+  let dawn: { create(flags: readonly string[]): GPU };
+  try {
+    dawn = await import(/* webpackIgnore: true */ /* @vite-ignore */ name);
+  } catch (cause) {
+    throw new BackendError(
+      "no WebGPU here: navigator.gpu is missing, and the npm package 'webgpu' is not installed (npm install webgpu)",
+      { cause },
+    );
+  }
+  // Dawn's objects do not keep it alive.
+  instance = dawn.create(flags);
+  return instance;
+}

@@ -1,0 +1,13 @@
+/** A backend cannot start, or could not do its work; the message says why. The backend goes on. */
+export class BackendError extends Error {
+  override name = 'BackendError';
+}
+
+/** The device is gone, and the backend with it. `loadBackend` gives a new one. */
+export class DeviceLostError extends BackendError {
+  override name = 'DeviceLostError';
+
+  constructor({ reason, message }: { reason: string; message: string }) {
+    super(`the WebGPU device is lost (${reason}: ${message}); load the backend again`);
+  }
+}
