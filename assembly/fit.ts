@@ -29,11 +29,13 @@ import {
  */
 
 /** What the caller of `fit` gives: edges of intervals are odd multiples of OFFSET away from the multiples of INTERVAL. */
-export const OFFSET: usize = 88;
+export const OFFSET: usize = 104;
 /** Where segments go, how many there are already, and for how many there is room. */
-export const SEGMENTS: usize = 96;
-export const COUNT: usize = 100;
-export const ROOM: usize = 104;
+export const SEGMENTS: usize = 112;
+export const COUNT: usize = 116;
+export const ROOM: usize = 120;
+/** What comes back: an x at which no segment fits, not even one for it alone; NaN if there is none. */
+export const STUCK: usize = 128;
 
 /**
  * A segment in memory: the row that `segmentPolynomial` reads (8 float32); its first input; how far the row's polynomial,
@@ -60,9 +62,13 @@ const HORNER_ERROR: usize = REST + 136;
 /** Bytes of a job. */
 export const JOB_BYTES: usize = REST + 144;
 
-/** Intervals are halved from these widths down; cell edges and interval ends then fall together. */
+/**
+ * Intervals are halved from these widths down, or from wider ones where a piece would have more than MOST_INTERVALS of them; cell
+ * edges and interval ends then fall together.
+ */
 const INTERVAL: f64 = 0.125;
 const WIDE_INTERVAL: f64 = 16;
+const MOST_INTERVALS: f64 = 512;
 /** Unit roundoff of float32. */
 export const UNIT_ROUNDOFF: f64 = 1.0 / 16777216.0;
 /** From this magnitude of y on a table keeps 1 ULP, 2⁻⁸; between the two it may take 2; below the second, 2⁻²⁴, errors are absolute. */
@@ -83,11 +89,13 @@ export function fit(job: usize): boolean {
   const count = loadWord(job + COUNT);
   const kind = loadWord(job + KIND);
   let isDone = true;
+  storeDouble(job + STUCK, NaN);
   if (kind === LINEAR) {
     isDone = divide(job, -Infinity, Infinity);
   } else {
     const gain = loadDouble(job + GAIN);
-    const interval = kind === FLOW && gain === gain ? WIDE_INTERVAL : INTERVAL;
+    let interval = kind === FLOW && gain === gain ? WIDE_INTERVAL : INTERVAL;
+    while (interval * MOST_INTERVALS < loadDouble(job + LAST) - loadDouble(job + FIRST)) interval *= 2;
     const offset = loadDouble(job + OFFSET);
     const stop = Math.floor((loadDouble(job + LAST) - offset) / interval);
     for (let k = Math.floor((loadDouble(job + FIRST) - offset) / interval); isDone && k <= stop; k++) {
@@ -120,6 +128,10 @@ function divide(job: usize, low: f64, high: f64): boolean {
     storeWord(job + COUNT, count + 1);
     return true;
   }
+  if (first === last) {
+    storeDouble(job + STUCK, first);
+    return false;
+  }
   const middle = 0.5 * (low + high);
   return divide(job, low, middle) && divide(job, middle, high);
 }
@@ -130,11 +142,16 @@ function fitSegment(job: usize, first: f64, last: f64, out: usize): boolean {
   const centre = Math.min(Math.max(roundToSingle(0.5 * (first + last)), first), last);
   const radius = Math.max(last - centre, centre - first);
   const tail = expand(job, centre, radius);
-  if (tail === Infinity && radius > 0) return false;
+  if (radius === 0) {
+    // One float32: only the value counts.
+    for (let n: i32 = 1; n < TERMS; n++) setTerm(job + TAYLOR, n, 0);
+    return fitAroundValue(job, first, last, centre, 0, 0, 0, out);
+  }
+  if (tail === Infinity) return false;
   const variation = sizeFrom(job + TAYLOR, 1, radius) + tail;
   const size = Math.abs(term(job + TAYLOR, 0));
   if (size + variation < VANISHING) return zeroSegment(term(job + TAYLOR, 0) < 0, out);
-  return size > 2 * variation || radius === 0
+  return size > 2 * variation
     ? fitAroundValue(job, first, last, centre, radius, tail, variation, out)
     : fitAroundRoot(job, first, last, centre, radius, out);
 }

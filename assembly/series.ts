@@ -31,9 +31,12 @@ export const W0: usize = 48;
 export const SLOPE_IN: usize = 56;
 export const SLOPE_OUT: usize = 64;
 export const GAIN: usize = 72;
+/** How many roundings its constants went through, and whether X0 is a number without one. */
+export const COST: usize = 80;
+export const IS_EXACT: usize = 88;
 /** Results: the Taylor coefficients, and a bound on the float64 rounding error of the first, absolute. */
-export const TAYLOR: usize = 128;
-export const ROUNDING: usize = 80;
+export const TAYLOR: usize = 144;
+export const ROUNDING: usize = 96;
 /** Room for two factors. */
 const LEFT: usize = TAYLOR + 96;
 const RIGHT: usize = LEFT + 96;
@@ -42,6 +45,8 @@ export const REST: usize = RIGHT + 96;
 
 /** A few operations' worth of rounding. */
 const ROUNDOFF: f64 = 1.0 / 2251799813685248.0;
+/** -1 + 2⁻⁵². */
+const LEAST_GROWTH: f64 = -0.9999999999999998;
 
 /** The n-th coefficient of a series. */
 export function term(series: usize, n: i32): f64 {
@@ -71,6 +76,7 @@ export function expand(job: usize, centre: f64, radius: f64): f64 {
   if (kind === FLOW || tail === Infinity) return tail;
   const flowRounding = kind === GELU ? 0 : loadDouble(job + ROUNDING);
   const normalTail = normalSeries(centre, radius, job + RIGHT);
+  if (normalTail === Infinity) return normalTail;
   tail = multiply(job + LEFT, tail, job + RIGHT, normalTail, radius, out);
   // The normal distribution is good to 2⁻⁴⁸.
   storeDouble(job + ROUNDING, term(job + RIGHT, 0) * flowRounding + 8 * ROUNDOFF * Math.abs(term(out, 0)));
@@ -100,10 +106,10 @@ function flowSeries(job: usize, centre: f64, radius: f64, out: usize): f64 {
     setAffine(out, value, gain);
   } else {
     const q = (centre - x0) / v0;
-    const ratio = 1 + slopeIn * q;
-    if (!(ratio > 0)) return Infinity;
-    const v = v0 * ratio;
-    const tau = q * log1pRatio(slopeIn * q);
+    // In the cell 1 + slopeIn·q is positive; rounding may not undo that.
+    const z = Math.max(slopeIn * q, LEAST_GROWTH);
+    const v = v0 * (1 + z);
+    const tau = q * log1pRatio(z);
     value = y0 + tau * w0 * expm1Ratio(slopeOut * tau);
     slope = (w0 * exp(slopeOut * tau)) / v;
     setTerm(out, 0, value);
@@ -116,10 +122,29 @@ function flowSeries(job: usize, centre: f64, radius: f64, out: usize): f64 {
     if (!(decay < 0.5)) return Infinity;
     tail = (Math.abs(term(out, TERMS - 1)) * power(radius, TERMS - 1) * decay) / (1 - decay);
   }
-  const image = Math.max(Math.abs(value), Math.abs(y0));
-  const position = Math.max(Math.abs(centre), Math.abs(x0));
-  storeDouble(job + ROUNDING, ROUNDOFF * (image + Math.abs(slope) * position));
+  storeFlowRounding(job, centre, value, slope);
   return tail;
+}
+
+/**
+ * The float64 error of T: each cell that was crossed and each unit of slope in an exponent costs some roundings of image and position.
+ * Where T is the identity, and where it is affine about a vertex that is no rounded number, the position costs nothing.
+ */
+function storeFlowRounding(job: usize, centre: f64, value: f64, slope: f64): void {
+  const x0 = loadDouble(job + X0);
+  const isFixed = loadDouble(job + V0) === 0 && loadDouble(job + Y0) === x0;
+  if (isFixed && slope === 1) {
+    storeDouble(job + ROUNDING, 0);
+    return;
+  }
+  const cost = ROUNDOFF * loadDouble(job + COST);
+  if (isFixed && loadDouble(job + IS_EXACT) === 1) {
+    storeDouble(job + ROUNDING, ROUNDOFF * Math.abs(value) + cost * Math.abs(slope * (centre - x0)));
+    return;
+  }
+  const image = Math.max(Math.abs(value), Math.abs(loadDouble(job + Y0)));
+  const position = Math.max(Math.abs(centre), Math.abs(x0));
+  storeDouble(job + ROUNDING, cost * (image + Math.abs(slope) * position));
 }
 
 /** Φ; φ' = -x·φ gives φ_{n+1} = -(c·φ_n + φ_{n-1})/(n+1), and Φ' = φ. */
@@ -134,8 +159,11 @@ function normalSeries(centre: f64, radius: f64, out: usize): f64 {
     previous = current;
     current = next;
   }
+  // So far out that the density is zero in float64.
+  if (Math.abs(centre) - radius > 39) return 0;
+  if (radius > 0.5) return Infinity;
   // Cauchy on the unit circle: |φ_n| ≤ max |φ(c+ζ)| ≤ φ(c)·e^{|c|+½}.
-  return (density * exp(Math.abs(centre) + 0.5) * power(radius, TERMS)) / (TERMS * (1 - Math.min(radius, 0.5)));
+  return (density * exp(Math.abs(centre) + 0.5) * power(radius, TERMS)) / (TERMS * (1 - radius));
 }
 
 /** The product of two series with tails; returns the tail of the product. */

@@ -69,7 +69,7 @@ const commandLine = await build({
 });
 await build({
   ...program,
-  entryPoints: { bench: 'bench/index.ts', start: 'examples/start.ts' },
+  entryPoints: { bench: 'bench/index.ts', webgpu: 'bench/webgpu.ts', start: 'examples/start.ts' },
   outdir: 'dist/programs',
   packages: 'external',
   banner: {},

@@ -4,7 +4,7 @@ import { defaultBackend } from './backends/host.js';
 import type { Basis } from './cpab/basis.js';
 import { checkThetas, tessellation, velocityField } from './cpab/field.js';
 import { flowPieces } from './cpab/flow.js';
-import { expectFinite, expectFloat32Array, expectInteger, expectOutput } from './errors.js';
+import { describe, expectFinite, expectFloat32Array, expectInteger, expectOutput } from './errors.js';
 import { flowTable } from './plan/flow-table.js';
 import { flowImage } from './plan/image.js';
 
@@ -37,7 +37,7 @@ type OnHost = TransformOptions & { backend?: HostBackend };
 type OnDevice = TransformOptions & { backend: DeviceBackend };
 type Result = Float32Array | Promise<Float32Array>;
 /** [d] or [batch][d] coefficients. */
-type Thetas = ArrayLike<number> | readonly (readonly number[])[];
+type Thetas = ArrayLike<number> | readonly ArrayLike<number>[];
 
 /**
  * y = φ_θ(x, time).
@@ -86,6 +86,8 @@ function run(x: Float32Array, theta: unknown, options: TransformOptions, directi
     flowImage(flowTable(flowPieces(velocityField(on, thetas, i, 0, 1, time)), RESOLUTION)),
   );
   const backend = options.backend ?? defaultBackend();
+  if (typeof backend?.run !== 'function')
+    throw new TypeError(`backend must come from loadBackend, got ${describe(backend)}`);
   const y = evaluate(backend, 'flow', { images, inner: points }, x, out);
   // Made for this call only.
   if (y instanceof Promise) return y.finally(() => backend.release(images));

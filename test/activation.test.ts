@@ -120,6 +120,45 @@ test('the float64 reference is the oracle, to 13 digits', () => {
   }
 });
 
+test.each([
+  [16, 17],
+  [100, 200],
+  [-40, -20],
+  [1000, 1001],
+  [-1e6, 1e6],
+  [-1, 0],
+  [0, 1],
+  [1e-20, 1],
+])('T on [%f, %f]', (a, b) => {
+  for (const variant of VARIANTS) {
+    const act = new DiTAC({ a, b, variant, seed: 1 });
+    const truth = exact.activation(act.thetas, { tess: 10, a, b, variant });
+    const width = Math.max(1, b - a);
+    const near = [...stratified(a - width, b + width, 400, 3).blocks()];
+    for (const x of [...near, ...stratified(-8, 8, 300, 4).blocks()]) {
+      const worst = errors(x, act.forward(x), truth);
+      expectWithinBars(worst);
+      expectWithinCertificate(worst, act);
+    }
+  }
+});
+
+test('T keeps the ends of its interval, however steep it is', () => {
+  for (const [a, b] of [
+    [-3, 3],
+    [-0.5, 2],
+    [0.1, 0.7],
+  ] as const) {
+    for (const size of [1, 20, 50]) {
+      const thetas = Float32Array.from({ length: 9 }, (_, i) => size * (i % 2 ? 1 : -1));
+      for (const basis of ['qr', 'sparse'] as const) {
+        const act = new DiTAC({ a, b, variant: 'bare', basis, thetas });
+        expect([...act.forward(Float32Array.of(a, b))]).toEqual([Math.fround(a), Math.fround(b)]);
+      }
+    }
+  }
+});
+
 test('steep fields: slopes up to e¹², and a certificate that still holds', () => {
   for (const size of [3, 8]) {
     const thetas = Float32Array.from({ length: 9 }, (_, i) => size * Math.sin(i + size));

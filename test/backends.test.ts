@@ -190,13 +190,16 @@ describe.each(present)('%s: shapes and memory', (name) => {
   });
 
   test('ties between cells do not depend on where a table lies', async () => {
-    const halves = Float32Array.from({ length: 6000 }, (_, i) => (i - 3000) * 2 ** -10 + 2 ** -11);
-    const others = [1, 5, 10, 17].map((tess) => new DiTAC({ tess, a: -3, b: 3, seed: tess }));
+    // Among these are all points halfway between cells, which are 2⁻⁷ to 2⁻¹⁰ wide.
+    const halves = Float32Array.from({ length: 16384 }, (_, i) => (i - 8192) * 2 ** -11);
     for (const each of activations) {
       const expected = each.on(reference).forward(halves);
-      for (const other of others) {
+      for (const bytes of [16, 48, 16]) {
+        // Something small moves the place of the next table.
+        const [x, y] = [backend.upload(new Float32Array(4)), backend.allocate(4)];
+        backend.run('probe', { images: [{ bytes, write: () => {} }], inner: 1 }, x, y);
+        await backend.download(y);
         const moved = new DiTAC({ a: -3, b: 3, variant: each.variant, thetas: each.thetas });
-        await other.on(backend).forward(halves);
         expectSameBits(expected, await moved.on(backend).forward(halves), halves);
       }
     }

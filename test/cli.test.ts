@@ -71,6 +71,9 @@ test('mistakes are explained: exit code 2 for usage, 1 for files', () => {
     status: 2,
     stderr: expect.stringContaining("'ten' is not a number"),
   });
+  expect(ditac('plot', '--interval=3,-3')).toMatchObject({ status: 2, stderr: expect.stringContaining('a < b') });
+  expect(ditac('sweep', '--threads', '0')).toMatchObject({ status: 2 });
+  expect(ditac('verify', '--points', '0')).toMatchObject({ status: 2 });
   expect(ditac('plot', '--variant', 'relu')).toMatchObject({ status: 2, stderr: expect.stringContaining('gelu') });
   expect(ditac('inspect', 'nowhere.safetensors')).toMatchObject({
     status: 1,

@@ -44,13 +44,37 @@ const constructors: [what: string, call: () => unknown, type: typeof TypeError |
   ['text in thetas', make({ thetas: [...nine.subarray(1), 'x'] }), TypeError, /thetas\[8\] must be a number, got "x"/],
   ['thetas that are a number', make({ thetas: 1 }), TypeError, /thetas must be an array/],
   ['another number of channels', make({ channels: 2 }), RangeError, /2·9 numbers for 2 channels, got 9/],
+  ['thetas and a seed', make({ seed: 1 }), TypeError, /thetas or a seed .*not both/],
+  [
+    'an option that does not exist',
+    make({ varient: 'leaky' }),
+    RangeError,
+    /an option of DiTAC must be one of .*got "varient"/,
+  ],
+  [
+    'ragged thetas',
+    make({
+      thetas: [
+        [1, 2, 3],
+        [1, 2, 3, 4, 5, 6],
+      ],
+    }),
+    RangeError,
+    /every row of thetas must hold 9 numbers, row 0 is an array of length 3/,
+  ],
+  [
+    'steep enough to overflow',
+    () => new DiTAC({ a: -3, b: 3, thetas: nine.map((_, i) => 1e3 * (i % 2 ? 1 : -1)) }).plan,
+    RangeError,
+    /too steep|bends too much/,
+  ],
   ['a negative seed', () => new DiTAC({ seed: -1 }), RangeError, /seed must be an integer from 0/],
   ['λ = 0', make({ lambdaSmooth: 0 }), RangeError, /lambdaSmooth must be positive, got 0/],
   [
     'too steep for float64',
     () => new DiTAC({ thetas: nine.map((_, i) => 3e38 * (i % 2 ? 1 : -1)) }).plan,
     RangeError,
-    /steep|finite/,
+    /too steep|bends too much/,
   ],
 ];
 
@@ -115,6 +139,12 @@ describe('forward refuses', () => {
       /shape must be an array/,
     ],
     ['half a row', () => last.forward(x.subarray(1)), RangeError, /multiple of 3 \(channels last\), got 11/],
+    [
+      'a backend that is a name',
+      () => one.on('js' as Bad).forward(x),
+      TypeError,
+      /backend must come from loadBackend, got "js"/,
+    ],
     ['an unknown channel', () => three.planOf(3), RangeError, /channel must be an integer from 0 to 2, got 3/],
   ];
   test.each(calls)('%s', (_, call, type, says) => {
@@ -145,6 +175,18 @@ describe.each([transform, inverse])('transform and inverse refuse', (flow) => {
       /theta must hold a positive multiple of 9/,
     ],
     ['NaN in θ', () => flow(x, [Number.NaN], { tess: 2 }), RangeError, /theta\[0\] must be finite, got NaN/],
+    [
+      'a time that overflows',
+      () => flow(x, nine.fill(1), { tess: 10, time: 1e308 }),
+      RangeError,
+      /velocity of .* at most 2\^200/,
+    ],
+    [
+      'a backend that is a name',
+      () => flow(x, nine, { tess: 10, backend: 'js' as Bad }),
+      TypeError,
+      /backend must come from loadBackend/,
+    ],
     ['an infinite time', () => flow(x, nine, { tess: 10, time: 1 / 0 }), RangeError, /time must be finite/],
     ['a time that is text', () => flow(x, nine, { tess: 10, time: '1' as Bad }), TypeError, /time must be a number/],
     ['points that do not divide x', () => flow(x, nine, { tess: 10, points: 4 }), RangeError, /x must have 4 points/],

@@ -73,8 +73,47 @@ test('the oracle agrees with the truth on every golden activation', () => {
   }
 });
 
+test('a θ with zeros has a truth everywhere', () => {
+  const theta = [
+    0.6654684543609619, 0.5671138167381287, -0.23418018221855164, 0.23933111131191254, 0, -0.04738585650920868,
+  ];
+  const truth = exact.transform(theta, { tess: 7, basis: 'sparse' });
+  let last = 0;
+  for (let k = 0; k <= 1000; k++) {
+    const y = truth(k / 1000);
+    expect(y).toBeGreaterThanOrEqual(last);
+    last = y;
+  }
+});
+
+test('NaN is an error, unless both agree on it', () => {
+  const result = sweep(
+    (x) => x.map((v) => (v === 1.25 ? Number.NaN : v)),
+    (x) => x,
+    everyFloat32(1.2, 1.3),
+  );
+  expect([result.ulp, result.ulpAt]).toEqual([Number.POSITIVE_INFINITY, 1.25]);
+  expect(
+    sweep(
+      (x) => x,
+      (x) => x,
+      randomBits(5000, 1),
+    ),
+  ).toMatchObject({ ulp: 0, ulpSmall: 0, absolute: 0, nearest: 1 });
+  expect(() =>
+    sweep(
+      () => new Float32Array(3),
+      (x) => x,
+      everyFloat32(1, 2),
+    ),
+  ).toThrow(/must return a Float32Array of length/);
+});
+
 test('exact.* refuses a θ of the wrong length', () => {
   expect(() => exact.transform([1, 2], { tess: 10 })).toThrow(/theta must have 9 entries.* got 2/);
+  expect(() => exact.transform([Number.NaN], { tess: 2 })).toThrow(/theta\[0\] must be finite/);
+  // @ts-expect-error: not a variant
+  expect(() => exact.activation([1], { tess: 2, a: 0, b: 1, variant: 'relu' })).toThrow(/variant must be one of/);
 });
 
 test('ulpDistance counts the float32 between two numbers', () => {
@@ -89,7 +128,7 @@ test('ulpDistance counts the float32 between two numbers', () => {
 test('ulpError measures in units of the truth', () => {
   expect(ulpError(1, 1 + 2 ** -24)).toBe(0.5);
   expect(ulpError(2, 2 - 2 ** -24)).toBe(0.5);
-  expect(ulpError(Number.NaN, 1)).toBe(Number.NaN);
+  expect(ulpError(Number.NaN, 1)).toBe(Number.POSITIVE_INFINITY);
   expect(ulpError(1, Number.NaN)).toBe(Number.POSITIVE_INFINITY);
 });
 

@@ -1,4 +1,4 @@
-import { type Basis, basis, type Matrix, qrCandidates } from '../cpab/basis.js';
+import { type Basis, basis, type Matrix, qrCandidates, toRows } from '../cpab/basis.js';
 import { precisionMatrix } from '../cpab/prior.js';
 import { describe, expectFinite } from '../errors.js';
 import type { StateDict, Tensor } from '../io/tensor.js';
@@ -17,10 +17,15 @@ const FIT = 1e-3;
 type Options = Omit<DiTACOptions, 'thetas' | 'seed'> & { prefix?: string };
 
 /** The activation that a state dict describes, as constructor options and the precision matrix to keep. */
-export function readCheckpoint(tensors: StateDict, given: Options): { options: DiTACOptions; precision: Float32Array } {
+export function readCheckpoint(
+  tensors: StateDict,
+  chosen: Options,
+): { options: DiTACOptions; precision: Float32Array } {
   if (typeof tensors !== 'object' || tensors === null)
     throw new TypeError(`tensors must be an object, got ${describe(tensors)}`);
-  const { prefix = '', ...options } = given;
+  if (typeof chosen !== 'object' || chosen === null)
+    throw new TypeError(`options must be an object, got ${describe(chosen)}`);
+  const { prefix = '', ...options } = chosen;
   if (typeof prefix !== 'string') throw new TypeError(`prefix must be a string, got ${describe(prefix)}`);
   const thetas = tensorNamed(tensors, `${prefix}thetas`, 2);
   const [channels, d] = thetas.shape as [number, number];
@@ -34,14 +39,13 @@ export function readCheckpoint(tensors: StateDict, given: Options): { options: D
   const added = addedTensors(tensors, prefix);
   const variant = options.variant ?? added.variant ?? 'gelu';
   const zeroBoundary = variant !== 'inf';
-  const cells = options.tess ?? (zeroBoundary ? d + 1 : d - 1);
+  const given = options.basis ?? added.basis;
+  const cells = options.tess ?? (added.basis ? added.basis.length / 2 : zeroBoundary ? d + 1 : d - 1);
   const merged: DiTACOptions = { ...options, variant, tess: cells, thetas: thetas.data };
   if (added.interval && options.a === undefined) merged.a = added.interval[0];
   if (added.interval && options.b === undefined) merged.b = added.interval[1];
-  if (options.basis === undefined) {
-    if (added.basis) merged.basis = added.basis;
-    else Object.assign(merged, findBasis(precision.data, cells, zeroBoundary, d, prefix, options));
-  }
+  if (given === undefined) Object.assign(merged, findBasis(precision.data, cells, zeroBoundary, d, prefix, options));
+  else Object.assign(merged, { basis: given }, checkBasis(precision.data, given, cells, zeroBoundary, prefix, options));
   return { options: merged, precision: Float32Array.from(precision.data) };
 }
 
@@ -70,8 +74,8 @@ function tensorNamed(tensors: StateDict, name: string, rank: number): Tensor {
 function addedTensors(
   tensors: StateDict,
   prefix: string,
-): { basis?: Basis; interval?: [number, number]; variant?: Variant } {
-  const added: { basis?: Basis; interval?: [number, number]; variant?: Variant } = {};
+): { basis?: number[][]; interval?: [number, number]; variant?: Variant } {
+  const added: { basis?: number[][]; interval?: [number, number]; variant?: Variant } = {};
   const has = (name: string) => Object.hasOwn(tensors, prefix + ADDED + name);
   if (has('basis')) {
     const { shape, data } = tensorNamed(tensors, `${prefix}${ADDED}basis`, 2);
@@ -94,6 +98,32 @@ function addedTensors(
   return added;
 }
 
+/** The λ that go with a basis which is known. @throws {RangeError} if there are none: then it is not the basis of this checkpoint. */
+function checkBasis(
+  precision: ArrayLike<number>,
+  given: Basis,
+  cells: number,
+  zeroBoundary: boolean,
+  prefix: string,
+  options: Options,
+): { lambdaSmooth: number; lambdaVar: number } {
+  if (cells > MOST_TESSELLATION) return { lambdaSmooth: options.lambdaSmooth ?? 5, lambdaVar: options.lambdaVar ?? 2 };
+  const fit = fitLambdas(precision, basis(cells, { basis: given, zeroBoundary }), options);
+  if (fit.misfit > FIT) {
+    throw new RangeError(
+      `the given basis does not reproduce ${prefix}precision_mat: off by ${fit.misfit.toExponential(1)} of the largest entry ` +
+        `(at most ${FIT} would be a match)`,
+    );
+  }
+  return { lambdaSmooth: fit.lambdaSmooth, lambdaVar: fit.lambdaVar };
+}
+
+/** Searching λ for this many candidates is enough where each takes a while. */
+const MOST_CANDIDATES = 8;
+const LARGE_TESSELLATION = 24;
+/** Computing a precision matrix takes O(N³): beyond this it is neither searched nor checked. */
+const MOST_TESSELLATION = 256;
+
 /**
  * PyTorch stores P = (BᵀCB + εI)⁻¹ but not B, and B depends on the LAPACK that made it (golden/README, "The qr basis is
  * not portable"). Every candidate for B gives its own P; the one that fits is the one.
@@ -108,13 +138,24 @@ function findBasis(
 ): { basis: Basis; lambdaSmooth: number; lambdaVar: number } {
   const size = zeroBoundary ? cells - 1 : cells + 1;
   if (size !== d) throw new RangeError(`tess ${cells} has ${size} parameters, but ${prefix}thetas has ${d}`);
-  const named: { name: string; matrix: Matrix }[] = qrCandidates(cells, zeroBoundary).map((matrix, i) => ({
+  if (cells > MOST_TESSELLATION)
+    throw new RangeError(
+      `the basis is only searched for up to tess ${MOST_TESSELLATION}, got ${cells}; pass { basis: B }`,
+    );
+  const named: { name: string; matrix: Matrix }[] = qrCandidates(
+    cells,
+    zeroBoundary,
+    cells > LARGE_TESSELLATION ? MOST_CANDIDATES : 64,
+  ).map((matrix, i) => ({
     name: i === 0 ? 'qr' : `qr, sign variant ${i}`,
     matrix,
   }));
   for (const name of ['rref', 'sparse'] as const)
     named.push({ name, matrix: basis(cells, { basis: name, zeroBoundary }) });
-  const tried = named.map(({ name, matrix }) => ({ name, matrix, ...fitLambdas(precision, matrix, options) }));
+  const tryAll = (fit: (matrix: Matrix) => Fit) => named.map(({ name, matrix }) => ({ name, matrix, ...fit(matrix) }));
+  // Most checkpoints have the default λ: no need to search for others.
+  let tried = tryAll((matrix) => fitAt(precision, matrix, options.lambdaSmooth ?? 5, options.lambdaVar ?? 2));
+  if (tried.every(({ misfit }) => misfit > FIT)) tried = tryAll((matrix) => fitLambdas(precision, matrix, options));
   tried.sort((p, q) => p.misfit - q.misfit);
   const [best, second] = tried;
   if (best!.misfit > FIT) {
@@ -136,23 +177,19 @@ function findBasis(
   };
 }
 
-function toRows({ rows, columns, data }: Matrix): number[][] {
-  return Array.from({ length: rows }, (_, r) => Array.from(data.subarray(r * columns, (r + 1) * columns)));
-}
-
 interface Fit {
   misfit: number;
   lambdaSmooth: number;
   lambdaVar: number;
 }
 
+function fitAt(precision: ArrayLike<number>, matrix: Matrix, lambdaSmooth: number, lambdaVar: number): Fit {
+  return { misfit: misfit(precision, precisionMatrix(matrix, lambdaSmooth, lambdaVar).data), lambdaSmooth, lambdaVar };
+}
+
 /** The λ with which a basis comes nearest to P: the given ones, the defaults, or the best that a search finds. */
 function fitLambdas(precision: ArrayLike<number>, matrix: Matrix, options: Options): Fit {
-  const at = (lambdaSmooth: number, lambdaVar: number): Fit => ({
-    misfit: misfit(precision, precisionMatrix(matrix, lambdaSmooth, lambdaVar).data),
-    lambdaSmooth,
-    lambdaVar,
-  });
+  const at = (lambdaSmooth: number, lambdaVar: number) => fitAt(precision, matrix, lambdaSmooth, lambdaVar);
   if (options.lambdaSmooth !== undefined && options.lambdaVar !== undefined) {
     return at(expectFinite('lambdaSmooth', options.lambdaSmooth), expectFinite('lambdaVar', options.lambdaVar));
   }

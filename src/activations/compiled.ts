@@ -65,7 +65,7 @@ export class CompiledActivation {
    * @param out where to write; x itself, or an array that does not overlap it. Default: a new array.
    * @throws {TypeError|RangeError} if x, out or shape do not fit; nothing is written then.
    */
-  forward(x: Float32Array, out?: Float32Array, options: ForwardOptions = {}): Float32Array {
+  forward(x: Float32Array, out?: Float32Array, options?: ForwardOptions): Float32Array {
     return this.#forward(defaultBackend(), x, out, options) as Float32Array;
   }
 
@@ -79,8 +79,9 @@ export class CompiledActivation {
     forward(x: Float32Array, out?: Float32Array, options?: ForwardOptions): Float32Array | Promise<Float32Array>;
   };
   on(backend: Backend): { forward(x: never, out?: never, options?: ForwardOptions): unknown } {
+    expectBackend(backend);
     return {
-      forward: (x: unknown, out?: unknown, options: ForwardOptions = {}) =>
+      forward: (x: unknown, out?: unknown, options?: ForwardOptions) =>
         x instanceof Float32Array || backend.isSynchronous
           ? this.#forward(backend, x as Float32Array, out as Float32Array | undefined, options)
           : this.#forwardTensor(backend, x, out, options),
@@ -91,19 +92,19 @@ export class CompiledActivation {
     backend: Backend,
     x: Float32Array,
     out: Float32Array | undefined,
-    options: ForwardOptions,
+    options: ForwardOptions | undefined,
   ): Float32Array | Promise<Float32Array> {
     expectFloat32Array('x', x);
     if (out !== undefined) expectOutput(x, out);
-    const inner = this.#innerSize(x.length, options.shape);
+    const inner = this.#innerSize(x.length, options?.shape);
     return evaluate(backend, 'activate', { images: this.#images(), inner }, x, out ?? new Float32Array(x.length));
   }
 
-  #forwardTensor<T>(backend: Backend<T>, x: T, out: T | undefined, options: ForwardOptions): T {
+  #forwardTensor<T>(backend: Backend<T>, x: T, out: T | undefined, options: ForwardOptions | undefined): T {
     const { length } = expectTensor('x', x);
     if (out !== undefined && expectTensor('out', out).length !== length)
       throw new RangeError(`out must have length ${length} as x has, got ${(out as { length: number }).length}`);
-    const inner = this.#innerSize(length, options.shape);
+    const inner = this.#innerSize(length, options?.shape);
     const images = this.#images();
     const y = out ?? backend.allocate(length);
     backend.run('activate', { images, inner }, x, y);
@@ -154,6 +155,11 @@ export interface HostFunction {
 export interface DeviceFunction<T> {
   forward(x: Float32Array, out?: Float32Array, options?: ForwardOptions): Promise<Float32Array>;
   forward(x: T, out?: T, options?: ForwardOptions): T;
+}
+
+function expectBackend(backend: unknown): void {
+  if (typeof backend !== 'object' || backend === null || !('run' in backend))
+    throw new TypeError(`backend must come from loadBackend, got ${describe(backend)}`);
 }
 
 function expectTensor(name: string, tensor: unknown): { length: number } {

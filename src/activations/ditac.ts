@@ -30,7 +30,7 @@ export interface DiTACOptions {
   /** Default 'gelu', the one that the PyTorch package released. */
   variant?: Variant;
   /** θ, [channels][d] with d = N-1 (N+1 for variant 'inf'); flat or nested; taken as float32. */
-  thetas?: ArrayLike<number> | readonly (readonly number[])[];
+  thetas?: ArrayLike<number> | readonly ArrayLike<number>[];
   /** Draws θ from the smoothness prior instead; 0 to 2³²-1. The same seed gives the same bits everywhere. */
   seed?: number;
   /** How many θ, one a channel. Default: as many as `thetas` holds, or 1. */
@@ -44,6 +44,22 @@ export interface DiTACOptions {
   lambdaSmoothInit?: number;
   lambdaVarInit?: number;
 }
+
+const OPTIONS: readonly (keyof DiTACOptions)[] = [
+  'tess',
+  'a',
+  'b',
+  'basis',
+  'variant',
+  'thetas',
+  'seed',
+  'channels',
+  'layout',
+  'lambdaSmooth',
+  'lambdaVar',
+  'lambdaSmoothInit',
+  'lambdaVarInit',
+];
 
 /**
  * DiTAC, a trainable activation function (Chelly, Finder, Ifergane, Freifeld, ECCV 2024): inside [a,b] the CPAB
@@ -69,6 +85,9 @@ export class DiTAC {
   constructor(options: DiTACOptions = {}) {
     if (typeof options !== 'object' || options === null)
       throw new TypeError(`DiTAC options must be an object, got ${describe(options)}`);
+    for (const key of Object.keys(options)) expectOneOf('an option of DiTAC', key, OPTIONS);
+    if (options.thetas !== undefined && options.seed !== undefined)
+      throw new TypeError('DiTAC takes thetas or a seed to draw them, not both');
     this.tess = expectInteger('tess', options.tess ?? 10, 1, 4096);
     this.a = Math.fround(expectFinite('a', options.a ?? -0.5));
     this.b = Math.fround(expectFinite('b', options.b ?? 2));
@@ -131,9 +150,10 @@ export class DiTAC {
     return this.#tessellation.basis.columns;
   }
 
-  /** B, [2N][d]. */
+  /** A copy of B, [2N][d]. */
   get basis(): Matrix {
-    return this.#tessellation.basis;
+    const { rows, columns, data } = this.#tessellation.basis;
+    return { rows, columns, data: data.slice() };
   }
 
   /** A copy of θ, [channels][d]. */
@@ -158,7 +178,7 @@ export class DiTAC {
    * @param out where to write; x itself, or an array that does not overlap it. Default: a new array.
    * @throws {TypeError|RangeError} if x, out or shape do not fit; nothing is written then.
    */
-  forward(x: Float32Array, out?: Float32Array, options: ForwardOptions = {}): Float32Array {
+  forward(x: Float32Array, out?: Float32Array, options?: ForwardOptions): Float32Array {
     return this.#compiled.forward(x, out, options);
   }
 

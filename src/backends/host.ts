@@ -51,7 +51,15 @@ class EngineBackend implements HostBackend {
 
   free(): void {}
 
-  release(): void {}
+  release(images: readonly Image[]): void {
+    // Memory is a stack: what lies on top is given back at once, the rest when memory is full.
+    for (const image of [...images].reverse()) {
+      const place = this.#places.get(image);
+      if (place?.generation === this.#generation && place.address + alignImage(image.bytes) === this.#top)
+        this.#top = place.address;
+      this.#places.delete(image);
+    }
+  }
 
   dispose(): void {}
 

@@ -29,10 +29,18 @@ function number(text: string): number {
   return value;
 }
 
+/** A parser of integers from `low` to `high`. */
+const integer = (low: number, high: number) => (text: string) => {
+  const value = number(text);
+  if (!Number.isInteger(value) || value < low || value > high)
+    throw new InvalidArgumentError(`expected an integer from ${low} to ${high}, got '${text}'`);
+  return value;
+};
+
 function interval(text: string): [number, number] {
   const [a, b, ...rest] = text.split(',').map(number);
-  if (a === undefined || b === undefined || rest.length > 0)
-    throw new InvalidArgumentError(`expected a,b, got '${text}'`);
+  if (a === undefined || b === undefined || rest.length > 0 || !(a < b))
+    throw new InvalidArgumentError(`expected a,b with a < b, got '${text}'`);
   return [a, b];
 }
 
@@ -53,9 +61,9 @@ const program = new Command('ditac')
 program
   .command('verify')
   .description('compare every backend of this machine bit for bit, and with the 30-digit oracle')
-  .option('--elements <n>', 'random bit patterns for each variant', number, 200_000)
-  .option('--points <n>', 'points for the oracle for each variant', number, 2_000)
-  .option('--seed <n>', 'seed of parameters and inputs', number, 1)
+  .option('--elements <n>', 'random bit patterns for each variant', integer(1, 1e9), 200_000)
+  .option('--points <n>', 'points for the oracle for each variant', integer(1, 1e7), 2_000)
+  .option('--seed <n>', 'seed of parameters and inputs', integer(0, 2 ** 31), 1)
   .option('--json', 'print JSON')
   .action(async (options: { elements: number; points: number; seed: number; json?: boolean }) => {
     const bar = progressBar(!options.json);
@@ -87,7 +95,7 @@ program
 program
   .command('plot')
   .description('draw an activation: function, derivative, velocity field, error in ULP (SVG)')
-  .option('--tess <n>', 'cells', number, 10)
+  .option('--tess <n>', 'cells', integer(1, 4096), 10)
   .option('--interval <a,b>', 'the interval of T', interval, [-3, 3])
   .addOption(
     program
@@ -95,7 +103,7 @@ program
       .choices(VARIANTS as string[])
       .default('gelu'),
   )
-  .option('--seed <n>', 'draws the parameters from the prior', number, 1)
+  .option('--seed <n>', 'draws the parameters from the prior', integer(0, 2 ** 32 - 1), 1)
   .option('--thetas <list>', 'parameters, separated by commas', (text) => text.split(',').map(number))
   .option('-o, --out <file>', 'write here; without it, a temporary file is opened')
   .option('--json', 'print the numbers behind the picture instead')
@@ -148,10 +156,10 @@ program
 program
   .command('sweep')
   .description('compare a plan with the float64 reference on every float32 of an interval (minutes)')
-  .option('--seeds <list>', 'parameters to try', (text) => text.split(',').map(number), [1, 2])
+  .option('--seeds <list>', 'parameters to try', (text) => text.split(',').map(integer(0, 2 ** 32 - 1)), [1, 2])
   .option('--interval <a,b>', 'the interval of T', interval, [-3, 3])
   .option('--range <low,high>', 'inputs', interval, [-16, 16])
-  .option('--threads <n>', 'worker threads', number, availableParallelism())
+  .option('--threads <n>', 'worker threads', integer(1, 256), availableParallelism())
   .option('--json', 'print JSON')
   .action(
     async (options: {

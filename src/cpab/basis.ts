@@ -9,11 +9,13 @@ import { describe, expectInteger } from '../errors.js';
 export type BasisName = 'qr' | 'qr-netlib' | 'svd' | 'rref' | 'sparse';
 export const BASIS_NAMES: readonly BasisName[] = ['qr', 'qr-netlib', 'svd', 'rref', 'sparse'];
 
-/** Where a basis is asked for: one of the names, or the matrix itself, number[2N][d]. */
-export type Basis = BasisName | readonly (readonly number[])[];
+/** Where a basis is asked for: one of the names, or the matrix itself, [2N][d]. */
+export type Basis = BasisName | readonly (readonly number[])[] | Matrix;
 
 /** The largest number of cells that is accepted; beyond it float32 vertices stop being distinct in practice. */
 export const MAX_CELLS = 4096;
+/** The largest for which a pivoted QR takes less than a second. */
+const MOST_QR_CELLS = 256;
 
 /** A matrix, row-major. */
 export interface Matrix {
@@ -42,7 +44,7 @@ export function basis(cells: number, options: { basis?: Basis; zeroBoundary?: bo
   expectInteger('tess', cells, 1, MAX_CELLS);
   const zeroBoundary = options.zeroBoundary ?? true;
   const kind = options.basis ?? 'qr';
-  if (typeof kind !== 'string') return explicitBasis(kind, cells, zeroBoundary);
+  if (typeof kind !== 'string') return explicitBasis(isMatrix(kind) ? toRows(kind) : kind, cells, zeroBoundary);
   switch (kind) {
     case 'sparse':
       return fromNodal(sparseNodal(cells, zeroBoundary), cells);
@@ -51,9 +53,12 @@ export function basis(cells: number, options: { basis?: Basis; zeroBoundary?: bo
     case 'svd':
       return orthonormalise(fromNodal(sparseNodal(cells, zeroBoundary), cells));
     case 'qr':
-      return pivotedQr(cells, zeroBoundary, 0).basis;
     case 'qr-netlib':
-      return pivotedQr(cells, zeroBoundary, -1).basis;
+      if (cells > MOST_QR_CELLS)
+        throw new RangeError(
+          `a ${kind} basis takes O(N³) time and is built for tess up to ${MOST_QR_CELLS}; use 'sparse', got ${cells}`,
+        );
+      return pivotedQr(cells, zeroBoundary, kind === 'qr' ? 0 : -1).basis;
     default:
       throw new RangeError(`basis must be one of ${BASIS_NAMES.join(', ')} or a matrix, got ${describe(kind)}`);
   }
@@ -231,6 +236,14 @@ function reflect(x: Float64Array, v: Float64Array, from: number): void {
   let dot = 0;
   for (let r = from; r < x.length; r++) dot += v[r]! * x[r]!;
   for (let r = from; r < x.length; r++) x[r]! -= 2 * dot * v[r]!;
+}
+
+const isMatrix = (kind: Exclude<Basis, string>): kind is Matrix =>
+  typeof kind === 'object' && kind !== null && 'data' in kind && 'columns' in kind;
+
+/** The rows of a matrix. */
+export function toRows({ rows, columns, data }: Matrix): number[][] {
+  return Array.from({ length: rows }, (_, r) => Array.from(data.subarray(r * columns, (r + 1) * columns)));
 }
 
 function explicitBasis(given: readonly (readonly number[])[], cells: number, zeroBoundary: boolean): Matrix {

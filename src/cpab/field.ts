@@ -34,7 +34,17 @@ export function checkThetas(name: string, thetas: unknown, d: number): Float32Ar
   if (typeof thetas !== 'object' || thetas === null || !('length' in thetas)) {
     throw new TypeError(`${name} must be an array of numbers, got ${describe(thetas)}`);
   }
-  const flat: ArrayLike<unknown> = Array.isArray(thetas) ? thetas.flat() : (thetas as ArrayLike<unknown>);
+  const rows = Array.isArray(thetas) && thetas.some((row) => Array.isArray(row) || ArrayBuffer.isView(row));
+  if (rows) {
+    (thetas as unknown[]).forEach((row, i) => {
+      const length = (row as ArrayLike<unknown> | null)?.length;
+      if (length !== d)
+        throw new RangeError(`every row of ${name} must hold ${d} numbers, row ${i} is ${describe(row)}`);
+    });
+  }
+  const flat = (
+    rows ? (thetas as ArrayLike<unknown>[]).flatMap((row) => Array.from(row)) : thetas
+  ) as ArrayLike<unknown>;
   if (d === 0 ? flat.length !== 0 : flat.length === 0 || flat.length % d !== 0) {
     throw new RangeError(
       `${name} must hold a positive multiple of ${d} numbers (the dimension of the tessellation), got ${flat.length}`,
@@ -51,6 +61,9 @@ export function checkThetas(name: string, thetas: unknown, d: number): Float32Ar
 /** Slower than this is not moving: no displacement of that size is a float64 of the domain, and 1/v must stay finite. */
 const STANDSTILL = 2 ** -900;
 
+/** Faster than this, and quotients and slopes would overflow. */
+const MOST_SPEED = 2 ** 200;
+
 /** The field of one θ on [a,b], with velocities in the units of [a,b], times `time`. */
 export function velocityField(
   on: Tessellation,
@@ -64,7 +77,10 @@ export function velocityField(
   const scale = (b - a) * time;
   for (let k = 0; k < velocity.length; k++) {
     velocity[k]! *= scale;
-    if (Math.abs(velocity[k]!) < STANDSTILL) velocity[k] = 0;
+    const speed = Math.abs(velocity[k]!);
+    if (speed < STANDSTILL) velocity[k] = 0;
+    if (!(speed < MOST_SPEED))
+      throw new RangeError(`theta gives a velocity of ${velocity[k]} at vertex ${k}; at most 2^200 can be followed`);
   }
-  return { origin: a, cellWidth: (b - a) / on.cells, velocity };
+  return { origin: a, end: b, cellWidth: (b - a) / on.cells, velocity };
 }

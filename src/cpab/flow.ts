@@ -12,6 +12,8 @@ export interface VelocityField {
   readonly origin: number;
   /** Distance between vertices; the end cells extend affinely to ±∞. */
   readonly cellWidth: number;
+  /** Position of the last vertex, where it is known better than by adding up. */
+  readonly end?: number;
   /** Displacement per unit of flow at the N+1 vertices: velocity times time. The flow below always runs for time 1. */
   readonly velocity: Float64Array;
 }
@@ -36,10 +38,12 @@ export interface FlowPiece {
   readonly w0: number;
   /** Set when start and end cell agree: y = y0 + gain·(x - x0), with gain = e^slope. */
   readonly gain: number | undefined;
+  /** Whether x0 is an end of the domain that does not move: known without rounding, as y0 is. */
+  readonly isAnchored: boolean;
 }
 
 export function vertex(field: VelocityField, k: number): number {
-  return field.origin + k * field.cellWidth;
+  return k === field.velocity.length - 1 && field.end !== undefined ? field.end : field.origin + k * field.cellWidth;
 }
 
 export function slope(field: VelocityField, cell: number): number {
@@ -128,7 +132,8 @@ function makePiece(
     const v0 = isFixed ? 0 : field.velocity[k]!;
     const x0 = vertex(field, k) - (isFixed ? field.velocity[k]! / slopeIn : 0);
     const y0 = x0 + v0 * expm1Ratio(slopeIn);
-    return { ...common, x0, v0, y0, w0: v0 + slopeIn * (y0 - x0), gain: exp(slopeIn) };
+    const isAnchored = v0 === 0 && !isFixed && (k === 0 || k === field.velocity.length - 1);
+    return { ...common, x0, v0, y0, w0: v0 + slopeIn * (y0 - x0), gain: exp(slopeIn), isAnchored };
   }
   // Points leave cell i through `exit`, cross the cells between, and enter cell j through `entry`. The reference point
   // spends the middle of the possible times in cell i; its velocities follow from the vertices' by exponentials, so they
@@ -151,6 +156,7 @@ function makePiece(
     y0: vertex(field, entry) + vEntry * after * expm1Ratio(slopeOut * after),
     w0: vEntry * exp(slopeOut * after),
     gain: undefined,
+    isAnchored: false,
   };
 }
 

@@ -11,6 +11,20 @@ export type { StateDict, Tensor };
 
 export type FloatType = 'F32' | 'F16' | 'BF16' | 'F64';
 const BYTES: Readonly<Record<FloatType, number>> = { F64: 8, F32: 4, F16: 2, BF16: 2 };
+/** What else the format knows, in bytes. */
+const OTHER_BYTES: Readonly<Record<string, number>> = {
+  BOOL: 1,
+  U8: 1,
+  I8: 1,
+  F8_E4M3: 1,
+  F8_E5M2: 1,
+  U16: 2,
+  I16: 2,
+  U32: 4,
+  I32: 4,
+  U64: 8,
+  I64: 8,
+};
 /** The reference implementation's limit. */
 const MOST_HEADER_BYTES = 100_000_000;
 const MOST_AXES = 32;
@@ -19,6 +33,8 @@ export interface LoadedSafetensors {
   /** name → tensor; F16 and BF16 widened to float32, exactly. */
   readonly tensors: Record<string, Tensor>;
   readonly metadata: Record<string, string>;
+  /** Names of tensors that hold no floats (a BatchNorm's counter, say): their place in the file is checked, their data is left out. */
+  readonly skipped: readonly string[];
 }
 
 /** The file is not valid .safetensors, or holds something that this reader does not take. */
@@ -65,15 +81,18 @@ export function loadSafetensors(file: Uint8Array | ArrayBuffer): LoadedSafetenso
   if (end !== size) throw new SafetensorsError(`the tensors fill ${end} bytes of data, the file has ${size}`);
 
   const tensors: Record<string, Tensor> = Object.create(null);
+  const skipped: string[] = [];
   for (const { name, type, shape, from, to } of entries) {
-    tensors[name] = { shape, data: decode(type, view, start + from, (to - from) / BYTES[type]) };
+    if (type === undefined) skipped.push(name);
+    else tensors[name] = { shape, data: decode(type, view, start + from, (to - from) / BYTES[type]) };
   }
-  return { tensors, metadata };
+  return { tensors, metadata, skipped };
 }
 
 interface Entry {
   name: string;
-  type: FloatType;
+  /** undefined if it holds no floats. */
+  type: FloatType | undefined;
   shape: number[];
   from: number;
   to: number;
@@ -82,7 +101,7 @@ interface Entry {
 function parseHeader(bytes: Uint8Array): Record<string, unknown> {
   let header: unknown;
   try {
-    header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    header = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
   } catch (cause) {
     throw new SafetensorsError(`the header is not JSON in UTF-8: ${(cause as Error).message}`, { cause });
   }
@@ -102,23 +121,30 @@ function checkMetadata(value: unknown): Record<string, string> {
   return value as Record<string, string>;
 }
 
+const isCount = (each: unknown): each is number => Number.isSafeInteger(each) && (each as number) >= 0;
+const isShape = (shape: unknown): shape is number[] =>
+  Array.isArray(shape) && shape.length <= MOST_AXES && shape.every(isCount);
+const A_SHAPE = `a shape of at most ${MOST_AXES} non-negative integers`;
+
 function checkEntry(name: string, value: unknown, size: number): Entry {
   const {
     dtype,
     shape,
     data_offsets: offsets,
   } = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>;
-  if (typeof dtype !== 'string' || !Object.hasOwn(BYTES, dtype)) {
+  const type = typeof dtype === 'string' && Object.hasOwn(BYTES, dtype) ? (dtype as FloatType) : undefined;
+  const bytes = type
+    ? BYTES[type]
+    : typeof dtype === 'string' && Object.hasOwn(OTHER_BYTES, dtype)
+      ? OTHER_BYTES[dtype]
+      : undefined;
+  if (bytes === undefined) {
     throw new SafetensorsError(
-      `tensor '${name}' must have dtype ${Object.keys(BYTES).join(', ')}, got ${describe(dtype)}`,
+      `tensor '${name}' must have dtype ${[...Object.keys(BYTES), ...Object.keys(OTHER_BYTES)].join(', ')}, got ${describe(dtype)}`,
     );
   }
-  const type = dtype as FloatType;
-  const isCount = (each: unknown): each is number => Number.isSafeInteger(each) && (each as number) >= 0;
-  if (!Array.isArray(shape) || shape.length > MOST_AXES || !shape.every(isCount)) {
-    throw new SafetensorsError(
-      `tensor '${name}' must have a shape of at most ${MOST_AXES} non-negative integers, got ${JSON.stringify(shape)?.slice(0, 80)}`,
-    );
+  if (!isShape(shape)) {
+    throw new SafetensorsError(`tensor '${name}' must have ${A_SHAPE}, got ${JSON.stringify(shape)?.slice(0, 80)}`);
   }
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount)) {
     throw new SafetensorsError(
@@ -128,13 +154,13 @@ function checkEntry(name: string, value: unknown, size: number): Entry {
   const [from, to] = offsets as [number, number];
   if (from > to || to > size)
     throw new SafetensorsError(`tensor '${name}' claims bytes ${from} to ${to} of ${size} bytes of data`);
-  const expected = shape.reduce((product: number, each: number) => product * each, BYTES[type]);
+  const expected = shape.reduce((product: number, each: number) => product * each, bytes);
   if (expected !== to - from) {
     throw new SafetensorsError(
-      `tensor '${name}' of shape [${shape.join(', ')}] and dtype ${type} needs ${expected} bytes, its data_offsets give ${to - from}`,
+      `tensor '${name}' of shape [${shape.join(', ')}] and dtype ${String(dtype)} needs ${expected} bytes, its data_offsets give ${to - from}`,
     );
   }
-  return { name, type, shape: shape as number[], from, to };
+  return { name, type, shape, from, to };
 }
 
 function decode(type: FloatType, view: DataView, at: number, count: number): Float32Array | Float64Array {
@@ -200,7 +226,12 @@ export function saveSafetensors(tensors: Readonly<Record<string, Tensor>>, optio
     throw new RangeError(`dtype must be one of ${Object.keys(BYTES).join(', ')}, got ${describe(options.dtype)}`);
   let offset = 0;
   const parts: { data: Float32Array | Float64Array; type: FloatType }[] = [];
-  for (const [name, { shape, data }] of Object.entries(tensors)) {
+  for (const [name, tensor] of Object.entries(tensors)) {
+    if (name === '__metadata__') throw new RangeError("'__metadata__' is no name for a tensor; pass options.metadata");
+    if (typeof tensor !== 'object' || tensor === null)
+      throw new TypeError(`tensor '${name}' must be { shape, data }, got ${describe(tensor)}`);
+    const { shape, data } = tensor;
+    if (!isShape(shape)) throw new RangeError(`tensor '${name}' must have ${A_SHAPE}, got ${describe(shape)}`);
     if (!(data instanceof Float32Array || data instanceof Float64Array))
       throw new TypeError(`tensor '${name}' must hold a Float32Array or Float64Array, got ${describe(data)}`);
     const size = shape.reduce((product, each) => product * each, 1);

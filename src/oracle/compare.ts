@@ -16,6 +16,7 @@ export function ulpDistance(a: number, b: number): number {
 /** |computed - truth| in units in the last place of the truth; `truth` is a real number, as near as float64 has it. */
 export function ulpError(computed: number, truth: number): number {
   if (Number.isNaN(truth)) return Number.isNaN(computed) ? 0 : Number.POSITIVE_INFINITY;
+  if (Number.isNaN(computed)) return Number.POSITIVE_INFINITY;
   if (!Number.isFinite(truth)) return computed === truth ? 0 : Number.POSITIVE_INFINITY;
   return Math.abs(computed - truth) / unitInLastPlace(truth);
 }

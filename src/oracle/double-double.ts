@@ -102,6 +102,14 @@ export function exp(a: DoubleDouble): DoubleDouble {
   return scale(add(e, ONE), 2 ** k);
 }
 
+/** Natural logarithm of a positive number: Newton's method on exp, from float64. */
+export function log(a: DoubleDouble): DoubleDouble {
+  let y = dd(Math.log(a.hi));
+  // y ← y + a·e⁻ʸ - 1
+  for (let i = 0; i < 2; i++) y = add(y, subtract(multiply(a, exp(negate(y))), ONE));
+  return y;
+}
+
 /** log(1 + a): Newton's method on expm1, from float64. */
 export function log1p(a: DoubleDouble): DoubleDouble {
   let y = dd(Math.log1p(a.hi));

@@ -1,4 +1,5 @@
 import { type Basis, basis } from '../cpab/basis.js';
+import { expectFinite, expectOneOf } from '../errors.js';
 import {
   add,
   type DoubleDouble,
@@ -6,6 +7,7 @@ import {
   divide,
   expm1,
   less,
+  log,
   log1p,
   multiply,
   normalDistribution,
@@ -51,6 +53,7 @@ function makeField(
 ): Field {
   const { columns: d, data } = basis(cells, { basis: kind, zeroBoundary });
   if (theta.length !== d) throw new RangeError(`theta must have ${d} entries for tess ${cells}, got ${theta.length}`);
+  for (let j = 0; j < d; j++) expectFinite(`theta[${j}]`, theta[j]);
   const length = subtract(dd(b), dd(a));
   const vertices: DoubleDouble[] = [];
   const velocities: DoubleDouble[] = [];
@@ -73,8 +76,13 @@ function makeField(
 
 /** expm1(z)/z. */
 const growth = (z: DoubleDouble) => (z.hi === 0 ? ONE : divide(expm1(z), z));
-/** log1p(z)/z. */
-const duration = (z: DoubleDouble) => (z.hi === 0 ? ONE : divide(log1p(z), z));
+/** log(w/v)/(w/v - 1): how much longer than at speed v it takes to where the speed is w. */
+function duration(v: DoubleDouble, w: DoubleDouble): DoubleDouble {
+  const ratio = divide(w, v);
+  const z = divide(subtract(w, v), v);
+  if (z.hi === 0) return ONE;
+  return divide(ratio.hi < 0.5 ? log(ratio) : log1p(z), z);
+}
 
 /** Follows one point for time 1: cell after cell, subtracting what each takes. */
 function walk({ vertices, velocities }: Field, start: DoubleDouble): DoubleDouble {
@@ -102,7 +110,7 @@ function walk({ vertices, velocities }: Field, start: DoubleDouble): DoubleDoubl
     const isLast = next < 0 || next >= cells;
     const vTarget = velocities[target]!;
     if (!isLast && vTarget.hi * direction > 0) {
-      const takes = multiply(divide(subtract(vertices[target]!, x), v), duration(divide(subtract(vTarget, v), v)));
+      const takes = multiply(divide(subtract(vertices[target]!, x), v), duration(v, vTarget));
       if (!less(remaining, takes)) {
         remaining = subtract(remaining, takes);
         x = vertices[target]!;
@@ -125,17 +133,19 @@ export function exactTransform(theta: ArrayLike<number>, options: ExactTransform
 
 const SLOPE = divide(ONE, dd(100));
 
-/** The activation function of one θ, for finite x. @throws {RangeError} if theta's length does not fit. */
+/** The activation function of one θ, with its limits at ±Infinity; NaN gives NaN. @throws {RangeError} if theta's length does not fit. */
 export function exactActivation(
   theta: ArrayLike<number>,
   options: ExactActivationOptions,
 ): (x: number) => DoubleDouble {
   const a = Math.fround(options.a);
   const b = Math.fround(options.b);
-  const { tess, variant, basis: kind = 'qr' } = options;
+  const { tess, basis: kind = 'qr' } = options;
+  const variant = expectOneOf('variant', options.variant, ['gelu', 'leaky', 'ge', 'bare', 'inf']);
   const field = makeField(theta, tess, kind, variant !== 'inf', a, b, 1);
   const gelu = (x: number) => multiply(dd(x), normalDistribution(dd(x)));
   return (x) => {
+    if (!Number.isFinite(x)) return dd(x < 0 && (variant === 'gelu' || variant === 'ge') ? -0 : x);
     if (variant === 'inf') return walk(field, dd(x));
     if (x >= a && x <= b) {
       const y = walk(field, dd(x));

@@ -1,5 +1,6 @@
 import { uniformStream } from '../cpab/random.js';
-import { expectInteger } from '../errors.js';
+import { describe, expectInteger } from '../errors.js';
+import { ulpError } from './compare.js';
 import { fromOrdinal, ordinal, unitInLastPlace } from './float32.js';
 
 /** Running a float32 function over very many inputs and keeping the worst. */
@@ -39,13 +40,20 @@ export function sweep(
   let nearest = 0;
   for (const x of inputs.blocks()) {
     const y = f(x);
+    if (!(y instanceof Float32Array) || y.length !== x.length)
+      throw new TypeError(`the function must return a Float32Array of length ${x.length}, got ${describe(y)}`);
     for (let i = 0; i < x.length; i++) {
       const t = truth(x[i]!);
       const size = Math.abs(t);
-      const error = Math.abs(y[i]! - t);
+      if (Number.isNaN(t) || Number.isNaN(y[i])) {
+        if (Number.isNaN(t) && Number.isNaN(y[i])) nearest += 1;
+        else Object.assign(worst, { ulp: Number.POSITIVE_INFINITY, ulpAt: x[i] });
+        continue;
+      }
+      const error = y[i] === t ? 0 : Math.abs(y[i]! - t);
       if (y[i] === Math.fround(t)) nearest += 1;
       if (size >= 2 ** -8) {
-        const ulps = error / unitInLastPlace(t);
+        const ulps = ulpError(y[i]!, t);
         if (!(ulps <= worst.ulp)) Object.assign(worst, { ulp: ulps, ulpAt: x[i] });
       } else if (size >= 2 ** -24) {
         const ulps = error / unitInLastPlace(t);

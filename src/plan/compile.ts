@@ -1,4 +1,4 @@
-import { COUNT, LARGE, LARGE_ERROR, OFFSET, ROOM, SMALL, SMALL_ERROR, TINY_ERROR } from '../../assembly/fit';
+import { COUNT, LARGE, LARGE_ERROR, OFFSET, ROOM, SMALL, SMALL_ERROR, STUCK, TINY_ERROR } from '../../assembly/fit';
 import { exponentOf } from '../../assembly/numeric';
 import { TAYLOR } from '../../assembly/series';
 import type { Engine } from '../engines/engine.js';
@@ -56,11 +56,11 @@ function fitPieces(engine: Engine, pieces: readonly AnalyticPiece[], grid: CellG
   for (const piece of pieces) {
     describePiece(engine, JOB, piece);
     while (!engine.kernels.fit(JOB)) {
-      if (room >= MOST_SEGMENTS) {
-        throw new RangeError(
-          `the function needs more than ${MOST_SEGMENTS} segments; its slopes are too steep for a table`,
-        );
-      }
+      const stuckAt = engine.doubles[(JOB + STUCK) >> 3]!;
+      if (!Number.isNaN(stuckAt))
+        throw new RangeError(`the function has no finite float32 value at ${stuckAt}; its slopes are too steep`);
+      if (room >= MOST_SEGMENTS)
+        throw new RangeError(`the function needs more than ${MOST_SEGMENTS} segments; it bends too much for a table`);
       room *= 2;
       reserveSegments(engine, room);
       engine.words[(JOB + ROOM) >> 2] = room;
@@ -76,7 +76,7 @@ export const METHOD =
 
 /** The worst of all cells and segments. */
 function certify({ floats }: Engine, count: number, cells: Cells): Certificate {
-  const certificate: Certificate = {
+  const certificate: { -readonly [K in keyof Certificate]: Certificate[K] } = {
     ulp: cells.large,
     ulpAt: cells.largeAt,
     ulpSmall: cells.small,
@@ -97,14 +97,16 @@ function certify({ floats }: Engine, count: number, cells: Cells): Certificate {
     if (small > certificate.ulpSmall) [certificate.ulpSmall, certificate.ulpSmallAt] = [small, centre];
     if (tiny > certificate.absolute) [certificate.absolute, certificate.absoluteAt] = [tiny, centre];
   }
-  return certificate;
+  return Object.freeze(certificate);
 }
 
 /** Cells so narrow that few of them hold a knot, and so many that the pieces with knots and their surroundings are covered. */
 function chooseGrid(pieces: readonly AnalyticPiece[]): CellGrid {
   const inner = pieces.filter((piece) => piece.law === 'flow');
-  const low = inner.length > 0 ? Math.max(inner[0]!.first, -REACH) : -1;
-  const high = inner.length > 0 ? Math.min(inner[inner.length - 1]!.last, REACH) : 1;
+  let low = Math.max(inner[0]?.first ?? -1, -REACH);
+  let high = Math.min(inner.at(-1)?.last ?? 1, REACH);
+  // Nothing busy within reach, or next to nothing: where most inputs of a network are.
+  if (!(high - low > 2 ** -6)) [low, high] = [-1, 1];
   const wanted = (CELLS_PER_KNOT * Math.max(inner.length, 1)) / (high - low);
   const exponent = Math.min(10, Math.max(7, exponentOf(wanted) + 1));
   const width = 2 ** -exponent;
@@ -117,6 +119,7 @@ function chooseGrid(pieces: readonly AnalyticPiece[]): CellGrid {
 
 /** What the kernel needs where no polynomial applies: around 0 and at ±Infinity. */
 function behaviourAtSpecials(engine: Engine, pieces: readonly AnalyticPiece[]) {
+  /** Value and slope at 0 of the piece that holds x. */
   const around = (x: number) => {
     describePiece(engine, JOB, pieces.find((piece) => piece.last >= x)!);
     engine.kernels.expand(JOB, 0, 0);
@@ -124,10 +127,11 @@ function behaviourAtSpecials(engine: Engine, pieces: readonly AnalyticPiece[]) {
     return { value: Math.abs(value) < 2 ** -100 ? 0 : value, slope: engine.doubles[((JOB + TAYLOR) >> 3) + 1]! };
   };
   const below = around(-(2 ** -126));
-  const above = around(0);
+  const above = around(2 ** -126);
+  const { value } = around(0);
   return {
     // -0 is what addition leaves unchanged, so f(x) = slope·x keeps the sign of a zero.
-    atZero: above.value === 0 ? -0 : Math.fround(above.value),
+    atZero: value === 0 ? -0 : Math.fround(value),
     slopeBelowZero: Math.fround(below.slope),
     slopeAboveZero: Math.fround(above.slope),
     limitLow: limitOf(pieces[0]!, Number.NEGATIVE_INFINITY),

@@ -90,6 +90,7 @@ export function decodePlans(file: Uint8Array): { plans: Plan[]; layout: number }
       return array;
     };
     const specials = Object.fromEntries([...singles(SPECIALS.length)].map((value, i) => [SPECIALS[i], value]));
+    if (Object.values(specials).some(Number.isNaN)) throw new PlanError(`plan ${p} holds NaN among its limits`);
     const bounds = Object.fromEntries(BOUNDS.map((key, i) => [key, view.getFloat64(at + 8 * i, true)]));
     at += 8 * BOUNDS.length;
     const table = { bounds: singles(segments - 1), rows: singles(8 * segments), slack: singles(segments) };
@@ -127,7 +128,7 @@ function restore(grid: CellGrid, table: SegmentTable, specials: Specials, bounds
     grid,
     cellRows: cells.rows,
     ...specials,
-    certificate: { ...bounds, segments, cells: count, cellsInUse: count - cells.unused, method: METHOD },
+    certificate: Object.freeze({ ...bounds, segments, cells: count, cellsInUse: count - cells.unused, method: METHOD }),
   };
 }
 

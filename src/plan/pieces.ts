@@ -1,10 +1,12 @@
 import {
+  COST,
   FIRST,
   FLOW,
   FLOW_TIMES_NORMAL,
   GAIN,
   GELU,
   INTERCEPT,
+  IS_EXACT,
   KIND,
   LAST,
   LINEAR,
@@ -62,5 +64,7 @@ export function describePiece({ doubles, words }: Engine, job: number, piece: An
     set(SLOPE_IN, flow.slopeIn);
     set(SLOPE_OUT, flow.slopeOut);
     set(GAIN, flow.gain ?? Number.NaN);
+    set(COST, 1 + Math.abs(flow.cellOut - flow.cellIn) + Math.abs(flow.slopeIn) + Math.abs(flow.slopeOut));
+    set(IS_EXACT, flow.isAnchored ? 1 : 0);
   }
 }

@@ -35,18 +35,18 @@ export interface Plan extends SegmentTable {
 /** The worst error that a plan can make, derived when it is compiled. */
 export interface Certificate {
   /** Bound on the error where |y| ≥ 2⁻⁸, in ULP of the true result, and an x near which it is largest. */
-  ulp: number;
-  ulpAt: number;
+  readonly ulp: number;
+  readonly ulpAt: number;
   /** The same where 2⁻²⁴ ≤ |y| < 2⁻⁸. */
-  ulpSmall: number;
-  ulpSmallAt: number;
+  readonly ulpSmall: number;
+  readonly ulpSmallAt: number;
   /** Bound on the absolute error where |y| < 2⁻²⁴. */
-  absolute: number;
-  absoluteAt: number;
+  readonly absolute: number;
+  readonly absoluteAt: number;
   /** Size of the table. */
-  segments: number;
-  cells: number;
-  cellsInUse: number;
+  readonly segments: number;
+  readonly cells: number;
+  readonly cellsInUse: number;
   /** How the bounds were established. */
-  method: string;
+  readonly method: string;
 }

@@ -71,6 +71,7 @@ export class WebGpuBackend implements DeviceBackend<GpuTensor> {
   readonly #live = new Set<GPUBuffer>();
   #failures: readonly ProbeFailure[] = [];
   #lost: GPUDeviceLostInfo | undefined;
+  #probeMs = 0;
 
   private constructor(gpuDevice: GPUDevice, device: string, options: WebGpuOptions) {
     this.gpuDevice = gpuDevice;
@@ -90,7 +91,9 @@ export class WebGpuBackend implements DeviceBackend<GpuTensor> {
     const { device, description } = await findDevice(options);
     const backend = new WebGpuBackend(device, description, options);
     await backend.#compileShaders();
+    const before = performance.now();
     backend.#failures = await failedProbes(backend, hostBackend('js'));
+    backend.#probeMs = performance.now() - before;
     return backend;
   }
 
@@ -100,6 +103,11 @@ export class WebGpuBackend implements DeviceBackend<GpuTensor> {
 
   get failures(): readonly ProbeFailure[] {
     return this.#failures;
+  }
+
+  /** How long the probe took, once the shaders were compiled. */
+  get probeMs(): number {
+    return this.#probeMs;
   }
 
   /** False once the device is lost or the backend disposed. */
