@@ -37,7 +37,7 @@ async function measure(): Promise<void> {
     const pass = encoder.beginComputePass();
     pass.setPipeline(pipeline);
     pass.setBindGroup(0, bindings);
-    pass.dispatchWorkgroups(65535, Math.ceil(COUNT / 64 / 65535));
+    pass.dispatchWorkgroups(COUNT / 64 / 8, 8);
     pass.end();
     gpuDevice.queue.submit([encoder.finish()]);
   };

@@ -12,16 +12,20 @@ writeFileSync(
   `/** build/kernels.wasm (${wasm.length} bytes) in base64. Written by scripts/build.mjs. */\nexport const KERNELS_BASE64 =\n  '${wasm.toString('base64')}';\n`,
 );
 
+const wgsl = (file) => readFileSync(`assembly/${file}.wgsl`, 'utf8');
 const shaders = {
-  activate: translate('assembly/activation.ts', 'activateLanes'),
-  flow: translate('assembly/flow.ts', 'flowLanes'),
-  probe: translate('assembly/probes.ts', 'probeLanes'),
+  vocabulary: wgsl('vocabulary/lanes'),
+  entries: { each: wgsl('entries/each'), cells: wgsl('entries/cells'), search: wgsl('entries/search') },
+  bodies: {
+    activate: translate('assembly/activation.ts', 'activateLanes'),
+    flow: translate('assembly/flow.ts', 'flowLanes'),
+    probe: translate('assembly/probes.ts', 'probeLanes'),
+  },
 };
 writeFileSync(
   'src/backends/webgpu/kernels.generated.ts',
-  `/** WGSL: assembly/vocabulary/lanes.wgsl, and kernels translated from assembly/ by scripts/wgsl.mjs. */\n` +
-    `export const VOCABULARY = ${JSON.stringify(readFileSync('assembly/vocabulary/lanes.wgsl', 'utf8'))};\n` +
-    `export const BODIES = ${JSON.stringify(shaders)};\n`,
+  `/** WGSL from assembly/: vocabulary, entry points, and kernels translated by scripts/wgsl.mjs. */\n` +
+    `export const SHADERS = ${JSON.stringify(shaders)};\n`,
 );
 
 rmSync('dist', { recursive: true, force: true });

@@ -11,10 +11,11 @@ alias Row = vec4<f32>;
 alias usize = i32;
 
 struct Call {
-  // Elements of this piece of y, and which element of the tensor is its first.
-  count: u32,
+  // This dispatch works on elements first..end of y.
+  first: u32,
+  end: u32,
+  // Element i has channel ((offset + i) / inner) mod channels; only channels channelsFrom..channelsTo have their tables here.
   offset: u32,
-  // Element i has channel (i / inner) mod channels; only channels from..to have their tables here.
   inner: u32,
   channels: u32,
   channelsFrom: u32,
@@ -27,10 +28,21 @@ struct Call {
 @group(0) @binding(0) var<uniform> call: Call;
 // A directory, one address a channel, then the tables.
 @group(0) @binding(1) var<storage, read> memory: array<vec4<u32>>;
-@group(0) @binding(2) var<storage, read_write> y: array<u32>;
-@group(0) @binding(3) var<storage, read> x: array<u32>;
 
-fn barrier(value: f32) -> f32 { return bitcast<f32>(bitcast<u32>(value) ^ call.zero); }
+// Copied from `call` by every entry point: a register is cheaper to read than a buffer.
+var<private> zero: u32;
+
+// Which element of x element i of y reads.
+fn sourceOf(i: u32) -> u32 { return i % call.period; }
+// The address of its table; -1 if that is not here.
+fn tableOf(i: u32) -> i32 {
+  let channel = ((call.offset + i) / call.inner) % call.channels;
+  if (channel < call.channelsFrom || channel >= call.channelsTo) { return -1; }
+  let entry = channel - call.channelsFrom;
+  return bitcast<i32>(memory[entry >> 2u][entry & 3u]);
+}
+
+fn barrier(value: f32) -> f32 { return bitcast<f32>(bitcast<u32>(value) ^ zero); }
 
 fn plus(a: Lanes, b: Lanes) -> Lanes { return barrier(a + b); }
 fn minus(a: Lanes, b: Lanes) -> Lanes { return barrier(a - b); }
@@ -74,15 +86,3 @@ fn column0(a: Row, b: Row, c: Row, d: Row) -> Lanes { return a.x; }
 fn column1(a: Row, b: Row, c: Row, d: Row) -> Lanes { return a.y; }
 fn column2(a: Row, b: Row, c: Row, d: Row) -> Lanes { return a.z; }
 fn column3(a: Row, b: Row, c: Row, d: Row) -> Lanes { return a.w; }
-
-const WORKGROUP: u32 = 64u;
-
-@compute @workgroup_size(WORKGROUP)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-  let i = (group.y * groups.x + group.x) * WORKGROUP + local;
-  if (i >= call.count) { return; }
-  let channel = ((call.offset + i) / call.inner) % call.channels;
-  if (channel < call.channelsFrom || channel >= call.channelsTo) { return; }
-  let table = loadWord(i32(channel - call.channelsFrom) << 2u);
-  y[i] = bitcast<u32>(KERNEL(table, bitcast<f32>(x[i % call.period])));
-}

@@ -46,7 +46,6 @@ export interface Tables {
 
 /** `activate` evaluates compiled activations (`planImage`), `flow` CPAB transformations (`flowImage`), `probe` the probes. */
 export type Kernel = 'activate' | 'flow' | 'probe';
-export const KERNELS: readonly Kernel[] = ['activate', 'flow', 'probe'];
 
 export type BackendName = 'wasm' | 'js' | 'webgpu';
 

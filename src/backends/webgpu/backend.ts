@@ -1,11 +1,11 @@
 import { describe, expectFloat32Array, expectInteger } from '../../errors.js';
 import { alignImage, type Image } from '../../plan/image.js';
-import { type DeviceBackend, KERNELS, type Kernel, type ProbeFailure, type Tables } from '../backend.js';
+import type { DeviceBackend, Kernel, ProbeFailure, Tables } from '../backend.js';
 import { hostBackend } from '../host.js';
 import { failedProbes } from '../probes.js';
 import { findDevice, type WebGpuOptions } from './device.js';
 import { BackendError, DeviceLostError } from './errors.js';
-import { shader, WORKGROUP } from './shader.js';
+import { type Entry, type ShaderOptions, shader, WORKGROUP } from './shader.js';
 
 export type { WebGpuOptions } from './device.js';
 export { BackendError, DeviceLostError } from './errors.js';
@@ -21,7 +21,11 @@ const MAP_MODE_READ = 0x1;
 
 /** WebGPU's own limit for one dimension of a dispatch, which no implementation raises. */
 const MOST_GROUPS = 65535;
-const CALL_WORDS = 8;
+const CALL_WORDS = 9;
+/** Elements of one dispatch: bounds the list of those whom no cell answers. */
+const MOST_ELEMENTS = 2 ** 24;
+/** Workgroups that search for listed elements; few are listed as a rule. */
+const SEARCHING_GROUPS = 256;
 /** Addresses inside a table's memory have 27 bits. */
 const MOST_TABLE_BYTES = 2 ** 27;
 const KEPT_READERS = 4;
@@ -68,6 +72,7 @@ export class WebGpuBackend implements DeviceBackend<GpuTensor> {
     for (const { buffer } of tables) this.#destroy(buffer);
   });
   readonly #readers: GPUBuffer[] = [];
+  #list: GPUBuffer | undefined;
   readonly #live = new Set<GPUBuffer>();
   #failures: readonly ProbeFailure[] = [];
   #lost: GPUDeviceLostInfo | undefined;
@@ -79,8 +84,8 @@ export class WebGpuBackend implements DeviceBackend<GpuTensor> {
     this.#withBarriers = options.barriers ?? true;
     this.#ownsDevice = options.device === undefined;
     const { maxStorageBufferBindingSize, maxBufferSize } = gpuDevice.limits;
-    this.maxLength = Math.floor(Math.min(maxStorageBufferBindingSize, maxBufferSize) / 4);
-    this.#call = this.#create(4 * CALL_WORDS, UNIFORM | COPY_DST);
+    this.maxLength = 4 * Math.floor(Math.min(maxStorageBufferBindingSize, maxBufferSize) / 16);
+    this.#call = this.#create(16 * Math.ceil(CALL_WORDS / 4), UNIFORM | COPY_DST);
     gpuDevice.lost.then((info) => {
       this.#lost = info;
     });
@@ -128,7 +133,9 @@ export class WebGpuBackend implements DeviceBackend<GpuTensor> {
     if (length > this.maxLength) {
       throw new RangeError(`a tensor on this device holds at most ${this.maxLength} floats, got ${length}`);
     }
-    const [buffer, problem] = this.#checked(() => this.#create(4 * Math.max(length, 1), STORAGE | COPY_SRC | COPY_DST));
+    const [buffer, problem] = this.#checked(() =>
+      this.#create(16 * Math.max(Math.ceil(length / 4), 1), STORAGE | COPY_SRC | COPY_DST),
+    );
     const tensor = new GpuTensor(buffer, length);
     tensor.problems.push(problem);
     return tensor;
@@ -203,40 +210,86 @@ export class WebGpuBackend implements DeviceBackend<GpuTensor> {
   run(kernel: Kernel, { images, inner, offset = 0 }: Tables, x: GpuTensor, y: GpuTensor): void {
     this.#expectAlive();
     if (y.length === 0) return;
-    const isInPlace = x.buffer === y.buffer;
     // Only the place within one round of all channels matters, and it fits 32 bits.
     const start = offset % (inner * images.length);
+    const isFourfold = kernel === 'activate' && this.#takesFour(inner, images.length, start, x, y);
+    const isPlain = images.length === 1 && x.length >= y.length;
+    const problems: Promise<GPUError | null>[] = [];
     for (const tables of this.#tablesOf(images)) {
-      const [, problem] = this.#checked(() => {
-        const pipeline = this.#pipeline(kernel, isInPlace);
-        const call = Uint32Array.of(y.length, start, inner, images.length, tables.from, tables.to, x.length, 0);
-        this.gpuDevice.queue.writeBuffer(this.#call, 0, call);
-        const entries = [this.#call, tables.buffer, y.buffer, ...(isInPlace ? [] : [x.buffer])].map(
-          (buffer, binding) => ({
-            binding,
-            resource: { buffer },
-          }),
-        );
-        const encoder = this.gpuDevice.createCommandEncoder();
-        const pass = encoder.beginComputePass();
-        pass.setPipeline(pipeline);
-        pass.setBindGroup(0, this.gpuDevice.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }));
-        const groups = Math.ceil(y.length / WORKGROUP);
-        const columns = Math.min(groups, MOST_GROUPS);
-        pass.dispatchWorkgroups(columns, Math.ceil(groups / columns));
-        pass.end();
-        this.gpuDevice.queue.submit([encoder.finish()]);
-      });
-      y.problems.push(problem, tables.problem);
+      problems.push(tables.problem);
+      for (let first = 0; first < y.length; first += MOST_ELEMENTS) {
+        const end = Math.min(first + MOST_ELEMENTS, y.length);
+        const call = Uint32Array.of(first, end, start, inner, images.length, tables.from, tables.to, x.length, 0);
+        const [, problem] = this.#checked(() => {
+          this.gpuDevice.queue.writeBuffer(this.#call, 0, call);
+          if (isFourfold) this.#inTwoPasses(end - first, isPlain, tables.buffer, x.buffer, y.buffer);
+          else {
+            const groups = Math.ceil((end - first) / WORKGROUP);
+            this.#submit([[kernel, 'each', groups]], isPlain, [tables.buffer, y.buffer, x.buffer]);
+          }
+        });
+        problems.push(problem);
+      }
     }
-    if (x !== y) y.problems.push(...x.problems);
+    if (x !== y) problems.push(...x.problems);
+    y.problems.push(Promise.all(problems).then((all) => all.find(Boolean) ?? null));
     // What has long been settled need not be kept.
-    if (y.problems.length > 64)
-      y.problems.splice(
-        0,
-        y.problems.length,
-        Promise.all(y.problems).then((all) => all.find(Boolean) ?? null),
-      );
+    if (y.problems.length > 64) {
+      const before = y.problems.splice(0);
+      y.problems.push(Promise.all(before).then((all) => all.find(Boolean) ?? null));
+    }
+  }
+
+  /** Whether every four neighbours share a channel and lie together in both buffers, padding included. */
+  #takesFour(inner: number, channels: number, start: number, x: GpuTensor, y: GpuTensor): boolean {
+    const isWhole = ({ buffer, length }: GpuTensor) =>
+      length % 4 === 0 ? buffer.size % 16 === 0 : this.#live.has(buffer);
+    return (
+      (channels === 1 || (inner % 4 === 0 && start % 4 === 0)) &&
+      (x.length >= y.length || x.length % 4 === 0) &&
+      isWhole(x) &&
+      isWhole(y)
+    );
+  }
+
+  /** The cells for all, then the search for those whom no cell answered. */
+  #inTwoPasses(count: number, isPlain: boolean, tables: GPUBuffer, x: GPUBuffer, y: GPUBuffer): void {
+    // One word for the number, and one for each group of four.
+    const bytes = 4 * (1 + Math.ceil(count / 4));
+    if (this.#list === undefined || this.#list.size < bytes) {
+      if (this.#list) this.#destroy(this.#list);
+      this.#list = this.#create(2 ** Math.ceil(Math.log2(bytes)), STORAGE | COPY_DST);
+    }
+    this.#submit(
+      [
+        ['activate', 'cells', Math.ceil(count / 4 / WORKGROUP)],
+        ['activate', 'search', Math.min(Math.ceil(count / WORKGROUP), SEARCHING_GROUPS)],
+      ],
+      isPlain,
+      [tables, y, x, this.#list],
+    );
+  }
+
+  /** Hands dispatches over; `buffers` are bindings 1, 2, … . */
+  #submit(dispatches: [kernel: Kernel, entry: Entry, groups: number][], isPlain: boolean, buffers: GPUBuffer[]): void {
+    const [, y, x, list] = buffers;
+    const isInPlace = x === y;
+    const encoder = this.gpuDevice.createCommandEncoder();
+    if (list) encoder.clearBuffer(list, 0, 4);
+    const pass = encoder.beginComputePass();
+    for (const [kernel, entry, groups] of dispatches) {
+      const pipeline = this.#pipeline(kernel, { entry, isInPlace, isPlain });
+      const entries = [this.#call, ...buffers]
+        .map((buffer, binding) => ({ binding, resource: { buffer } }))
+        .filter(({ binding }) => !(isInPlace && binding === 3));
+      const rows = Math.ceil(groups / MOST_GROUPS);
+      pass.setPipeline(pipeline);
+      pass.setBindGroup(0, this.gpuDevice.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }));
+      // Evenly: groups beyond the last element cost as much as others on some devices.
+      pass.dispatchWorkgroups(Math.ceil(groups / rows), rows);
+    }
+    pass.end();
+    this.gpuDevice.queue.submit([encoder.finish()]);
   }
 
   release(images: readonly Image[]): void {
@@ -248,6 +301,7 @@ export class WebGpuBackend implements DeviceBackend<GpuTensor> {
   dispose(): void {
     for (const buffer of [...this.#live]) this.#destroy(buffer);
     this.#readers.length = 0;
+    this.#list = undefined;
     this.#lost ??= { reason: 'destroyed', message: 'the backend was disposed' } as GPUDeviceLostInfo;
     if (this.#ownsDevice) this.gpuDevice.destroy();
   }
@@ -294,27 +348,35 @@ export class WebGpuBackend implements DeviceBackend<GpuTensor> {
     return { buffer, from, to, problem };
   }
 
-  #pipeline(kernel: Kernel, isInPlace: boolean): GPUComputePipeline {
-    const key = `${kernel} ${isInPlace}`;
+  #pipeline(kernel: Kernel, options: ShaderOptions): GPUComputePipeline {
+    const key = keyOf(kernel, options);
     let pipeline = this.#pipelines.get(key);
     if (!pipeline) {
-      const code = shader(kernel, { isInPlace, barriers: this.#withBarriers });
-      const module = this.gpuDevice.createShaderModule({ code, label: `ditac ${key}` });
-      pipeline = this.gpuDevice.createComputePipeline({ layout: 'auto', compute: { module, entryPoint: 'main' } });
+      pipeline = this.gpuDevice.createComputePipeline(this.#describePipeline(kernel, options));
       this.#pipelines.set(key, pipeline);
     }
     return pipeline;
   }
 
+  #describePipeline(kernel: Kernel, options: ShaderOptions): GPUComputePipelineDescriptor {
+    const code = shader(kernel, { ...options, barriers: this.#withBarriers });
+    const module = this.gpuDevice.createShaderModule({ code, label: `ditac ${keyOf(kernel, options)}` });
+    return { layout: 'auto', compute: { module, entryPoint: 'main' } };
+  }
+
   /** Compiles the shaders that arrays need at once, where that can be done in parallel. */
   async #compileShaders(): Promise<void> {
+    const needed: [Kernel, Entry][] = [
+      ['activate', 'cells'],
+      ['activate', 'search'],
+      ['flow', 'each'],
+      ['probe', 'each'],
+    ];
     await Promise.all(
-      KERNELS.map(async (kernel) => {
-        const code = shader(kernel, { isInPlace: true, barriers: this.#withBarriers });
-        const module = this.gpuDevice.createShaderModule({ code, label: `ditac ${kernel} true` });
-        const compute = { module, entryPoint: 'main' };
-        const pipeline = await this.gpuDevice.createComputePipelineAsync({ layout: 'auto', compute });
-        this.#pipelines.set(`${kernel} true`, pipeline);
+      needed.map(async ([kernel, entry]) => {
+        const options = { entry, isInPlace: true, isPlain: true };
+        const pipeline = await this.gpuDevice.createComputePipelineAsync(this.#describePipeline(kernel, options));
+        this.#pipelines.set(keyOf(kernel, options), pipeline);
       }),
     );
   }
@@ -363,6 +425,9 @@ export class WebGpuBackend implements DeviceBackend<GpuTensor> {
     return this.#lost ? new DeviceLostError(this.#lost) : cause;
   }
 }
+
+const keyOf = (kernel: Kernel, { entry, isInPlace, isPlain }: ShaderOptions) =>
+  `${kernel} ${entry}${isInPlace ? ' in place' : ''}${isPlain ? ' plain' : ''}`;
 
 let shared: Promise<WebGpuBackend> | undefined;
 

@@ -1,26 +1,47 @@
 import type { Kernel } from '../backend.js';
-import { BODIES, VOCABULARY } from './kernels.generated.js';
+import { SHADERS } from './kernels.generated.js';
 
-/** Invocations of a workgroup, as in assembly/vocabulary/lanes.wgsl. */
+/** Invocations of a workgroup, in every entry point. */
 export const WORKGROUP = 64;
 
-const ENTRIES: Readonly<Record<Kernel, string>> = {
+/** Where the table of a single channel lies: behind a directory of one entry (`alignImage`). */
+export const FIRST_TABLE = 32;
+
+/**
+ * How a kernel goes over a tensor: `each` element on its own; or `activate` in two passes, `cells` for four neighbours at once and
+ * `search` for what they left.
+ */
+export type Entry = 'each' | 'cells' | 'search';
+
+const FUNCTIONS: Readonly<Record<Kernel, string>> = {
   activate: 'activateLanes',
   flow: 'flowLanes',
   probe: 'probeLanes',
 };
 
-/**
- * The WGSL of a kernel: the vocabulary, then the body that `scripts/wgsl.mjs` translated from assembly/.
- *
- * @param isInPlace x and y are one buffer, which WebGPU does not let a shader bind twice.
- * @param barriers for tests: without them the compiler may rewrite what it likes.
- */
-export function shader(kernel: Kernel, options: { isInPlace?: boolean; barriers?: boolean } = {}): string {
-  let vocabulary = VOCABULARY.replace('KERNEL', ENTRIES[kernel]);
-  if (options.isInPlace) {
-    vocabulary = vocabulary.replace(/^@group.*\bx: array.*\n/m, '').replace('x[i % call.period]', 'y[i]');
-  }
-  if (options.barriers === false) vocabulary = vocabulary.replace(/(fn barrier.*return) .*;/, '$1 value;');
-  return `${vocabulary}\n${BODIES[kernel]}`;
+export interface ShaderOptions {
+  /** Default 'each'. */
+  entry?: Entry;
+  /** x and y are one buffer, which WebGPU does not let a shader bind twice. */
+  isInPlace?: boolean;
+  /** There is one table, and x does not repeat: no divisions to find either. */
+  isPlain?: boolean;
+  /** For tests: without them the compiler may rewrite what it likes. */
+  barriers?: boolean;
+}
+
+/** The WGSL of a kernel: the vocabulary, an entry point, and the body that `scripts/wgsl.mjs` translated from assembly/. */
+export function shader(
+  kernel: Kernel,
+  { entry = 'each', isInPlace = false, isPlain = false, barriers = true }: ShaderOptions = {},
+): string {
+  let vocabulary = SHADERS.vocabulary;
+  if (!barriers) vocabulary = vocabulary.replace(/(fn barrier.*return) .*;/, '$1 value;');
+  if (isPlain)
+    vocabulary = vocabulary
+      .replace(/(fn tableOf.*\{)[^]*?\n\}/, `$1 return ${FIRST_TABLE}; }`)
+      .replace(/(fn sourceOf.*return) .*;/, '$1 i;');
+  let main = SHADERS.entries[entry].replace('KERNEL', FUNCTIONS[kernel]);
+  if (isInPlace) main = main.replace(/^@group.*\bx: array.*\n/m, '').replace(/\bx\[/, 'y[');
+  return `${vocabulary}\n${main}\n${SHADERS.bodies[kernel]}`;
 }
