@@ -73,10 +73,25 @@ const commandLine = await build({
 });
 await build({
   ...program,
-  entryPoints: { bench: 'bench/index.ts', webgpu: 'bench/webgpu.ts', start: 'examples/start.ts' },
+  entryPoints: {
+    bench: 'bench/index.ts',
+    webgpu: 'bench/webgpu.ts',
+    stacks: 'test/stacks/main.ts',
+    'stack-worker': 'test/stacks/worker.ts',
+    start: 'examples/start.ts',
+  },
   outdir: 'dist/programs',
   packages: 'external',
   banner: {},
+});
+
+// The part of the WebGPU tests that runs in a page.
+await build({
+  ...common,
+  platform: 'neutral',
+  entryPoints: ['test/stacks/suite.ts'],
+  outfile: 'dist/programs/stack-suite.js',
+  mainFields: ['module', 'main'],
 });
 
 // What is bundled keeps its licence.

@@ -31,7 +31,8 @@ export async function findDevice(options: WebGpuOptions): Promise<{ device: GPUD
 const inWords = ({ vendor, architecture, device, description }: GPUAdapterInfo): string =>
   [description || device, vendor, architecture].filter((each) => each !== '').join(', ') || 'unnamed';
 
-let instance: GPU | undefined;
+/** Dawn's, by their flags. Its other objects do not keep them alive. */
+const instances = new Map<string, GPU>();
 
 /** The platform's own WebGPU, or that of the npm package `webgpu` (Dawn), an optional peer for Node. */
 async function findGpu(flags: readonly string[]): Promise<GPU> {
@@ -47,7 +48,10 @@ async function findGpu(flags: readonly string[]): Promise<GPU> {
       { cause },
     );
   }
-  // Dawn's objects do not keep it alive.
-  instance = dawn.create(flags);
-  return instance;
+  let gpu = instances.get(flags.join(' '));
+  if (!gpu) {
+    gpu = dawn.create(flags);
+    instances.set(flags.join(' '), gpu);
+  }
+  return gpu;
 }

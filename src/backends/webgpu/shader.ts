@@ -39,7 +39,7 @@ export function shader(
   if (!barriers) vocabulary = vocabulary.replace(/(fn barrier.*return) .*;/, '$1 value;');
   if (isPlain)
     vocabulary = vocabulary
-      .replace(/(fn tableOf.*\{)[^]*?\n\}/, `$1 return ${FIRST_TABLE}; }`)
+      .replace(/(fn tableOf.*\{)[\s\S]*?\n\}/, `$1 return ${FIRST_TABLE}; }`)
       .replace(/(fn sourceOf.*return) .*;/, '$1 i;');
   let main = SHADERS.entries[entry].replace('KERNEL', FUNCTIONS[kernel]);
   if (isInPlace) main = main.replace(/^@group.*\bx: array.*\n/m, '').replace(/\bx\[/, 'y[');

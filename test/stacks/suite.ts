@@ -1,0 +1,110 @@
+/**
+ * What every WebGPU stack is asked: the same bits as JavaScript and WebAssembly, on everything; and that the question can be answered
+ * with no. Runs wherever the package runs: Node, Deno, a page.
+ */
+import { CompiledActivation, DiTAC, loadBackend, VARIANTS, type WebGpuBackend } from 'ditac';
+import { type Basis, normalStream, transform } from 'ditac/cpab';
+import { compareBits, randomBits, specialValues, stratified } from 'ditac/oracle';
+
+export interface GoldenActivation {
+  readonly tess: number;
+  readonly a: number;
+  readonly b: number;
+  readonly basis: Basis;
+  readonly thetas: readonly number[];
+}
+
+export interface StackReport {
+  readonly device: string;
+  readonly exact: boolean;
+  readonly failures: readonly unknown[];
+  readonly probeMs: number;
+  /** How many results were compared with js and wasm, and how many bits patterns differ; the first that does. */
+  readonly compared: number;
+  readonly differing: number;
+  readonly first: unknown;
+  /** Differing results without barriers, and what the probe then finds. */
+  readonly withoutBarriers: { differing: number; failures: readonly string[] };
+  /** Differing results with one coefficient's last bit changed. */
+  readonly withChangedBit: number;
+}
+
+export async function runSuite(golden: readonly GoldenActivation[], elements: number): Promise<StackReport> {
+  const webgpu = await loadBackend('webgpu');
+  const [js, wasm] = [await loadBackend('js'), await loadBackend('wasm')];
+  let compared = 0;
+  let differing = 0;
+  let first: unknown;
+  const compare = (what: string, expected: Float32Array, actual: Float32Array, x: Float32Array) => {
+    const result = compareBits(expected, actual, x);
+    compared += x.length;
+    differing += result.differing;
+    if (result.first) first ??= { what, ...result.first };
+  };
+  const forward = async (what: string, act: DiTAC, x: Float32Array) => {
+    const expected = act.on(js).forward(x);
+    compare(`${what}, wasm`, expected, act.on(wasm).forward(x), x);
+    compare(`${what}, webgpu`, expected, await act.on(webgpu).forward(x), x);
+  };
+  const flow = async (what: string, theta: Float32Array, options: { tess: number; time?: number }, x: Float32Array) => {
+    const expected = transform(x, theta, { ...options, backend: js });
+    compare(`${what}, wasm`, expected, transform(x, theta, { ...options, backend: wasm }), x);
+    compare(`${what}, webgpu`, expected, await transform(x, theta, { ...options, backend: webgpu }), x);
+  };
+
+  const special = specialValues();
+  const theta = Float32Array.from({ length: 9 }, normalStream(2));
+  for (const [i, variant] of VARIANTS.entries()) {
+    const act = new DiTAC({ a: -3, b: 3, variant, seed: 60 + i });
+    await forward(`${variant}, special values`, act, special);
+    for (const x of randomBits(elements, i + 1).blocks()) await forward(`${variant}, random bits`, act, x);
+    for (const x of stratified(-16, 16, elements / 8, i + 1).blocks())
+      await forward(`${variant}, usual values`, act, x);
+  }
+  await flow('transform, special values', theta, { tess: 10 }, special);
+  for (const x of randomBits(elements, 9).blocks()) await flow('transform, random bits', theta, { tess: 10 }, x);
+
+  for (const { thetas, ...options } of golden) {
+    const x = Float32Array.from({ length: 4097 }, (_, i) => -8 + (16 * i) / 4096);
+    await forward('golden activation', new DiTAC({ ...options, thetas: Float32Array.from(thetas) }), x);
+  }
+
+  const [usual] = [...stratified(-12, 12, 4000, 3).blocks()];
+  for (let seed = 0; seed < 50; seed++) {
+    const tess = 2 + (seed % 32);
+    const variant = VARIANTS[seed % VARIANTS.length]!;
+    const act = new DiTAC({ tess, a: -3, b: 3, variant, seed });
+    await forward(`${variant}, tess ${tess}, seed ${seed}`, act, usual!);
+    const steep = Float32Array.from({ length: tess - 1 }, normalStream(seed)).map((v) => v * (1 + (seed % 3)));
+    await flow(`transform, tess ${tess}, seed ${seed}`, steep, { tess, time: seed % 2 ? 1 : -1.5 }, usual!);
+  }
+
+  const withoutBarriers = await lessExact(usual!);
+  const withChangedBit = await changedBit(webgpu, usual!);
+  const { device, exact, failures, probeMs } = webgpu;
+  webgpu.dispose();
+  return { device, exact, failures, probeMs, compared, differing, first, withoutBarriers, withChangedBit };
+}
+
+/** The same kernels without barriers: what they are for. */
+async function lessExact(x: Float32Array): Promise<{ differing: number; failures: readonly string[] }> {
+  const backend = await loadBackend('webgpu', { barriers: false });
+  const act = new DiTAC({ a: -3, b: 3, seed: 1 });
+  const { differing } = compareBits(act.forward(x), await act.on(backend).forward(x), x);
+  const failures = backend.failures.map(({ probe }) => probe);
+  backend.dispose();
+  return { differing, failures };
+}
+
+/** One cell's leading coefficient, its last bit changed: a comparison that does not notice would notice nothing. */
+async function changedBit(backend: WebGpuBackend, x: Float32Array): Promise<number> {
+  const { plan } = new DiTAC({ a: -3, b: 3, seed: 1 });
+  const cellRows = plan.cellRows.slice();
+  const words = new Int32Array(cellRows.buffer);
+  const cell = Math.round(0.75 * 2 ** plan.grid.exponent) - plan.grid.first;
+  words[4 * cell]! ^= 1;
+  const changed = new CompiledActivation(1, 'channelsFirst', () => ({ ...plan, cellRows }));
+  const probe = Float32Array.of(...x, ...Array.from({ length: 64 }, (_, i) => 0.75 + (i - 32) * 2 ** -16));
+  const act = new DiTAC({ a: -3, b: 3, seed: 1 });
+  return compareBits(act.forward(probe), await changed.on(backend).forward(probe)).differing;
+}
