@@ -48,6 +48,7 @@ const library = await build({
     cpab: 'src/cpab.ts',
     oracle: 'src/oracle/index.ts',
     safetensors: 'src/io/safetensors.ts',
+    verify: 'src/verify.ts',
   },
   outdir: 'dist',
   splitting: true,

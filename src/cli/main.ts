@@ -7,11 +7,12 @@ import Table from 'cli-table3';
 import { Command, InvalidArgumentError } from 'commander';
 import open from 'open';
 import colors from 'picocolors';
+import type { Kernel } from '../backends/backend.js';
 import { DiTAC, VARIANTS, type Variant } from '../index.js';
+import { shader, type VerifyReport, verifyBackends } from '../verify.js';
 import { inspect } from './inspect.js';
 import { activationPanels, drawPanels } from './plot.js';
 import { runJob, type SweepJob, sweepInParallel } from './sweep.js';
-import { verify } from './verify.js';
 
 /** The `ditac` command. Exit codes: 0 all is well, 1 a difference or an unreadable file, 2 wrong usage. */
 
@@ -64,33 +65,75 @@ program
   .option('--elements <n>', 'random bit patterns for each variant', integer(1, 1e9), 200_000)
   .option('--points <n>', 'points for the oracle for each variant', integer(1, 1e7), 2_000)
   .option('--seed <n>', 'seed of parameters and inputs', integer(0, 2 ** 31), 1)
+  .option('--deny-inexact', 'fail also if a backend is not exact by its start-up probe')
+  .addOption(
+    program
+      .createOption('--show-wgsl [kernel]', 'print the shaders of a kernel instead')
+      .choices(['activate', 'flow', 'probe'])
+      .preset('activate'),
+  )
   .option('--json', 'print JSON')
-  .action(async (options: { elements: number; points: number; seed: number; json?: boolean }) => {
-    const bar = progressBar(!options.json);
-    bar?.start(1, 0, { what: '' });
-    const rows = await verify({ ...options, onProgress: (done, what) => bar?.update(done, { what }) });
-    bar?.stop();
-    if (options.json) printJson(rows);
-    else {
-      const table = new Table({
-        head: ['backend', 'elements', 'differing bits in', 'worst error / ULP', 'certified / ULP', 'verdict'],
-      });
-      for (const row of rows) {
-        if (!row.available) table.push([row.backend, '', '', '', '', `not here: ${row.reason}`]);
-        else
-          table.push([
-            row.backend,
-            row.elements.toLocaleString('en'),
-            row.differing,
-            `${row.worstUlp.toFixed(3)} at ${row.worstUlpAt.toPrecision(6)}`,
-            row.certifiedUlp.toFixed(3),
-            row.ok ? colors.green('same bits') : colors.red('DIFFERS'),
-          ]);
+  .action(
+    async (options: {
+      elements: number;
+      points: number;
+      seed: number;
+      denyInexact?: boolean;
+      showWgsl?: Kernel;
+      json?: boolean;
+    }) => {
+      if (options.showWgsl) {
+        const entries = options.showWgsl === 'activate' ? (['cells', 'search', 'each'] as const) : (['each'] as const);
+        for (const entry of entries)
+          print(`// ---- ${options.showWgsl}, ${entry} ----\n\n${shader(options.showWgsl, { entry })}`);
+        return;
       }
-      print(table.toString());
-    }
-    if (rows.some((row) => !row.ok)) process.exitCode = 1;
+      const bar = progressBar(!options.json);
+      bar?.start(1, 0, { what: '' });
+      const reports = await verifyBackends({ ...options, onProgress: (done, what) => bar?.update(done, { what }) });
+      bar?.stop();
+      if (options.json) printJson(reports);
+      else print(verdicts(reports));
+      const isDenied = (report: VerifyReport) => !report.ok || (options.denyInexact && report.exact === false);
+      // Some devices keep the process alive.
+      process.exit(reports.some(isDenied) ? 1 : 0);
+    },
+  );
+
+function verdicts(reports: readonly VerifyReport[]): string {
+  const table = new Table({
+    head: [
+      'backend',
+      'device',
+      'elements',
+      'differing bits in',
+      'worst error / ULP, |y| ≥ 2⁻⁸',
+      'and ≥ 2⁻²⁴',
+      'verdict',
+    ],
   });
+  for (const report of reports) {
+    if (!report.available) {
+      table.push([report.name, { colSpan: 6, content: `not here: ${report.reason}` }]);
+      continue;
+    }
+    const inexact = report.failures?.map(({ probe }) => probe).join(', ');
+    table.push([
+      report.name,
+      report.device ?? '',
+      report.elements.toLocaleString('en'),
+      report.differing,
+      `${report.worstUlp.toFixed(3)} (certified ${report.certifiedUlp.toFixed(2)}) at ${report.worstUlpAt.toPrecision(6)}`,
+      `${report.worstUlpSmall.toFixed(3)} (${report.certifiedUlpSmall.toFixed(1)})`,
+      report.ok
+        ? inexact
+          ? colors.yellow(`same bits here, but not exact in: ${inexact}`)
+          : colors.green('same bits')
+        : colors.red(inexact ? `DIFFERS; not exact in: ${inexact}` : 'DIFFERS'),
+    ]);
+  }
+  return table.toString();
+}
 
 program
   .command('plot')

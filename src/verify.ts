@@ -1,0 +1,169 @@
+import { DiTAC } from './activations/ditac.js';
+import { VARIANTS } from './activations/variants.js';
+import type { Backend, ProbeFailure } from './backends/backend.js';
+import { hostBackend } from './backends/host.js';
+import { BACKEND_NAMES, loadBackend } from './backends/load.js';
+import { expectInteger } from './errors.js';
+import { type BitComparison, compareBits, ulpError } from './oracle/compare.js';
+import { exact } from './oracle/exact.js';
+import { type Inputs, randomBits, specialValues, stratified } from './oracle/sweep.js';
+
+/**
+ * Is an implementation right? Its bits against those of plain JavaScript, its values against the 30-digit oracle: for the backends of
+ * this machine, and for any function of float32 arrays, someone else's GPU kernel say.
+ */
+
+export { shader } from './backends/webgpu/shader.js';
+
+/** Arrays in, arrays of the same length out. */
+export type Float32Kernel = (x: Float32Array) => Float32Array | Promise<Float32Array>;
+
+export interface VerifyOptions {
+  /** Random bit patterns for the bit comparison, of each activation. Default 200,000. */
+  elements?: number;
+  /** Points for the oracle, which takes about 20 µs each. Default 2,000. */
+  points?: number;
+  /** Of parameters and inputs. Default 1. */
+  seed?: number;
+  onProgress?: (done: number, what: string) => void;
+}
+
+export interface VerifyReport {
+  readonly name: string;
+  readonly available: boolean;
+  /** Why it is not available. */
+  readonly reason?: string;
+  /** What it runs on. */
+  readonly device?: string;
+  /** Whether its start-up probe found every operation exact, and the operations that are not. */
+  readonly exact?: boolean;
+  readonly failures?: readonly ProbeFailure[];
+  readonly elements: number;
+  /** How many results differ from plain JavaScript's in a bit, and the first of them. */
+  readonly differing: number;
+  readonly firstMismatch?: BitComparison['first'];
+  /** Worst error against the oracle where |y| ≥ 2⁻⁸, in ULP, and its input; and what the plans certify. */
+  readonly worstUlp: number;
+  readonly worstUlpAt: number;
+  readonly certifiedUlp: number;
+  /** The same where 2⁻²⁴ ≤ |y| < 2⁻⁸. */
+  readonly worstUlpSmall: number;
+  readonly certifiedUlpSmall: number;
+  /** No bit differs, and no error exceeds the certificate. */
+  readonly ok: boolean;
+}
+
+/**
+ * Judges a function that should compute an activation.
+ * @throws {TypeError|RangeError} for options out of range, or results of another length. What the function throws passes through.
+ */
+export async function verifyFunction(
+  name: string,
+  kernel: Float32Kernel,
+  activation: DiTAC,
+  options: VerifyOptions = {},
+): Promise<VerifyReport> {
+  if (activation.channels !== 1)
+    throw new RangeError(`an activation with one θ can be verified, this one has ${activation.channels}`);
+  return judge(name, [{ activation, kernel }], options);
+}
+
+/** Judges every backend of this machine, on all variants. One that cannot run here is reported with the reason. */
+export async function verifyBackends(options: VerifyOptions = {}): Promise<VerifyReport[]> {
+  const seed = options.seed ?? 1;
+  const activations = VARIANTS.map((variant, i) => new DiTAC({ a: -3, b: 3, variant, seed: seed + i }));
+  const reports: VerifyReport[] = [];
+  for (const name of BACKEND_NAMES) {
+    let backend: Backend;
+    try {
+      backend = await loadBackend(name);
+    } catch (cause) {
+      reports.push(missing(name, (cause as Error).message));
+      continue;
+    }
+    const trials = activations.map((activation) => ({
+      activation,
+      kernel: (x: Float32Array) => activation.on(backend).forward(x),
+    }));
+    const { device, exact: isExact, failures } = backend;
+    reports.push({ ...(await judge(name, trials, options)), device, exact: isExact, failures });
+  }
+  return reports;
+}
+
+async function judge(
+  name: string,
+  trials: readonly { activation: DiTAC; kernel: Float32Kernel }[],
+  options: VerifyOptions,
+): Promise<VerifyReport> {
+  const elements = expectInteger('elements', options.elements ?? 200_000, 1, 1e9);
+  const points = expectInteger('points', options.points ?? 2_000, 1, 1e7);
+  const seed = expectInteger('seed', options.seed ?? 1, 0, 2 ** 31);
+  const js = hostBackend('js');
+  let count = 0;
+  let differing = 0;
+  let first: BitComparison['first'];
+  let worstUlp = 0;
+  let worstUlpAt = 0;
+  let certifiedUlp = 0;
+  let worstUlpSmall = 0;
+  let certifiedUlpSmall = 0;
+  for (const [i, { activation, kernel }] of trials.entries()) {
+    options.onProgress?.((i + 0.5) / trials.length, `${name} ${activation.variant}`);
+    for (const x of inputsFor(elements, seed)) {
+      const comparison = compareBits(activation.on(js).forward(x), await kernel(x), x);
+      differing += comparison.differing;
+      first ??= comparison.first;
+      count += x.length;
+    }
+    const { tess, a, b, variant, basis } = activation;
+    const truth = exact.activation(activation.thetas, { tess, a, b, variant, basis });
+    for (const x of stratified(-8, 8, points, seed + 2).blocks()) {
+      const y = await kernel(x);
+      x.forEach((v, k) => {
+        const t = truth(v);
+        if (Math.abs(t) < 2 ** -24) return;
+        const error = ulpError(y[k]!, t);
+        if (Math.abs(t) < 2 ** -8) worstUlpSmall = Math.max(worstUlpSmall, error);
+        else if (error > worstUlp) [worstUlp, worstUlpAt] = [error, v];
+      });
+    }
+    certifiedUlp = Math.max(certifiedUlp, activation.plan.certificate.ulp);
+    certifiedUlpSmall = Math.max(certifiedUlpSmall, activation.plan.certificate.ulpSmall);
+  }
+  return {
+    name,
+    available: true,
+    elements: count,
+    differing,
+    ...(first ? { firstMismatch: first } : {}),
+    worstUlp,
+    worstUlpAt,
+    certifiedUlp,
+    worstUlpSmall,
+    certifiedUlpSmall,
+    ok: differing === 0 && worstUlp <= certifiedUlp && worstUlpSmall <= certifiedUlpSmall,
+  };
+}
+
+function* inputsFor(elements: number, seed: number): Iterable<Float32Array> {
+  const sources: Inputs[] = [randomBits(elements, seed), stratified(-16, 16, Math.ceil(elements / 4), seed + 1)];
+  yield specialValues();
+  for (const source of sources) yield* source.blocks();
+}
+
+function missing(name: string, reason: string): VerifyReport {
+  return {
+    name,
+    available: false,
+    reason,
+    elements: 0,
+    differing: 0,
+    worstUlp: 0,
+    worstUlpAt: 0,
+    certifiedUlp: 0,
+    worstUlpSmall: 0,
+    certifiedUlpSmall: 0,
+    ok: true,
+  };
+}
