@@ -20,14 +20,26 @@ function ditac(...args: string[]) {
 test('verify compares the backends and judges them by the oracle', () => {
   const { status, stdout } = ditac('verify', '--elements', '20000', '--points', '200', '--json');
   const rows = JSON.parse(stdout);
-  expect(rows.map((row: { backend: string }) => row.backend)).toEqual(expect.arrayContaining(['wasm', 'js']));
+  expect(rows.map((row: { name: string }) => row.name)).toEqual(expect.arrayContaining(['wasm', 'js']));
   for (const row of rows.filter((each: { available: boolean }) => each.available)) {
     expect(row).toMatchObject({ differing: 0, ok: true });
     expect(row.worstUlp).toBeGreaterThan(0.4);
     expect(row.worstUlp).toBeLessThanOrEqual(1);
   }
   expect(status).toBe(0);
-  expect(ditac('verify', '--elements', '1000', '--points', '20').stdout).toContain('same bits');
+  expect(ditac('verify', '--elements', '1000', '--points', '20', '--deny-inexact')).toMatchObject({
+    status: 0,
+    stdout: expect.stringContaining('same bits'),
+  });
+});
+
+test('verify prints the shaders of a kernel', () => {
+  const { status, stdout } = ditac('verify', '--show-wgsl');
+  expect(status).toBe(0);
+  for (const part of ['// ---- activate, cells ----', '// ---- activate, search ----', '@compute', 'fn barrier'])
+    expect(stdout).toContain(part);
+  expect(ditac('verify', '--show-wgsl', 'flow').stdout).toContain('fn flow');
+  expect(ditac('verify', '--show-wgsl', 'sine')).toMatchObject({ status: 2, stderr: expect.stringContaining('probe') });
 });
 
 test('plot writes an SVG, or the numbers behind it', () => {
