@@ -34,7 +34,6 @@ import {
   STRIDE,
   scatter,
   shiftLeft,
-  shiftRight,
   smaller,
   storeLanes,
   storeWord,
@@ -43,6 +42,7 @@ import {
   Words,
   wordAbove,
 } from '#lanes';
+import { segmentOf } from './search';
 
 /**
  * Evaluates a compiled plan: y = f(x) for a tensor, where f is any function of one variable that a table describes.
@@ -156,23 +156,6 @@ export function activateBySearch(table: usize, x: Lanes, cell: Words): Lanes {
   const y = segmentPolynomial(v, at);
   if (anyLane(isSpecial(x))) return special(table, x, y);
   return y;
-}
-
-/**
- * `start` plus the number of bounds ≤ x among the next 2·half - 1, by bisection; half is a power of two, or 0 where the index is
- * known. Bounds ascend.
- */
-export function segmentOf(x: Lanes, start: Words, half: Words, bounds: usize): Words {
-  const before = everyWord(<i32>bounds - 4);
-  const none = everyWord(0);
-  let index = start;
-  let step = half;
-  while (anyLane(wordAbove(step, none))) {
-    const next = addWord(index, step);
-    index = pickWord(atLeast(x, gather(addWord(shiftLeft(next, 2), before))), next, index);
-    step = shiftRight(step, 1);
-  }
-  return index;
 }
 
 /**

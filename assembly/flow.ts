@@ -1,5 +1,4 @@
 import {
-  addWord,
   andWord,
   anyLane,
   column0,
@@ -9,11 +8,9 @@ import {
   eitherMask,
   every,
   everyWord,
-  gatherWord,
   Lanes,
   larger,
   loadLanes,
-  loadWord,
   loadWords,
   minus,
   ofBits,
@@ -25,7 +22,6 @@ import {
   row2,
   row3,
   STRIDE,
-  shiftLeft,
   smaller,
   storeLanes,
   times,
@@ -33,8 +29,9 @@ import {
   wordAbove,
   wordEquals,
 } from '#lanes';
-import { flushToZero, segmentOf } from './activation';
+import { flushToZero } from './activation';
 import { expm1Ratio, log1pRatio } from './elementary';
+import { rowOf } from './search';
 
 /**
  * The CPAB flow y = φ(x, t): one piece look-up, one logarithm and one exponential a point, however many cells it crosses.
@@ -45,16 +42,9 @@ import { expm1Ratio, log1pRatio } from './elementary';
  */
 
 /**
- * Header of the table, in bytes: slots of 16, each value four times, so that one load fills all lanes. The constants stand
- * there too, because V8 builds a literal vector from three instructions on every use.
+ * The table's head is that of `rowOf`, then these slots of 16 bytes, each value four times. The constants stand there too, because V8
+ * builds a literal vector from three instructions on every use.
  */
-const LOWEST: usize = 0;
-const HIGHEST: usize = 16;
-const INVERSE_WIDTH: usize = 32;
-const MAGIC: usize = 48;
-const ADDRESS_BITS: usize = 64;
-const BOUNDS: usize = 80;
-const ROWS: usize = 96;
 /** Bits of what follows the smallest normal number, and of the largest; the mask for magnitudes. */
 const ABOVE_LEAST: usize = 112;
 const MOST_NORMAL: usize = 128;
@@ -105,13 +95,7 @@ function specialFlow(table: usize, given: Lanes): Lanes {
 
 /** The flow of normal numbers. */
 function flowOfNormals(table: usize, x: Lanes): Lanes {
-  // A uniform grid says how many rows end before its cell, and how far the search for those that end inside goes.
-  const inGrid = smaller(loadLanes(table + HIGHEST), larger(loadLanes(table + LOWEST), x));
-  const t = plus(times(inGrid, loadLanes(table + INVERSE_WIDTH)), loadLanes(table + MAGIC));
-  const cell = andWord(shiftLeft(toBits(t), 4), loadWords(table + ADDRESS_BITS));
-  const half = gatherWord(addWord(cell, everyWord(4)));
-  const index = segmentOf(x, gatherWord(cell), half, loadWord(table + BOUNDS));
-  const at = addWord(loadWords(table + ROWS), shiftLeft(index, 5));
+  const at = rowOf(table, x);
   const a = row0(at, 0);
   const b = row1(at, 0);
   const c = row2(at, 0);

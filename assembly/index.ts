@@ -1,5 +1,6 @@
 /** What the WebAssembly module exports: one function a kernel, working on addresses in its memory. */
 export { activate } from './activation';
+export { backward } from './backward';
 export { fillCells } from './cells';
 export { fit } from './fit';
 export { flow } from './flow';

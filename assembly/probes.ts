@@ -15,6 +15,7 @@ import {
   larger,
   loadLanes,
   minus,
+  nearestInteger,
   ofBits,
   orWord,
   pick,
@@ -79,7 +80,9 @@ export function probeLanes(table: usize, x: Lanes): Lanes {
   if (is(which, 22)) return times(times(a, every(3)), every(0.1));
   if (is(which, 23)) return minus(plus(a, every(12582912)), every(12582912));
   if (is(which, 24)) return times(a, every(0));
-  return plus(a, every(0));
+  if (is(which, 25)) return plus(a, every(0));
+  // The sign of a zero is nobody's concern.
+  return plus(nearestInteger(a), every(0));
 }
 
 function is(which: Words, number: i32): boolean {

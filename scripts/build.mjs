@@ -16,10 +16,16 @@ writeFileSync(
 const wgsl = (file) => readFileSync(`assembly/${file}.wgsl`, 'utf8');
 const shaders = {
   vocabulary: wgsl('vocabulary/lanes'),
-  entries: { each: wgsl('entries/each'), cells: wgsl('entries/cells'), search: wgsl('entries/search') },
+  entries: {
+    each: wgsl('entries/each'),
+    cells: wgsl('entries/cells'),
+    search: wgsl('entries/search'),
+    backward: wgsl('entries/backward'),
+  },
   bodies: {
     activate: translate('assembly/activation.ts', 'activateLanes'),
     flow: translate('assembly/flow.ts', 'flowLanes'),
+    backward: translate('assembly/backward.ts', 'backwardLanes'),
     probe: translate('assembly/probes.ts', 'probeLanes'),
   },
 };

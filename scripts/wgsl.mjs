@@ -85,7 +85,8 @@ function constant({ node, comments }) {
 
 function fn({ node, comments }) {
   const parameters = node.params.map((each) => `${name(each.name)}: ${type(each.typeAnnotation)}`).join(', ');
-  const result = ` -> ${type(node.returnType)}`;
+  const isVoid = node.returnType.typeAnnotation.type === 'TSVoidKeyword';
+  const result = isVoid ? '' : ` -> ${type(node.returnType)}`;
   return `${comment(comments)}fn ${node.id.name}(${parameters})${result} ${block(node.body, '')}`;
 }
 

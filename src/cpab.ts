@@ -1,12 +1,14 @@
 import type { Backend, DeviceBackend, HostBackend } from './backends/backend.js';
+import { Differentiator, expectGradients } from './backends/differentiator.js';
 import { evaluate } from './backends/evaluate.js';
 import { defaultBackend } from './backends/host.js';
-import type { Basis } from './cpab/basis.js';
+import { type Basis, nodalVelocities, thetaGradient } from './cpab/basis.js';
 import { checkThetas, tessellation, velocityField } from './cpab/field.js';
 import { flowPieces } from './cpab/flow.js';
 import { describe, expectFinite, expectFloat32Array, expectInteger, expectOutput } from './errors.js';
 import { flowTable } from './plan/flow-table.js';
 import { flowImage } from './plan/image.js';
+import { flowBetween } from './plan/pieces.js';
 
 /**
  * CPAB transformations of the line: flows of continuous piecewise-affine velocity fields
@@ -64,10 +66,94 @@ export function inverse(y: Float32Array, theta: Thetas, options: TransformOption
   return run(y, theta, options, -1);
 }
 
+export interface TransformGradients {
+  /** Σ over θ of gradY·dφ/dx, of x's length. */
+  readonly gradX: Float32Array;
+  /** Σ gradY·∂φ/∂θ for every θ, [d] or [batch][d]. */
+  readonly gradTheta: Float32Array;
+  /** Σ gradY·∂φ/∂time for every θ, [batch]; ∂φ/∂time is the velocity at φ. */
+  readonly gradTime: Float32Array;
+}
+
+type Gradients = TransformGradients | Promise<TransformGradients>;
+
+/**
+ * The gradients of a scalar L, given gradY = ∂L/∂y for y = transform(x, theta, options). gradTheta and gradTime do not depend on the order of
+ * summation. Relative error about 10⁻⁶ of the largest component.
+ *
+ * Where x is NaN or gradY is NaN or infinite, or x infinite outside [0,1], the gradients of θ and time are NaN.
+ *
+ * @param gradY of the result's length: [batch][points], or [points] for one θ.
+ * @param options as for {@link transform}; `out` is where to write gradX, x itself or an array that does not overlap x or gradY. For the
+ *   inverse pass a negative `time`.
+ * @throws {TypeError|RangeError} if an argument has the wrong type, length or range; nothing is written then.
+ */
+export function transformBackward(
+  x: Float32Array,
+  gradY: Float32Array,
+  theta: Thetas,
+  options: OnHost,
+): TransformGradients;
+export function transformBackward(
+  x: Float32Array,
+  gradY: Float32Array,
+  theta: Thetas,
+  options: OnDevice,
+): Promise<TransformGradients>;
+export function transformBackward(
+  x: Float32Array,
+  gradY: Float32Array,
+  theta: Thetas,
+  options: TransformOptions,
+): Gradients;
+export function transformBackward(
+  x: Float32Array,
+  gradY: Float32Array,
+  theta: Thetas,
+  options: TransformOptions,
+): Gradients {
+  const call = checkCall(x, theta, options, 1);
+  const { on, time, batch, points, fields, backend } = call;
+  const isShared = x.length < points * batch;
+  const gradX = expectGradients(x, gradY, options.out, isShared ? points * batch : undefined);
+  const channels = fields.map((field) => ({
+    field,
+    pieces: flowBetween(flowPieces(field), -LARGEST, LARGEST, false),
+  }));
+  const differentiator = new Differentiator(channels, RESOLUTION);
+  const moments = differentiator.moments();
+  const all = isShared ? new Float32Array(points * batch) : gradX;
+  const done = differentiator.run(backend, Math.max(points, 1), x, gradY, all, moments);
+  const finish = () => {
+    differentiator.release();
+    if (isShared) {
+      for (let i = 0; i < points; i++) {
+        let sum = 0;
+        for (let c = 0; c < batch; c++) sum += all[c * points + i]!;
+        gradX[i] = sum;
+      }
+    }
+    const d = on.basis.columns;
+    const gradTheta = new Float32Array(batch * d);
+    const gradTime = new Float32Array(batch);
+    differentiator.velocityGradients(moments).forEach((gradient, c) => {
+      // The field's velocities are displacements in `time`.
+      const scaled = gradient.map((v) => v * time);
+      gradTheta.set(thetaGradient(on.basis, on.zeroBoundary, scaled), c * d);
+      const velocities = nodalVelocities(on.basis, on.zeroBoundary, call.thetas, c * d);
+      gradTime[c] = gradient.reduce((sum, v, k) => sum + v * velocities[k]!, 0);
+    });
+    return { gradX, gradTheta, gradTime };
+  };
+  return done === undefined ? finish() : done.then(finish);
+}
+
 /** Images of [0,1] nearer than this are not told apart: a small share of the error that `transform` may make. */
 const RESOLUTION = 2 ** -26;
+const LARGEST = 3.4028234663852886e38;
 
-function run(x: Float32Array, theta: unknown, options: TransformOptions, direction: 1 | -1): Result {
+/** What all of these functions check, and the fields they work with. */
+function checkCall(x: Float32Array, theta: unknown, options: TransformOptions, direction: 1 | -1) {
   expectFloat32Array('x', x);
   if (typeof options !== 'object' || options === null)
     throw new TypeError('transform needs options with at least { tess }');
@@ -80,14 +166,18 @@ function run(x: Float32Array, theta: unknown, options: TransformOptions, directi
   if (x.length !== points && x.length !== points * batch) {
     throw new RangeError(`x must have ${points} points, or ${points * batch} for ${batch} thetas, got ${x.length}`);
   }
-  const out = outputFor(x, points * batch, x.length === points && batch > 1, options.out);
-  if (points === 0) return out;
-  const images = Array.from({ length: batch }, (_, i) =>
-    flowImage(flowTable(flowPieces(velocityField(on, thetas, i, 0, 1, time)), RESOLUTION)),
-  );
   const backend = options.backend ?? defaultBackend();
   if (typeof backend?.run !== 'function')
     throw new TypeError(`backend must come from loadBackend, got ${describe(backend)}`);
+  const fields = Array.from({ length: batch }, (_, i) => velocityField(on, thetas, i, 0, 1, time));
+  return { on, time, thetas, batch, points, fields, backend };
+}
+
+function run(x: Float32Array, theta: unknown, options: TransformOptions, direction: 1 | -1): Result {
+  const { batch, points, fields, backend } = checkCall(x, theta, options, direction);
+  const out = outputFor(x, points * batch, x.length === points && batch > 1, options.out);
+  if (points === 0) return out;
+  const images = fields.map((field) => flowImage(flowTable(flowPieces(field), RESOLUTION)));
   const y = evaluate(backend, 'flow', { images, inner: points }, x, out);
   // Made for this call only.
   if (y instanceof Promise) return y.finally(() => backend.release(images));

@@ -1,6 +1,14 @@
 /** DiTAC and what comes with it. `ditac/cpab`, `ditac/oracle` and `ditac/safetensors` have the rest. */
-export { CompiledActivation, type ForwardOptions, type Layout } from './activations/compiled.js';
-export { DiTAC, type DiTACOptions } from './activations/ditac.js';
+
+export { type BackwardOptions, GradientSum, type Gradients } from './activations/backward.js';
+export { CompiledActivation, type ForwardOptions } from './activations/compiled.js';
+export {
+  DiTAC,
+  type DiTACOptions,
+  type TrainableDeviceFunction,
+  type TrainableHostFunction,
+} from './activations/ditac.js';
+export type { Layout } from './activations/layout.js';
 export { LEAKY_SLOPE, VARIANTS, type Variant } from './activations/variants.js';
 export type {
   Backend,

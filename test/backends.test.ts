@@ -1,6 +1,6 @@
 /** One suite over every backend of this machine: each must give the bits of the first. */
-import { BACKEND_NAMES, type Backend, DiTAC, loadBackend, VARIANTS } from 'ditac';
-import { inverse, normalStream, transform } from 'ditac/cpab';
+import { BACKEND_NAMES, type Backend, type BackwardOptions, DiTAC, loadBackend, VARIANTS } from 'ditac';
+import { inverse, normalStream, transform, transformBackward } from 'ditac/cpab';
 import { compareBits, randomBits, specialValues, stratified } from 'ditac/oracle';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -33,6 +33,19 @@ function expectSameBits(expected: Float32Array, actual: Float32Array, x?: Float3
   expect({ differing, first }).toEqual({ differing: 0, first: undefined });
 }
 
+async function expectSameGradients(
+  backend: Backend,
+  act: DiTAC,
+  x: Float32Array,
+  gradY: Float32Array,
+  options?: BackwardOptions,
+): Promise<void> {
+  const expected = act.on(reference).backward(x, gradY, options);
+  const actual = await act.on(backend).backward(x, gradY, options);
+  expectSameBits(expected.gradX, actual.gradX, x);
+  expectSameBits(expected.gradThetas, actual.gradThetas);
+}
+
 describe.each(present.filter((name) => name !== 'js'))('%s gives the bits of js', (name) => {
   const backend = backends.get(name)!;
 
@@ -46,6 +59,30 @@ describe.each(present.filter((name) => name !== 'js'))('%s gives the bits of js'
     for (const x of randomBits(2_000_000, 2).blocks()) {
       const on = async (b: Backend) => transform(x, theta, { tess: 10, backend: b });
       expectSameBits(await on(reference), await on(backend), x);
+    }
+  });
+
+  test.each(VARIANTS)('backward, %s: 260,000 random bit patterns of every class', async (variant) => {
+    const act = activations[VARIANTS.indexOf(variant)]!;
+    const gradients = [...randomBits(262_144, 5).blocks()];
+    for (const [k, x] of [...randomBits(262_144, 4).blocks()].entries())
+      await expectSameGradients(backend, act, x, gradients[k]!);
+  });
+
+  test.each(VARIANTS)('backward, %s: what inputs and gradients usually are', async (variant) => {
+    const act = activations[VARIANTS.indexOf(variant)]!;
+    const gradients = [...stratified(-4, 4, 131_072, 7).blocks()];
+    for (const [k, x] of [...stratified(-16, 16, 131_072, 6).blocks()].entries())
+      await expectSameGradients(backend, act, x, gradients[k]!);
+  });
+
+  test('backward: special values meet all others', async () => {
+    const special = specialValues();
+    for (const act of activations) {
+      for (const step of [1, 7, 40, 501]) {
+        const other = Float32Array.from(special, (_, i) => special[(i * step + step) % special.length]!);
+        await expectSameGradients(backend, act, special, other);
+      }
     }
   });
 
@@ -80,6 +117,12 @@ describe.each(present.filter((name) => name !== 'js'))('%s gives the bits of js'
           const flow = async (b: Backend) =>
             transform(x!, act.thetas, { tess, basis, zeroBoundary: variant !== 'inf', backend: b });
           expectSameBits(await flow(reference), await flow(backend), x);
+          const [gradY] = [...stratified(-1, 1, 3000, seed + 1).blocks()];
+          await expectSameGradients(backend, act, x!, gradY!);
+          const options = { tess, basis, zeroBoundary: variant !== 'inf' };
+          const gradients = async (b: Backend) => transformBackward(x!, gradY!, act.thetas, { ...options, backend: b });
+          const [p, q] = [await gradients(reference), await gradients(backend)];
+          for (const key of ['gradX', 'gradTheta', 'gradTime'] as const) expectSameBits(p[key], q[key]);
         },
       ),
       { numRuns: 100 },
@@ -156,6 +199,72 @@ describe.each(present)('%s: shapes and memory', (name) => {
     const copy = x.slice();
     expect(await last.on(backend).forward(copy, copy, { shape: [2, 5, 7, 3] })).toBe(copy);
     expectSameBits(interleaved, copy);
+  });
+
+  test('backward: every length from 0 to 67, and around the window of 4096', async () => {
+    const gradients = stratified(-1, 1, 20_000, 8).blocks();
+    const [gradY] = [...gradients];
+    const lengths = [...Array(68).keys(), ...[...Array(33).keys()].map((k) => 4080 + k), 12289];
+    for (const n of lengths) await expectSameGradients(backend, act, inputs!.subarray(0, n), gradY!.subarray(0, n));
+  });
+
+  test('backward: cut anywhere, in any order, the sum is that of the whole', async () => {
+    const [gradY] = [...stratified(-1, 1, 9000, 9).blocks()];
+    const x = inputs!.subarray(0, 9000);
+    const expected = act.on(reference).backward(x, gradY!);
+    const cut = fc.integer({ min: 0, max: 9000 });
+    await fc.assert(
+      fc.asyncProperty(fc.array(cut, { maxLength: 6 }), fc.boolean(), async (cuts, isBackwards) => {
+        const ends = [0, ...cuts.sort((p, q) => p - q), 9000];
+        const parts = ends.slice(1).map((to, i) => [ends[i]!, to] as const);
+        if (isBackwards) parts.reverse();
+        const into = act.gradientSum();
+        const gradX = new Float32Array(9000);
+        // All at once on a device: what comes first may not matter.
+        await Promise.all(
+          parts.map((part) =>
+            act.on(backend).backward(x.subarray(...part), gradY!.subarray(...part), {
+              out: gradX.subarray(...part),
+              into,
+            }),
+          ),
+        );
+        expectSameBits(expected.gradX, gradX);
+        expectSameBits(expected.gradThetas, into.thetas);
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  test('backward: channels first, channels last, any rank; into x and into gradY', async () => {
+    const first = new DiTAC({ a: -3, b: 3, channels: 3, seed: 6 });
+    const last = new DiTAC({ a: -3, b: 3, thetas: first.thetas, layout: 'channelsLast' });
+    const [gradY] = [...stratified(-1, 1, 630, 9).blocks()];
+    const x = inputs!.subarray(0, 630);
+    for (const shape of [
+      [6, 3, 5, 7],
+      [210, 3],
+      [1, 3, 210],
+    ])
+      await expectSameGradients(backend, first, x, gradY!, { shape });
+    await expectSameGradients(backend, last, x, gradY!);
+    const { gradX } = last.on(reference).backward(x, gradY!);
+    for (const into of ['x', 'gradY'] as const) {
+      const given = { x: x.slice(), gradY: gradY!.slice() };
+      await last.on(backend).backward(given.x, given.gradY, { out: given[into] });
+      expectSameBits(gradX, given[into]);
+    }
+  });
+
+  test('backward: a batch of θ, one x for all, and one for each', async () => {
+    const thetas = Float32Array.from({ length: 45 }, normalStream(3));
+    const [gradY] = [...stratified(-1, 1, 2500, 9).blocks()];
+    for (const n of [500, 2500]) {
+      const options = { tess: 10, points: 500 };
+      const expected = transformBackward(inputs!.subarray(0, n), gradY!, thetas, options);
+      const actual = await transformBackward(inputs!.subarray(0, n), gradY!, thetas, { ...options, backend });
+      for (const key of ['gradX', 'gradTheta', 'gradTime'] as const) expectSameBits(expected[key], actual[key]);
+    }
   });
 
   test('a batch of θ: one x for all, and one for each', async () => {

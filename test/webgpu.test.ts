@@ -202,15 +202,15 @@ test('verifyFunction judges anyone’s kernel', async () => {
   expect(wrong.worstUlp).toBeGreaterThan(1000);
 });
 
-test('the shaders are the kernels: their names, their comments, a barrier on every operation', () => {
-  const code = shader('flow');
-  for (const name of ['fn flowLanes(', 'fn flowOfNormals(', 'fn log1pRatio(', 'fn segmentOf('])
-    expect(code).toContain(name);
-  expect(code).toContain('// A uniform grid says how many rows end before its cell');
-  const bodies = code.slice(code.indexOf('fn flowLanes'));
+test.each(['activate', 'flow', 'backward'] as const)('the shader of %s is the kernel', (kernel) => {
+  const code = shader(kernel);
+  for (const name of [`fn ${kernel}Lanes(`, 'fn segmentOf(']) expect(code).toContain(name);
+  // Comments come along.
+  expect(code).toContain('by bisection; half is a power of two');
+  const bodies = code.slice(code.indexOf(`fn ${kernel}Lanes`)).replaceAll(/\/\/.*/g, '');
   // Floats meet only in words of the vocabulary: an operator has an address, a constant or a cast beside it.
   for (const [, left, right] of bodies.matchAll(/([\w)]+) [-+*/] (\w+)/g))
     expect(`${left} ${right}`).toMatch(/\b(table|at|skip|[A-Z0-9_]+|\d+)\b|\)/);
   expect(code).toMatch(/fn plus\(.*barrier\(a \+ b\)/);
-  expect(shader('flow', { barriers: false })).toMatch(/fn barrier\(value: f32\) -> f32 \{ return value; \}/);
+  expect(shader(kernel, { barriers: false })).toMatch(/fn barrier\(value: f32\) -> f32 \{ return value; \}/);
 });

@@ -23,6 +23,10 @@ struct Call {
   // x repeats after so many elements.
   period: u32,
   zero: u32,
+  // Of a gradient: channels sumsFrom..sumsTo have their sums here, this many bytes each.
+  sumsFrom: u32,
+  sumsTo: u32,
+  sumsBytes: u32,
 }
 
 @group(0) @binding(0) var<uniform> call: Call;
@@ -35,8 +39,9 @@ var<private> zero: u32;
 // Which element of x element i of y reads.
 fn sourceOf(i: u32) -> u32 { return i % call.period; }
 // The address of its table; -1 if that is not here.
+fn channelOf(i: u32) -> u32 { return ((call.offset + i) / call.inner) % call.channels; }
 fn tableOf(i: u32) -> i32 {
-  let channel = ((call.offset + i) / call.inner) % call.channels;
+  let channel = channelOf(i);
   if (channel < call.channelsFrom || channel >= call.channelsTo) { return -1; }
   let entry = channel - call.channelsFrom;
   return bitcast<i32>(memory[entry >> 2u][entry & 3u]);
@@ -55,6 +60,7 @@ fn every(value: f32) -> Lanes { return barrier(value); }
 fn everyWord(value: i32) -> Words { return value; }
 fn toBits(a: Lanes) -> Words { return bitcast<i32>(a); }
 fn ofBits(a: Words) -> Lanes { return bitcast<f32>(a); }
+fn nearestInteger(a: Lanes) -> Lanes { return round(a); }
 fn toFloat(a: Words) -> Lanes { return f32(a); }
 
 fn atLeast(a: Lanes, b: Lanes) -> Mask { return a >= b; }
@@ -86,3 +92,7 @@ fn column0(a: Row, b: Row, c: Row, d: Row) -> Lanes { return a.x; }
 fn column1(a: Row, b: Row, c: Row, d: Row) -> Lanes { return a.y; }
 fn column2(a: Row, b: Row, c: Row, d: Row) -> Lanes { return a.z; }
 fn column3(a: Row, b: Row, c: Row, d: Row) -> Lanes { return a.w; }
+fn wordColumn0(a: Row, b: Row, c: Row, d: Row) -> Words { return bitcast<i32>(a.x); }
+fn wordColumn1(a: Row, b: Row, c: Row, d: Row) -> Words { return bitcast<i32>(a.y); }
+fn wordColumn2(a: Row, b: Row, c: Row, d: Row) -> Words { return bitcast<i32>(a.z); }
+fn wordColumn3(a: Row, b: Row, c: Row, d: Row) -> Words { return bitcast<i32>(a.w); }

@@ -1,14 +1,12 @@
 import type { Backend, DeviceBackend, HostBackend } from '../backends/backend.js';
 import { evaluate } from '../backends/evaluate.js';
 import { defaultBackend } from '../backends/host.js';
+import { ChannelTables } from '../backends/tables.js';
 import { describe, expectFloat32Array, expectInteger, expectOutput } from '../errors.js';
 import { decodePlans, encodePlans, PlanError } from '../plan/file.js';
 import { type Image, planImage } from '../plan/image.js';
 import type { Plan } from '../plan/plan.js';
-
-/** Where the channel axis of a tensor is: PyTorch's [batch][channel][…] or [batch][…][channel]. */
-export type Layout = 'channelsFirst' | 'channelsLast';
-export const LAYOUTS: readonly Layout[] = ['channelsFirst', 'channelsLast'];
+import { innerSize, LAYOUTS, type Layout } from './layout.js';
 
 export interface ForwardOptions {
   /** The tensor's shape, outermost axis first. Needed for several channels first; else only checked. */
@@ -23,7 +21,7 @@ export class CompiledActivation {
   readonly channels: number;
   readonly layout: Layout;
   readonly #plan: (channel: number) => Plan;
-  #tables: readonly Image[] | undefined;
+  readonly #tables: ChannelTables<Image>;
 
   /** @param plan gives the plan of a channel; asked at most once for each, on first use. */
   constructor(channels: number, layout: Layout, plan: (channel: number) => Plan) {
@@ -34,6 +32,7 @@ export class CompiledActivation {
       plans[channel] ??= plan(channel);
       return plans[channel];
     };
+    this.#tables = new ChannelTables(() => Array.from({ length: channels }, (_, c) => planImage(this.#plan(c))));
   }
 
   /**
@@ -96,53 +95,30 @@ export class CompiledActivation {
   ): Float32Array | Promise<Float32Array> {
     expectFloat32Array('x', x);
     if (out !== undefined) expectOutput(x, out);
-    const inner = this.#innerSize(x.length, options?.shape);
-    return evaluate(backend, 'activate', { images: this.#images(), inner }, x, out ?? new Float32Array(x.length));
+    const inner = innerSize(this.channels, this.layout, x.length, options?.shape);
+    return evaluate(
+      backend,
+      'activate',
+      { images: this.#tables.for(backend), inner },
+      x,
+      out ?? new Float32Array(x.length),
+    );
   }
 
   #forwardTensor<T>(backend: Backend<T>, x: T, out: T | undefined, options: ForwardOptions | undefined): T {
     const { length } = expectTensor('x', x);
     if (out !== undefined && expectTensor('out', out).length !== length)
       throw new RangeError(`out must have length ${length} as x has, got ${(out as { length: number }).length}`);
-    const inner = this.#innerSize(length, options?.shape);
-    const images = this.#images();
+    const inner = innerSize(this.channels, this.layout, length, options?.shape);
+    const images = this.#tables.for(backend);
     const y = out ?? backend.allocate(length);
     backend.run('activate', { images, inner }, x, y);
     return y;
   }
 
-  /** How many neighbours in memory share a channel. */
-  #innerSize(length: number, shape: readonly number[] | undefined): number {
-    if (shape === undefined) {
-      if (this.channels > 1 && this.layout === 'channelsFirst') {
-        throw new TypeError(
-          `an activation with ${this.channels} channels first needs options.shape to find the channel axis`,
-        );
-      }
-      if (length % this.channels !== 0)
-        throw new RangeError(`x must hold a multiple of ${this.channels} (channels last), got ${length}`);
-      return 1;
-    }
-    if (!Array.isArray(shape)) throw new TypeError(`shape must be an array of integers, got ${describe(shape)}`);
-    shape.forEach((size, axis) => {
-      expectInteger(`shape[${axis}]`, size, 0, 2 ** 53);
-    });
-    const size = shape.reduce((product, each) => product * each, 1);
-    if (size !== length) throw new RangeError(`shape [${shape.join(', ')}] holds ${size} elements, x has ${length}`);
-    if (this.channels === 1) return 1;
-    const axis = this.layout === 'channelsFirst' ? Math.min(1, shape.length - 1) : shape.length - 1;
-    if (shape[axis] !== this.channels) {
-      throw new RangeError(
-        `axis ${axis} of shape [${shape.join(', ')}] must be the ${this.channels} channels (${this.layout})`,
-      );
-    }
-    return shape.slice(axis + 1).reduce((product, each) => product * each, 1);
-  }
-
-  /** The tables of all channels; always the same array, by which backends know them. */
-  #images(): readonly Image[] {
-    this.#tables ??= Array.from({ length: this.channels }, (_, channel) => planImage(this.#plan(channel)));
-    return this.#tables;
+  /** Backends forget the tables. They make them again if the function is used again. */
+  release(): void {
+    this.#tables.release();
   }
 }
 
@@ -157,12 +133,12 @@ export interface DeviceFunction<T> {
   forward(x: T, out?: T, options?: ForwardOptions): T;
 }
 
-function expectBackend(backend: unknown): void {
+export function expectBackend(backend: unknown): void {
   if (typeof backend !== 'object' || backend === null || !('run' in backend))
     throw new TypeError(`backend must come from loadBackend, got ${describe(backend)}`);
 }
 
-function expectTensor(name: string, tensor: unknown): { length: number } {
+export function expectTensor(name: string, tensor: unknown): { length: number } {
   if (
     typeof tensor !== 'object' ||
     tensor === null ||

@@ -1,7 +1,7 @@
-import { ceilToFloat32, floorToFloat32, nextDown, nextUp } from '../../assembly/float32';
+import { nextDown, nextUp } from '../../assembly/float32';
 import { exponentOf, normalDistribution, powerOfTwo } from '../../assembly/numeric';
 import { type FlowPiece, flowBeyond, flowPieces, flowThrough, pieceAt, type VelocityField } from '../cpab/flow.js';
-import type { AnalyticPiece } from '../plan/pieces.js';
+import { type AnalyticPiece, flowBetween } from '../plan/pieces.js';
 
 /**
  * The variants of DiTAC (design §2; the paper's §4.2). With T the transformation of [a,b]:
@@ -28,6 +28,15 @@ export function variantPieces(variant: Variant, field: VelocityField, a: number,
     ...flowBetween(flow, a, b, variant === 'gelu'),
     ...outside(variant, nextUp(b), LARGEST),
   ];
+}
+
+/**
+ * The same function for differentiation: what lies outside [a,b] depends on no parameter, and `inf` is flow throughout, since its
+ * parameters matter on the whole line.
+ */
+export function gradientPieces(variant: Variant, field: VelocityField, a: number, b: number): AnalyticPiece[] {
+  if (variant === 'inf') return flowBetween(flowPieces(field), -LARGEST, LARGEST, false);
+  return variantPieces(variant, field, a, b);
 }
 
 /** The same function in float64, without series or tables. */
@@ -103,17 +112,4 @@ function wholeLine(flow: readonly FlowPiece[]): AnalyticPiece[] {
 
 function linear(first: number, last: number, slope: number, intercept = 0): AnalyticPiece {
   return { first, last, law: 'linear', slope, intercept };
-}
-
-/** The pieces of T between two float32 (inclusive), times Φ if `timesNormal`. Pieces that hold no float32 are left out. */
-function flowBetween(pieces: readonly FlowPiece[], first: number, last: number, timesNormal: boolean): AnalyticPiece[] {
-  const result: AnalyticPiece[] = [];
-  for (const flow of pieces) {
-    const from = Math.max(first, flow.left === Number.NEGATIVE_INFINITY ? first : ceilToFloat32(flow.left));
-    // The right end belongs to the next piece; both agree there.
-    const right = flow.right === Number.POSITIVE_INFINITY ? last : floorToFloat32(flow.right);
-    const to = Math.min(last, right === flow.right && flow.right < last ? nextDown(right) : right);
-    if (from <= to) result.push({ first: from, last: to, law: 'flow', flow, timesNormal });
-  }
-  return result;
 }

@@ -1,4 +1,5 @@
-import type { Image } from '../plan/image.js';
+import type { BackwardImage, Image } from '../plan/image.js';
+import type { Moments } from '../plan/moments.js';
 
 /**
  * What a backend is: something that evaluates tables over tensors, and gives the bits that all others give, or says that it does
@@ -30,6 +31,11 @@ export interface Backend<T = unknown> {
   free(tensor: T): void;
   /** y[i] = f(x[i mod x.length]), with the table that `tables` has for element i. x and y may be the same tensor. */
   run(kernel: Kernel, tables: Tables, x: T, y: T): void;
+  /**
+   * gradX[i] = gradY[i]·f′(x[i mod x.length]); gradX may be gradY. What gradients of parameters are made of is added to the `moments` of
+   * each image: at once where `isSynchronous`, else by the time that the Promise resolves.
+   */
+  backward(tables: Tables<BackwardImage>, x: T, gradY: T, gradX: T, moments: readonly Moments[]): void | Promise<void>;
   /** Forgets tables that will not be used again. */
   release(images: readonly Image[]): void;
   /** Gives everything back. The backend is of no use afterwards. */
@@ -37,8 +43,8 @@ export interface Backend<T = unknown> {
 }
 
 /** Element i of y has images[⌊(offset + i)/inner⌋ mod images.length]. */
-export interface Tables {
-  readonly images: readonly Image[];
+export interface Tables<I extends Image = Image> {
+  readonly images: readonly I[];
   readonly inner: number;
   /** Where y begins in the whole tensor. Default 0. */
   readonly offset?: number;
@@ -53,12 +59,20 @@ export type BackendName = 'wasm' | 'js' | 'webgpu';
 export interface HostBackend extends Backend<Float32Array> {
   readonly isSynchronous: true;
   download(tensor: Float32Array, into?: Float32Array): Float32Array;
+  backward(
+    tables: Tables<BackwardImage>,
+    x: Float32Array,
+    gradY: Float32Array,
+    gradX: Float32Array,
+    moments: readonly Moments[],
+  ): void;
 }
 
 /** A backend with memory of its own. */
 export interface DeviceBackend<T = unknown> extends Backend<T> {
   readonly isSynchronous: false;
   download(tensor: T, into?: Float32Array): Promise<Float32Array>;
+  backward(tables: Tables<BackwardImage>, x: T, gradY: T, gradX: T, moments: readonly Moments[]): Promise<void>;
 }
 
 /** One operation in which a backend's bits are not those of `js`. */

@@ -1,3 +1,5 @@
+import type { BackwardImage } from '../plan/image.js';
+import type { Moments } from '../plan/moments.js';
 import type { Backend, DeviceBackend, HostBackend, Kernel, Tables } from './backend.js';
 
 /** Floats that travel to a device at a time: enough to keep it busy, and a bounded share of its memory. */
@@ -26,27 +28,57 @@ async function evaluateOnDevice(
   x: Float32Array,
   y: Float32Array,
 ): Promise<Float32Array> {
-  const repeats = x.length < y.length;
-  const most = Math.min(PIECE, backend.maxLength);
-  // A piece may not cut through an x that repeats.
-  const piece = repeats ? Math.max(x.length, most - (most % x.length)) : most;
-  const start = (from: number): Promise<unknown> => {
-    const part = y.subarray(from, from + piece);
-    const input = backend.upload(repeats ? x.subarray(0, part.length) : x.subarray(from, from + part.length));
-    const output = repeats ? backend.allocate(part.length) : input;
+  await inPieces(backend, x.length, y.length, (from, to) => {
+    const repeats = x.length < y.length;
+    const input = backend.upload(repeats ? x.subarray(0, to - from) : x.subarray(from, to));
+    const output = repeats ? backend.allocate(to - from) : input;
     backend.run(kernel, { ...tables, offset: (tables.offset ?? 0) + from }, input, output);
-    const done = backend.download(output, part);
+    const done = backend.download(output, y.subarray(from, to));
     // Work that was handed over still finds what is freed.
     backend.free(input);
     if (output !== input) backend.free(output);
     return done;
-  };
-  // Two pieces at a time: one travels while the other is computed.
+  });
+  return y;
+}
+
+/** As {@link evaluate}, for gradients: gradX is written, and the moments are added to. */
+export function evaluateBackward(
+  backend: Backend,
+  tables: Tables<BackwardImage>,
+  x: Float32Array,
+  gradY: Float32Array,
+  gradX: Float32Array,
+  moments: readonly Moments[],
+): void | Promise<void> {
+  if (backend.isSynchronous) return (backend as HostBackend).backward(tables, x, gradY, gradX, moments);
+  const device = backend as DeviceBackend;
+  return inPieces(device, x.length, gradY.length, (from, to) => {
+    const repeats = x.length < gradY.length;
+    const input = device.upload(repeats ? x.subarray(0, to - from) : x.subarray(from, to));
+    const gradient = device.upload(gradY.subarray(from, to));
+    const part = { ...tables, offset: (tables.offset ?? 0) + from };
+    const summed = device.backward(part, input, gradient, gradient, moments);
+    const done = device.download(gradient, gradX.subarray(from, to));
+    device.free(input);
+    device.free(gradient);
+    return Promise.all([summed, done]);
+  });
+}
+
+/** Divides a tensor and works on two parts at a time: one travels while the other is computed. An x that repeats is not cut through. */
+async function inPieces(
+  backend: DeviceBackend,
+  xLength: number,
+  length: number,
+  start: (from: number, to: number) => Promise<unknown>,
+): Promise<void> {
+  const most = Math.min(PIECE, backend.maxLength);
+  const piece = xLength < length ? Math.max(xLength, most - (most % xLength)) : most;
   let last: Promise<unknown> = Promise.resolve();
-  for (let from = 0; from < y.length; from += piece) {
-    const next = start(from);
-    await Promise.all([last, from + piece < y.length ? undefined : next]);
+  for (let from = 0; from < length; from += piece) {
+    const next = start(from, Math.min(from + piece, length));
+    await Promise.all([last, from + piece < length ? undefined : next]);
     last = next;
   }
-  return y;
 }

@@ -1,7 +1,9 @@
 import { type Engine, type EngineName, FREE_ADDRESS } from '../engines/engine.js';
 import { createEngine } from '../engines/engines.js';
-import { alignImage, type Image } from '../plan/image.js';
+import { alignImage, type BackwardImage, type Image, WINDOWS } from '../plan/image.js';
+import type { Moments } from '../plan/moments.js';
 import type { HostBackend, Kernel, Tables } from './backend.js';
+import { Regions } from './regions.js';
 
 /** Floats that travel through an engine's memory at a time; with a table's busy part they fit a first-level cache. */
 const CHUNK = 4096;
@@ -9,8 +11,10 @@ const X_ADDRESS = FREE_ADDRESS;
 const Y_ADDRESS = X_ADDRESS + 4 * CHUNK;
 const SCRATCH_ADDRESS = Y_ADDRESS + 4 * CHUNK;
 const TABLES_ADDRESS = alignImage(SCRATCH_ADDRESS + 8 * CHUNK + 16);
-/** Tables beyond this many bytes push all others out. Cell addresses have 27 bits. */
+/** A table beyond these bytes pushes all others out. Cell addresses have 27 bits. */
 const MOST_BYTES = 2 ** 27;
+/** Elements after which sums are read, while they are exact: 2²¹ of 2³¹ at most. */
+const MOST_SUMMED = 2 ** 21;
 
 /** A backend over an engine with linear memory: tensors of any size stream through a fixed window of it. */
 class EngineBackend implements HostBackend {
@@ -20,15 +24,16 @@ class EngineBackend implements HostBackend {
   readonly isSynchronous = true;
   readonly maxLength = Number.POSITIVE_INFINITY;
   readonly #engine: Engine;
-  /** Where images are; entries from before the last clearing of the memory carry an older generation. */
-  readonly #places = new WeakMap<Image, { address: number; generation: number }>();
-  #generation = 0;
-  #top = TABLES_ADDRESS;
+  #regions = new Regions(TABLES_ADDRESS, MOST_BYTES);
+  /** Where images are. Forgotten with `#regions` when memory is full. */
+  #places = new WeakMap<Image, number>();
+  #sums = { address: 0, bytes: 0 };
   /** Where the rows of one channel are collected. */
   #block = new Float32Array(0);
 
   constructor(engine: Engine) {
     this.#engine = engine;
+    engine.reserve(TABLES_ADDRESS);
     this.device = engine.name === 'wasm' ? 'WebAssembly SIMD' : 'plain JavaScript';
   }
 
@@ -52,11 +57,9 @@ class EngineBackend implements HostBackend {
   free(): void {}
 
   release(images: readonly Image[]): void {
-    // Memory is a stack: what lies on top is given back at once, the rest when memory is full.
-    for (const image of [...images].reverse()) {
-      const place = this.#places.get(image);
-      if (place?.generation === this.#generation && place.address + alignImage(image.bytes) === this.#top)
-        this.#top = place.address;
+    for (const image of images) {
+      const address = this.#places.get(image);
+      if (address !== undefined) this.#regions.give(address);
       this.#places.delete(image);
     }
   }
@@ -79,6 +82,90 @@ class EngineBackend implements HostBackend {
         from = to;
       }
     }
+  }
+
+  backward(
+    { images, inner, offset = 0 }: Tables<BackwardImage>,
+    x: Float32Array,
+    gradY: Float32Array,
+    gradX: Float32Array,
+    moments: readonly Moments[],
+  ): void {
+    const engine = this.#engine;
+    const channels = images.length;
+    for (let c = 0; c < channels; c++) {
+      const image = images[c]!;
+      let table = 0;
+      let sums = 0;
+      let summed = 0;
+      let count = 0;
+      /** Where the parts of a chunk come from, [first, length] each. */
+      const parts: number[] = [];
+      const flush = () => {
+        if (count === 0) return;
+        if (summed === 0) {
+          // Twice: room for the sums may have cost the table its place.
+          this.#place(image);
+          sums = this.#clearSums(image);
+          table = this.#place(image);
+        }
+        const { floats } = engine;
+        const whole = (count + 3) & -4;
+        // What fills the last vector up has no gradient.
+        for (const address of [X_ADDRESS, Y_ADDRESS]) floats.fill(0, (address >> 2) + count, (address >> 2) + whole);
+        engine.kernels.backward(table, sums, X_ADDRESS, Y_ADDRESS, Y_ADDRESS, whole);
+        for (let p = 0, at = Y_ADDRESS >> 2; p < parts.length; p += 2) {
+          const length = parts[p + 1]!;
+          copy(floats, at, gradX, parts[p]!, length);
+          at += length;
+        }
+        summed += count;
+        count = 0;
+        parts.length = 0;
+        if (summed >= MOST_SUMMED - CHUNK) summed = this.#readSums(image, moments[c]!);
+      };
+      // Rows of `inner` neighbours; with one channel all elements are one row.
+      const size = channels === 1 ? gradY.length : inner;
+      const stride = channels === 1 ? gradY.length : inner * channels;
+      const start = channels === 1 ? 0 : ((((c * inner - offset) % stride) + stride) % stride) - stride;
+      for (let row = start; row < gradY.length; row += Math.max(stride, 1)) {
+        for (let at = Math.max(row, 0), end = Math.min(row + size, gradY.length); at < end; ) {
+          const from = at % x.length;
+          const length = Math.min(end - at, x.length - from, CHUNK - count);
+          copy(x, from, engine.floats, (X_ADDRESS >> 2) + count, length);
+          copy(gradY, at, engine.floats, (Y_ADDRESS >> 2) + count, length);
+          parts.push(at, length);
+          count += length;
+          at += length;
+          if (count === CHUNK) flush();
+        }
+      }
+      flush();
+      if (summed > 0) this.#readSums(image, moments[c]!);
+    }
+  }
+
+  /** The address of sums that are zero. */
+  #clearSums({ windowLength }: BackwardImage): number {
+    const bytes = 8 * WINDOWS * windowLength;
+    if (this.#sums.bytes < bytes) {
+      if (this.#sums.bytes > 0) this.#regions.give(this.#sums.address);
+      this.#sums = { address: this.#take(bytes), bytes };
+    }
+    const { address } = this.#sums;
+    this.#engine.doubles.fill(0, address >> 3, (address + bytes) >> 3);
+    return address;
+  }
+
+  /** Adds them to the moments; returns how many elements they hold then: none. */
+  #readSums({ windowLength }: BackwardImage, moments: Moments): 0 {
+    const { doubles } = this.#engine;
+    const none = () => 0;
+    for (let window = 0; window < WINDOWS; window++) {
+      const at = (this.#sums.address >> 3) + window * windowLength;
+      moments.add(window, (i) => doubles[at + i]!, none);
+    }
+    return 0;
   }
 
   /** Channels are neighbours: each is collected into a contiguous block, a bounded number of rows at a time. */
@@ -116,20 +203,33 @@ class EngineBackend implements HostBackend {
   }
 
   #place(image: Image): number {
-    const place = this.#places.get(image);
-    if (place?.generation === this.#generation) return place.address;
-    const bytes = alignImage(image.bytes);
-    if (this.#top + bytes > MOST_BYTES) {
-      this.#generation += 1;
-      this.#top = TABLES_ADDRESS;
-    }
-    const address = this.#top;
-    this.#engine.reserve(address + bytes);
+    const known = this.#places.get(image);
+    if (known !== undefined) return known;
+    const address = this.#take(alignImage(image.bytes));
     image.write(this.#engine.floats, this.#engine.words, address);
-    this.#top = address + bytes;
-    this.#places.set(image, { address, generation: this.#generation });
+    this.#places.set(image, address);
     return address;
   }
+
+  /** Room for so many bytes; if there is none, everything else is forgotten. */
+  #take(bytes: number): number {
+    let address = this.#regions.take(bytes);
+    if (address === undefined) {
+      this.#regions = new Regions(TABLES_ADDRESS, MOST_BYTES);
+      this.#places = new WeakMap();
+      this.#sums = { address: 0, bytes: 0 };
+      address = this.#regions.take(bytes);
+      if (address === undefined) throw new RangeError(`tables of ${bytes} bytes do not fit; at most ${MOST_BYTES}`);
+    }
+    this.#engine.reserve(address + bytes);
+    return address;
+  }
+}
+
+/** Faster than `set` for few elements, and than a loop for many. */
+function copy(from: Float32Array, at: number, to: Float32Array, start: number, length: number): void {
+  if (length < 32) for (let i = 0; i < length; i++) to[start + i] = from[at + i]!;
+  else to.set(from.subarray(at, at + length), start);
 }
 
 const loaded = new Map<EngineName, HostBackend>();

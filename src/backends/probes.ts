@@ -1,10 +1,13 @@
 import { flowPieces } from '../cpab/flow.js';
 import { uniformStream } from '../cpab/random.js';
+import { backwardTable } from '../plan/backward-table.js';
 import { compile } from '../plan/compile.js';
 import { flowTable } from '../plan/flow-table.js';
-import { flowImage, type Image, planImage } from '../plan/image.js';
+import { backwardImage, flowImage, type Image, planImage } from '../plan/image.js';
+import { Moments } from '../plan/moments.js';
+import { flowBetween } from '../plan/pieces.js';
 import type { Backend, HostBackend, Kernel, ProbeFailure } from './backend.js';
-import { evaluate } from './evaluate.js';
+import { evaluate, evaluateBackward } from './evaluate.js';
 
 /**
  * What a backend is asked when it starts: every word of the kernels' vocabulary alone, every expression that compilers were seen to
@@ -39,7 +42,9 @@ const NAMES = [
   '(a + 12582912) - 12582912',
   'a * 0',
   'a + 0',
+  'nearestInteger(a)',
 ];
+const TIES = NAMES.length - 1;
 /** These only move bits, so that any pattern may be asked. The others get normal numbers whose results are normal. */
 const MOVES_BITS = (which: number) => which >= 5 && which <= 16;
 const OPERANDS = 24;
@@ -62,6 +67,7 @@ const probeRows = (): Int32Array => {
       if (k % 6 === 3) words[1] = words[0]! + 1;
       if (k % 6 === 4) floats[1] = floats[0]! * 2 ** -24;
       if (k % 6 === 5) floats[2] = -Math.fround(floats[0]! * floats[1]!);
+      if (which === TIES && k % 2 === 0) floats[0] = (k - OPERANDS / 2) / 4 - 0.5;
       if (MOVES_BITS(which) && k < patterns.length) words[0] = patterns[k]! | 0;
       words[3] = which;
       rows.set(words, 4 * (which * OPERANDS + k));
@@ -97,13 +103,6 @@ function trials(): Trial[] {
     write: (_floats, memory, address) => memory.set(rows, address >> 2),
   };
   const x = inputsOfEveryClass();
-  const gelu = compile([
-    { first: -3.4028234663852886e38, last: -12.000000953674316, law: 'linear', slope: 0, intercept: 0 },
-    { first: -12, last: 5.749999523162842, law: 'gelu' },
-    { first: 5.75, last: 3.4028234663852886e38, law: 'linear', slope: 1, intercept: 0 },
-  ]);
-  const velocity = Float64Array.of(0, 0.3, -0.1, 0.2, 0.15, 0);
-  const flow = flowTable(flowPieces({ origin: 0, cellWidth: 0.2, velocity }), 2 ** -26);
   const kernel = (name: Kernel, image: Image): Trial => ({
     kernel: name,
     images: [image],
@@ -120,16 +119,31 @@ function trials(): Trial[] {
         operands: [...operands.subarray(4 * i, 4 * i + 3)],
       }),
     },
-    kernel('activate', planImage(gelu)),
-    kernel('flow', flowImage(flow)),
+    kernel('activate', planImage(compile(GELU))),
+    kernel('flow', flowImage(flowTable(flowPieces(FIELD), 2 ** -26))),
   ];
 }
+
+const LARGEST = 3.4028234663852886e38;
+const GELU = [
+  { first: -LARGEST, last: -12.000000953674316, law: 'linear', slope: 0, intercept: 0 },
+  { first: -12, last: 5.749999523162842, law: 'gelu' },
+  { first: 5.75, last: LARGEST, law: 'linear', slope: 1, intercept: 0 },
+] as const;
+const FIELD = { origin: 0, cellWidth: 0.2, velocity: Float64Array.of(0, 0.3, -0.1, 0.2, 0.15, 0) };
 
 const isNaNPattern = (bits: number) => (bits & 0x7fffffff) > 0x7f800000;
 
 /** Everything in which the bits of a backend are not those of the reference. */
 export async function failedProbes(backend: Backend, reference: HostBackend): Promise<ProbeFailure[]> {
   const failures = new Map<string, ProbeFailure>();
+  const fail = (probe: string, operands: readonly number[], expected: number, actual: number) => {
+    const known = failures.get(probe);
+    failures.set(probe, {
+      ...(known ?? { probe, operands, expected, actual }),
+      differing: (known?.differing ?? 0) + 1,
+    });
+  };
   const run = trials();
   const results = run.map(({ kernel, images, x }) => {
     const tables = { images, inner: 1 };
@@ -137,19 +151,56 @@ export async function failedProbes(backend: Backend, reference: HostBackend): Pr
     reference.run(kernel, tables, x, expected);
     return { expected, actual: evaluate(backend, kernel, tables, x, new Float32Array(x.length)) };
   });
+  const gradients = probeGradients(backend, reference);
   for (const [k, { expected, actual }] of results.entries()) {
-    const [p, q] = [new Uint32Array(expected.buffer), new Uint32Array((await actual).buffer as ArrayBuffer)];
-    for (let i = 0; i < p.length; i++) {
-      // No promise about payloads of NaN; the kernels, which make NaN canonical, keep one all the same.
-      if (p[i] === q[i] || (isNaNPattern(p[i]!) && isNaNPattern(q[i]!) && run[k]!.kernel === 'probe')) continue;
+    compare(expected, await actual, run[k]!.kernel !== 'probe', (i, p, q) => {
       const { probe, operands } = run[k]!.describe(i);
-      const known = failures.get(probe);
-      failures.set(probe, {
-        ...(known ?? { probe, operands, expected: p[i]!, actual: q[i]! }),
-        differing: (known?.differing ?? 0) + 1,
-      });
-    }
+      fail(probe, operands, p, q);
+    });
     backend.release(run[k]!.images);
   }
+  const { x, gradY, expected, actual, sums } = await gradients;
+  compare(expected, actual, true, (i, p, q) => {
+    fail('the kernel backward', [x[i]!, gradY[i]!], p, q);
+  });
+  compare(sums.expected, sums.actual, true, (i, p, q) => {
+    fail('sums of the kernel backward', [i >> 2, i & 3], p, q);
+  });
   return [...failures.values()];
+}
+
+function compare(
+  expected: Float32Array,
+  actual: Float32Array,
+  isStrict: boolean,
+  report: (i: number, expected: number, actual: number) => void,
+): void {
+  const [p, q] = [new Uint32Array(expected.buffer), new Uint32Array(actual.buffer)];
+  for (let i = 0; i < p.length; i++) {
+    // No promise about payloads of NaN; the kernels, which make NaN canonical, keep one all the same.
+    if (p[i] !== q[i] && (isStrict || !isNaNPattern(p[i]!) || !isNaNPattern(q[i]!))) report(i, p[i]!, q[i]!);
+  }
+}
+
+/** Gradients on both: gradX, and the moments rounded to float32, [blocks][4]. */
+async function probeGradients(backend: Backend, reference: HostBackend) {
+  const x = inputsOfEveryClass();
+  const gradY = inputsOfEveryClass().reverse();
+  const image = backwardImage(backwardTable(flowBetween(flowPieces(FIELD), -LARGEST, LARGEST, false), 2 ** -26));
+  const on = async (b: Backend) => {
+    const moments = new Moments(image.blocks);
+    const gradX = new Float32Array(x.length);
+    await evaluateBackward(b, { images: [image], inner: 1 }, x, gradY, gradX, [moments]);
+    b.release([image]);
+    const sums = Float32Array.from(Array.from({ length: image.blocks }, (_, block) => moments.of(block)).flat());
+    return { gradX, sums };
+  };
+  const [expected, actual] = await Promise.all([on(reference), on(backend)]);
+  return {
+    x,
+    gradY,
+    expected: expected.gradX,
+    actual: actual.gradX,
+    sums: { expected: expected.sums, actual: actual.sums },
+  };
 }

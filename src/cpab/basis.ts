@@ -78,20 +78,62 @@ export function qrCandidates(cells: number, zeroBoundary: boolean, limit = 64): 
 
 /** Velocities at the N+1 vertices for coefficients θ: continuous by construction, with none of a_c·x+b_c's cancellation. */
 export function nodalVelocities(b: Matrix, zeroBoundary: boolean, theta: ArrayLike<number>, offset = 0): Float64Array {
-  const cells = b.rows / 2;
-  const d = b.columns;
-  const nodal = new Float64Array(cells + 1);
-  for (let k = 0; k <= cells; k++) {
-    const cell = Math.min(k, cells - 1);
-    const x = k / cells;
+  const nodal = new Float64Array(b.rows / 2 + 1);
+  for (let k = 0; k < nodal.length; k++) {
     let sum = 0;
-    for (let j = 0; j < d; j++) {
-      sum += (b.data[2 * cell * d + j]! * x + b.data[(2 * cell + 1) * d + j]!) * theta[offset + j]!;
-    }
+    for (let j = 0; j < b.columns; j++) sum += nodalEntry(b, k, j) * theta[offset + j]!;
     nodal[k] = sum;
   }
-  if (zeroBoundary) nodal[0] = nodal[cells] = 0;
+  if (zeroBoundary) nodal[0] = nodal[nodal.length - 1] = 0;
   return nodal;
+}
+
+/** The transpose of {@link nodalVelocities}: from a gradient with respect to the velocities, [N+1], to that with respect to θ, [d]. */
+export function thetaGradient(b: Matrix, zeroBoundary: boolean, nodal: ArrayLike<number>): Float64Array {
+  const gradient = new Float64Array(b.columns);
+  const edge = zeroBoundary ? 1 : 0;
+  for (let k = edge; k + edge < nodal.length; k++) {
+    for (let j = 0; j < b.columns; j++) gradient[j]! += nodalEntry(b, k, j) * nodal[k]!;
+  }
+  return gradient;
+}
+
+/** θ with the given velocities at the vertices, in the named or given basis. @throws {RangeError} if its columns do not span them. */
+export function thetaOf(b: Matrix, zeroBoundary: boolean, nodal: ArrayLike<number>): Float64Array {
+  const d = b.columns;
+  const edge = zeroBoundary ? 1 : 0;
+  if (nodal.length - 2 * edge !== d)
+    throw new RangeError(`a basis of ${d} columns cannot be solved for ${nodal.length - 2 * edge} velocities`);
+  const rows = Array.from({ length: d }, (_, r) =>
+    Float64Array.from({ length: d + 1 }, (_, j) => (j < d ? nodalEntry(b, r + edge, j) : nodal[r + edge]!)),
+  );
+  // Gaussian elimination with row pivoting.
+  for (let c = 0; c < d; c++) {
+    let pivot = c;
+    for (let r = c + 1; r < d; r++) if (Math.abs(rows[r]![c]!) > Math.abs(rows[pivot]![c]!)) pivot = r;
+    [rows[c], rows[pivot]] = [rows[pivot]!, rows[c]!];
+    const lead = rows[c]!;
+    if (!(Math.abs(lead[c]!) > 1e-12)) throw new RangeError('the columns of the basis are not independent');
+    for (let r = c + 1; r < d; r++) {
+      const row = rows[r]!;
+      const factor = row[c]! / lead[c]!;
+      if (factor !== 0) for (let j = c; j <= d; j++) row[j]! -= factor * lead[j]!;
+    }
+  }
+  const theta = new Float64Array(d);
+  for (let c = d - 1; c >= 0; c--) {
+    let sum = rows[c]![d]!;
+    for (let j = c + 1; j < d; j++) sum -= rows[c]![j]! * theta[j]!;
+    theta[c] = sum / rows[c]![c]!;
+  }
+  return theta;
+}
+
+/** The j-th basis field at vertex k. */
+function nodalEntry({ rows, columns, data }: Matrix, k: number, j: number): number {
+  const cells = rows / 2;
+  const cell = Math.min(k, cells - 1);
+  return data[2 * cell * columns + j]! * (k / cells) + data[(2 * cell + 1) * columns + j]!;
 }
 
 function matrix(rows: number, columns: number): Matrix {

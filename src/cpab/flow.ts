@@ -38,6 +38,14 @@ export interface FlowPiece {
   readonly w0: number;
   /** Set when start and end cell agree: y = y0 + gain·(x - x0), with gain = e^slope. */
   readonly gain: number | undefined;
+  /**
+   * Otherwise: the vertex through which points leave their cell and the velocity there; how long x0 takes to reach it, and how long the
+   * image of x0 has been in its own cell.
+   */
+  readonly exit: number;
+  readonly exitVelocity: number;
+  readonly before: number;
+  readonly after: number;
   /** Whether x0 is an end of the domain that does not move: known without rounding, as y0 is. */
   readonly isAnchored: boolean;
 }
@@ -123,49 +131,84 @@ function makePiece(
 ): FlowPiece {
   const slopeIn = slope(field, cellIn);
   const slopeOut = slope(field, cellOut);
-  const common = { left, right, imageLeft, imageRight, cellIn, cellOut, slopeIn, slopeOut };
+  let x0: number;
+  let v0: number;
+  let y0: number;
+  let w0: number;
+  let exit = 0;
+  let exitVelocity = 0;
+  let before = 0;
+  let after = 0;
+  let isAnchored = false;
   if (cellIn === cellOut) {
     // Start from the fixed point if the cell has one, else from the end nearer to it: there rounding is amplified least.
     const ends = [field.velocity[cellIn]!, field.velocity[cellIn + 1]!] as const;
     const k = Math.abs(ends[0]) <= Math.abs(ends[1]) ? cellIn : cellIn + 1;
     const isFixed = ends[0] * ends[1] < 0;
-    const v0 = isFixed ? 0 : field.velocity[k]!;
-    const x0 = vertex(field, k) - (isFixed ? field.velocity[k]! / slopeIn : 0);
-    const y0 = x0 + v0 * expm1Ratio(slopeIn);
-    const isAnchored = v0 === 0 && !isFixed && (k === 0 || k === field.velocity.length - 1);
-    return { ...common, x0, v0, y0, w0: v0 + slopeIn * (y0 - x0), gain: exp(slopeIn), isAnchored };
+    v0 = isFixed ? 0 : field.velocity[k]!;
+    x0 = vertex(field, k) - (isFixed ? field.velocity[k]! / slopeIn : 0);
+    y0 = x0 + v0 * expm1Ratio(slopeIn);
+    w0 = v0 + slopeIn * (y0 - x0);
+    isAnchored = v0 === 0 && !isFixed && (k === 0 || k === field.velocity.length - 1);
+  } else {
+    // Points leave cell i through `exit`, cross the cells between, and enter cell j through `entry`. The reference point
+    // spends the middle of the possible times in cell i; its velocities follow from the vertices' by exponentials, so they
+    // keep their relative accuracy even where they are almost zero.
+    const forward = cellOut > cellIn;
+    const last = forward ? cellIn + 1 : cellIn;
+    const entry = forward ? cellOut : cellOut + 1;
+    let shared = 1;
+    for (let c = Math.min(last, entry); c < Math.max(last, entry); c++) shared -= crossingTime(field, c);
+    const latest = Math.min(crossingTime(field, cellIn), shared);
+    const earliest = Math.max(shared - crossingTime(field, cellOut), 0);
+    before = Math.max(0.5 * (earliest + latest), 0);
+    after = Math.max(shared - before, 0);
+    exit = vertex(field, last);
+    exitVelocity = field.velocity[last]!;
+    const vEntry = field.velocity[entry]!;
+    x0 = exit - exitVelocity * before * expm1Ratio(-slopeIn * before);
+    v0 = exitVelocity * exp(-slopeIn * before);
+    y0 = vertex(field, entry) + vEntry * after * expm1Ratio(slopeOut * after);
+    w0 = vEntry * exp(slopeOut * after);
   }
-  // Points leave cell i through `exit`, cross the cells between, and enter cell j through `entry`. The reference point
-  // spends the middle of the possible times in cell i; its velocities follow from the vertices' by exponentials, so they
-  // keep their relative accuracy even where they are almost zero.
-  const forward = cellOut > cellIn;
-  const exit = forward ? cellIn + 1 : cellIn;
-  const entry = forward ? cellOut : cellOut + 1;
-  let shared = 1;
-  for (let c = Math.min(exit, entry); c < Math.max(exit, entry); c++) shared -= crossingTime(field, c);
-  const latest = Math.min(crossingTime(field, cellIn), shared);
-  const earliest = Math.max(shared - crossingTime(field, cellOut), 0);
-  const before = Math.max(0.5 * (earliest + latest), 0);
-  const after = Math.max(shared - before, 0);
-  const vExit = field.velocity[exit]!;
-  const vEntry = field.velocity[entry]!;
+  // Written out: copying an object of so many properties takes a microsecond.
   return {
-    ...common,
-    x0: vertex(field, exit) - vExit * before * expm1Ratio(-slopeIn * before),
-    v0: vExit * exp(-slopeIn * before),
-    y0: vertex(field, entry) + vEntry * after * expm1Ratio(slopeOut * after),
-    w0: vEntry * exp(slopeOut * after),
-    gain: undefined,
-    isAnchored: false,
+    left,
+    right,
+    imageLeft,
+    imageRight,
+    cellIn,
+    cellOut,
+    slopeIn,
+    slopeOut,
+    x0,
+    v0,
+    y0,
+    w0,
+    gain: cellIn === cellOut ? exp(slopeIn) : undefined,
+    exit,
+    exitVelocity,
+    before,
+    after,
+    isAnchored,
   };
+}
+
+/** How long x0 takes to x, for a piece that starts in one cell and ends in another. */
+export function travelTime(piece: FlowPiece, x: number): number {
+  const q = (x - piece.x0) / piece.v0;
+  return q * log1pRatio(Math.max(piece.slopeIn * q, -1 + 2 ** -52));
+}
+
+/** Where the image of x0 is after `tau`. */
+export function imageAfter(piece: FlowPiece, tau: number): number {
+  return piece.y0 + piece.w0 * tau * expm1Ratio(piece.slopeOut * tau);
 }
 
 /** The piece's law at x, also beyond its ends: what the flow would be if its cells went on. */
 export function flowBeyond(piece: FlowPiece, x: number): number {
   if (piece.gain !== undefined) return piece.y0 + piece.gain * (x - piece.x0);
-  const q = (x - piece.x0) / piece.v0;
-  const tau = q * log1pRatio(Math.max(piece.slopeIn * q, -1 + 2 ** -52));
-  return piece.y0 + tau * piece.w0 * expm1Ratio(piece.slopeOut * tau);
+  return imageAfter(piece, travelTime(piece, x));
 }
 
 /** φ(x, 1) for x inside the piece, kept between the images of the piece's ends. */

@@ -1,6 +1,6 @@
-import { ceilToFloat32, floorToFloat32, nextDown } from '../../assembly/float32';
-import { exp, expm1Ratio, log1pRatio } from '../../assembly/numeric';
-import { type FlowPiece, flowBeyond } from '../cpab/flow.js';
+import { exp, expm1Ratio } from '../../assembly/numeric';
+import { type FlowPiece, flowBeyond, imageAfter, travelTime } from '../cpab/flow.js';
+import { divideByTime, floatsIn, type Interval } from './intervals.js';
 
 /**
  * The pieces of a flow as the float32 table that `assembly/flow.ts` evaluates.
@@ -18,7 +18,6 @@ export interface FlowTable {
 
 /** |s·τ| from the middle of an interval to its ends. `LOG1P_RATIO` and `EXPM1_RATIO` in `image.ts` are fitted to 0.255. */
 const MOST_GROWTH = 0.25;
-const LARGEST = 3.4028234663852886e38;
 
 /** @param resolution images nearer to each other than this are joined by a straight line; a small share of 2⁻²⁴ of the domain. */
 export function flowTable(pieces: readonly FlowPiece[], resolution: number): FlowTable {
@@ -43,13 +42,6 @@ export function flowTable(pieces: readonly FlowPiece[], resolution: number): Flo
   return { bounds: Float32Array.from(bounds), rows: Float32Array.from(rows) };
 }
 
-/** The float32 in [left, right); first > last if there are none. */
-function floatsIn(left: number, right: number): [first: number, last: number] {
-  const first = left === Number.NEGATIVE_INFINITY ? -LARGEST : ceilToFloat32(left);
-  const floor = right === Number.POSITIVE_INFINITY ? LARGEST : floorToFloat32(right);
-  return [first, floor === right ? nextDown(floor) : floor];
-}
-
 /** With both slopes 0 the kernel computes y0 + w0·(x - x0). */
 function affineRow(x0: number, y0: number, gain: number, least: number, largest: number): number[] {
   return [x0, 1, 0, 0, gain, y0, least, largest];
@@ -57,48 +49,33 @@ function affineRow(x0: number, y0: number, gain: number, least: number, largest:
 
 /** Rows of a piece that starts in one cell and ends in another. */
 function divide(piece: FlowPiece, resolution: number, push: (first: number, row: readonly number[]) => void): void {
-  const { slopeIn, slopeOut, x0, v0, y0, w0 } = piece;
+  const { slopeIn, slopeOut, x0, v0, w0 } = piece;
   const steepest = Math.max(Math.abs(slopeIn), Math.abs(slopeOut));
-  const positionAt = (tau: number) => x0 + v0 * tau * expm1Ratio(slopeIn * tau);
-  const imageAt = (tau: number) => y0 + w0 * tau * expm1Ratio(slopeOut * tau);
-  const timeOf = (x: number) => {
-    const q = (x - x0) / v0;
-    return q * log1pRatio(Math.max(slopeIn * q, -1 + 2 ** -52));
-  };
-  const add = (from: number, to: number, left: number, right: number, imageLeft: number, imageRight: number): void => {
-    const [first, last] = floatsIn(left, right);
-    if (first > last) return;
-    const isNarrow = imageRight - imageLeft <= resolution;
-    if (!isNarrow && first < last && steepest * Math.abs(to - from) > 2 * MOST_GROWTH) {
-      const middle = 0.5 * (from + to);
-      const x = Math.min(Math.max(positionAt(middle), left), right);
-      const y = Math.min(Math.max(imageAt(middle), imageLeft), imageRight);
-      add(from, middle, left, x, imageLeft, y);
-      add(middle, to, x, right, y, imageRight);
-      return;
-    }
+  const isNarrow = ({ imageLeft, imageRight }: Interval) => imageRight - imageLeft <= resolution;
+  const isShort = (interval: Interval) =>
+    // Not `<=`: a time that is no number cannot be halved.
+    !(steepest * Math.abs(interval.to - interval.from) > 2 * MOST_GROWTH) || isNarrow(interval);
+  divideByTime(piece, isShort, (interval) => {
+    const { first, last, from, to, left, right, imageLeft, imageRight } = interval;
     const tau = 0.5 * (from + to);
     // A float32 of the interval, so that x - x0 is exact nearby and y0 is its true image.
-    const centre = Math.min(Math.max(Math.fround(positionAt(tau)), first), last);
-    if (isNarrow || first === last) {
+    const centre = Math.min(Math.max(Math.fround(x0 + v0 * tau * expm1Ratio(slopeIn * tau)), first), last);
+    if (isNarrow(interval) || first === last) {
       const gain = right > left ? (imageRight - imageLeft) / (right - left) : 0;
       const image = Math.min(Math.max(flowBeyond(piece, centre), imageLeft), imageRight);
       push(first, affineRow(centre, image, gain, imageLeft, imageRight));
       return;
     }
-    const moved = timeOf(centre);
-    const velocity = v0 * exp(slopeIn * moved);
+    const moved = travelTime(piece, centre);
     push(first, [
       centre,
-      1 / velocity,
+      1 / (v0 * exp(slopeIn * moved)),
       slopeIn,
       slopeOut,
       w0 * exp(slopeOut * moved),
-      imageAt(moved),
+      imageAfter(piece, moved),
       imageLeft,
       imageRight,
     ]);
-  };
-  const ends = [timeOf(piece.left), timeOf(piece.right)] as const;
-  add(ends[0], ends[1], piece.left, piece.right, piece.imageLeft, piece.imageRight);
+  });
 }

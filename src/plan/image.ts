@@ -1,4 +1,5 @@
 import { firstStep } from '../../assembly/cells';
+import type { BackwardTable } from './backward-table.js';
 import type { FlowTable } from './flow-table.js';
 import type { Plan } from './plan.js';
 
@@ -65,44 +66,106 @@ const LOG1P_RATIO = [
 ];
 const EXPM1_RATIO = [0.0013917137403041124, 0.008352706208825111, 0.04166657477617264, 0.1666661947965622, 0.5, 1];
 const FLOW_HEADER_BYTES = 24 * 4 * SLOT;
-const MOST_FLOW_CELLS = 512;
 
 export function flowImage({ bounds, rows }: FlowTable): Image {
-  const low = bounds.length > 0 ? bounds[0]! : 0;
-  const high = bounds.length > 0 ? bounds[bounds.length - 1]! : 0;
-  // As fine as the limit allows, but not finer than what x·2^exponent can hold.
-  const exponent = Math.min(20, Math.floor(Math.log2((MOST_FLOW_CELLS - 4) / Math.max(high - low, 2 ** -16))));
-  const scale = 2 ** exponent;
-  const first = Math.floor(low * scale) - 1;
-  const last = Math.ceil(high * scale) + 1;
-  // Two words of four are used: with rows of 16 bytes an address keeps 27 bits, as in `planImage`.
-  const before = new Int32Array(4 * (last - first + 1));
-  let widest = 0;
-  for (let k = first, m = 0; k <= last; k++) {
-    while (m < bounds.length && bounds[m]! * scale <= k - 0.5) m += 1;
-    before[4 * (k - first)] = m;
-    let inside = m;
-    while (inside < bounds.length && bounds[inside]! * scale <= k + 0.5) inside += 1;
-    const half = firstStep(inside - m);
-    before[4 * (k - first) + 1] = half;
-    widest = Math.max(widest, half);
-  }
-  const boundsBytes = align(4 * (bounds.length + 2 * widest));
-  const cellsAt = FLOW_HEADER_BYTES;
-  const boundsAt = cellsAt + 4 * before.length;
-  const rowsAt = boundsAt + boundsBytes;
+  const search = searchTable(FLOW_HEADER_BYTES, bounds);
   return {
-    bytes: rowsAt + 4 * rows.length,
+    bytes: search.end + 4 * rows.length,
     write(floats, words, address) {
-      const header = [first / scale, last / scale, scale, 2 ** 23 + (address + cellsAt) / 16 - first];
-      fillSlots(floats, address, 0, header);
-      fillSlots(words, address, 4, [ADDRESS_BITS, address + boundsAt, address + rowsAt]);
+      search.write(floats, words, address);
       fillSlots(words, address, 7, [0x00800001, 0x7f7fffff, 0x7fffffff]);
       fillSlots(floats, address, 10, LOG1P_RATIO);
       fillSlots(floats, address, 18, EXPM1_RATIO);
-      words.set(before, (address + cellsAt) >> 2);
+      floats.set(rows, (address + search.end) >> 2);
+    },
+  };
+}
+
+const BACKWARD_HEADER_BYTES = 16 * 4 * SLOT;
+/** In the order of the slots in assembly/backward.ts, from MAGNITUDE_BITS to ABOVE_LEAST. */
+const BACKWARD_BITS = [0x7fffffff, 0x80000000, 0x00800000, 0x7f7fffff, 0x83ffffff, 0x4b000000, 31, 0x00800001];
+/** Bytes of a block of moments: four sums of 8 bytes. */
+const BLOCK_BYTES = 32;
+/** One set of moments for each eight exponents of gradY. */
+export const WINDOWS = 32;
+
+/** log₂ of the bytes that all blocks of one window take. */
+const blockShift = (blocks: number) => Math.ceil(Math.log2(BLOCK_BYTES * blocks));
+
+/** A table for the gradient, and the moments that it adds up to. */
+export interface BackwardImage extends Image {
+  /** Blocks in use. */
+  readonly blocks: number;
+  /** Sums, of 8 bytes, in [WINDOWS][windowLength]; of a window, [blocks][4] are in use. */
+  readonly windowLength: number;
+}
+
+/** @param room for how many blocks there is room: those of the table, or more, so that several tables share a layout. */
+export function backwardImage({ bounds, rows, blocks }: BackwardTable, room = blocks): BackwardImage {
+  const search = searchTable(BACKWARD_HEADER_BYTES, bounds);
+  const shift = blockShift(room);
+  return {
+    bytes: search.end + 4 * rows.length,
+    blocks,
+    windowLength: 2 ** (shift - 3),
+    write(floats, words, address) {
+      search.write(floats, words, address);
+      fillSlots(words, address, 7, [...BACKWARD_BITS, shift]);
+      const at = (address + search.end) >> 2;
+      floats.set(rows, at);
+      for (let i = 6; i < rows.length; i += 8) {
+        words[at + i] = BLOCK_BYTES * rows[i]!;
+        words[at + i + 1] = BLOCK_BYTES * rows[i + 1]!;
+      }
+    },
+  };
+}
+
+/** As many cells as a first-level cache has room for beside rows and data. */
+const MOST_SEARCH_CELLS = 1024;
+
+/**
+ * How `flow` and `backward` find a row (assembly/search.ts): seven header slots, a uniform grid and the bounds. Rows of 32 bytes
+ * follow at `end`.
+ */
+function searchTable(headerBytes: number, bounds: Float32Array) {
+  const low = bounds.length > 0 ? bounds[0]! : 0;
+  const high = bounds.length > 0 ? bounds[bounds.length - 1]! : 0;
+  // As fine as the limit allows, but not finer than what x·2^exponent can hold.
+  const exponent = Math.min(20, Math.floor(Math.log2((MOST_SEARCH_CELLS - 4) / Math.max(high - low, 2 ** -16))));
+  const scale = 2 ** exponent;
+  const first = Math.floor(low * scale) - 1;
+  const last = Math.ceil(high * scale) + 1;
+  const cells = last - first + 1;
+  /** [cells]: how many bounds lie before a cell, and with which step a bisection over those inside begins. */
+  const before = new Int32Array(cells);
+  const steps = new Int32Array(cells);
+  let widest = 0;
+  for (let k = 0, m = 0; k < cells; k++) {
+    while (m < bounds.length && bounds[m]! * scale <= first + k - 0.5) m += 1;
+    before[k] = m;
+    let inside = m;
+    while (inside < bounds.length && bounds[inside]! * scale <= first + k + 0.5) inside += 1;
+    if (inside - m > 1) steps[k] = firstStep(inside - m);
+    widest = Math.max(widest, steps[k]!);
+  }
+  const boundsBytes = align(4 * (bounds.length + 2 * widest));
+  const boundsAt = headerBytes + 16 * cells;
+  const end = boundsAt + boundsBytes;
+  return {
+    end,
+    write(floats: Float32Array, words: Int32Array, address: number): void {
+      const grid = [first / scale, last / scale, scale, 2 ** 23 + (address + headerBytes) / 16 - first];
+      fillSlots(floats, address, 0, grid);
+      fillSlots(words, address, 4, [ADDRESS_BITS, address + boundsAt, address + end]);
+      for (let k = 0, at = (address + headerBytes) >> 2; k < cells; k++, at += 4) {
+        // The next bound, wherever it is: beyond the cell no x of the cell reaches it.
+        floats[at] = bounds[before[k]!] ?? Number.POSITIVE_INFINITY;
+        words[at + 1] = address + end + 32 * before[k]!;
+        words[at + 2] = before[k]!;
+        words[at + 3] = steps[k]!;
+      }
       writeBounds(floats, address + boundsAt, bounds, boundsBytes);
-      floats.set(rows, (address + rowsAt) >> 2);
     },
   };
 }

@@ -1,3 +1,4 @@
+import { ceilToFloat32, floorToFloat32, nextDown } from '../../assembly/float32';
 import {
   COST,
   FIRST,
@@ -41,6 +42,24 @@ type Law =
   | { readonly law: 'gelu' }
   /** T(x), or T(x)·Φ(x). */
   | { readonly law: 'flow'; readonly flow: FlowPiece; readonly timesNormal: boolean };
+
+/** The pieces of a flow T between two float32 (inclusive), times Φ if `timesNormal`. Pieces that hold no float32 are left out. */
+export function flowBetween(
+  pieces: readonly FlowPiece[],
+  first: number,
+  last: number,
+  timesNormal: boolean,
+): AnalyticPiece[] {
+  const result: AnalyticPiece[] = [];
+  for (const flow of pieces) {
+    const from = Math.max(first, flow.left === Number.NEGATIVE_INFINITY ? first : ceilToFloat32(flow.left));
+    // The right end belongs to the next piece; both agree there.
+    const right = flow.right === Number.POSITIVE_INFINITY ? last : floorToFloat32(flow.right);
+    const to = Math.min(last, right === flow.right && flow.right < last ? nextDown(right) : right);
+    if (from <= to) result.push({ first: from, last: to, law: 'flow', flow, timesNormal });
+  }
+  return result;
+}
 
 /** Writes a piece's description into a job of an engine. */
 export function describePiece({ doubles, words }: Engine, job: number, piece: AnalyticPiece): void {

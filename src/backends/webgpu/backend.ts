@@ -1,11 +1,12 @@
 import { describe, expectFloat32Array, expectInteger } from '../../errors.js';
-import { alignImage, type Image } from '../../plan/image.js';
+import { alignImage, type BackwardImage, type Image, WINDOWS } from '../../plan/image.js';
+import type { Moments } from '../../plan/moments.js';
 import type { DeviceBackend, Kernel, ProbeFailure, Tables } from '../backend.js';
 import { hostBackend } from '../host.js';
 import { failedProbes } from '../probes.js';
 import { findDevice, type WebGpuOptions } from './device.js';
 import { BackendError, DeviceLostError } from './errors.js';
-import { type Entry, type ShaderOptions, shader, WORKGROUP } from './shader.js';
+import { type Shader, type ShaderOptions, shader, WORKGROUP } from './shader.js';
 
 export type { WebGpuOptions } from './device.js';
 export { BackendError, DeviceLostError } from './errors.js';
@@ -21,13 +22,15 @@ const MAP_MODE_READ = 0x1;
 
 /** WebGPU's own limit for one dimension of a dispatch, which no implementation raises. */
 const MOST_GROUPS = 65535;
-const CALL_WORDS = 9;
+const CALL_WORDS = 12;
 /** Elements of one dispatch: bounds the list of those whom no cell answers. */
 const MOST_ELEMENTS = 2 ** 24;
 /** Workgroups that search for listed elements; few are listed as a rule. */
 const SEARCHING_GROUPS = 256;
 /** Addresses inside a table's memory have 27 bits. */
 const MOST_TABLE_BYTES = 2 ** 27;
+/** Bytes of sums in one buffer. */
+const MOST_SUMS_BYTES = 2 ** 26;
 const KEPT_READERS = 4;
 
 /** Floats in a device's memory: the whole of a GPUBuffer with usage STORAGE | COPY_SRC | COPY_DST. */
@@ -224,19 +227,83 @@ export class WebGpuBackend implements DeviceBackend<GpuTensor> {
           this.gpuDevice.queue.writeBuffer(this.#call, 0, call);
           if (isFourfold) this.#inTwoPasses(end - first, isPlain, tables.buffer, x.buffer, y.buffer);
           else {
-            const groups = Math.ceil((end - first) / WORKGROUP);
-            this.#submit([[kernel, 'each', groups]], isPlain, [tables.buffer, y.buffer, x.buffer]);
+            const inputs = { x: x.buffer };
+            this.#submit([{ kernel, count: end - first }], isPlain, tables.buffer, y.buffer, inputs);
           }
         });
         problems.push(problem);
       }
     }
-    if (x !== y) problems.push(...x.problems);
-    y.problems.push(Promise.all(problems).then((all) => all.find(Boolean) ?? null));
+    this.#note(problems, y, [x]);
+  }
+
+  async backward(
+    { images, inner, offset = 0 }: Tables<BackwardImage>,
+    x: GpuTensor,
+    gradY: GpuTensor,
+    gradX: GpuTensor,
+    moments: readonly Moments[],
+  ): Promise<void> {
+    this.#expectAlive();
+    const { length } = gradY;
+    if (length === 0) return;
+    const start = offset % (inner * images.length);
+    const isPlain = images.length === 1 && x.length >= length;
+    const { windowLength } = images[0]!;
+    const bytes = 8 * WINDOWS * windowLength;
+    const most = Math.max(1, Math.floor(Math.min(MOST_SUMS_BYTES, 4 * this.maxLength) / bytes));
+    const problems: Promise<GPUError | null>[] = [];
+    const sums: { from: number; to: number; words: Promise<Float32Array> }[] = [];
+    for (const tables of this.#tablesOf(images)) {
+      problems.push(tables.problem);
+      for (let { from } = tables; from < tables.to; from += most) {
+        const to = Math.min(from + most, tables.to);
+        // A new buffer is zero.
+        const total = this.allocate((bytes * (to - from)) / 4);
+        for (let first = 0; first < length; first += MOST_ELEMENTS) {
+          const end = Math.min(first + MOST_ELEMENTS, length);
+          const call = [first, end, start, inner, images.length, tables.from, tables.to, x.length, 0, from, to, bytes];
+          const [, problem] = this.#checked(() => {
+            this.gpuDevice.queue.writeBuffer(this.#call, 0, Uint32Array.from(call));
+            const inputs = { x: x.buffer, gradY: gradY.buffer };
+            const dispatches = [{ kernel: 'backward', entry: 'backward', count: end - first }] as const;
+            this.#submit(dispatches, isPlain, tables.buffer, gradX.buffer, inputs, total.buffer);
+          });
+          problems.push(problem);
+        }
+        total.problems.push(...problems);
+        sums.push({ from, to, words: this.download(total) });
+        this.free(total);
+      }
+    }
+    this.#note(problems, gradX, [x, gradY]);
+    // All are waited for, so that a failure leaves no rejection behind.
+    const results = await Promise.allSettled(sums.map(({ words }) => words));
+    results.forEach((result, k) => {
+      if (result.status === 'rejected') throw result.reason;
+      const lower = new Uint32Array(result.value.buffer);
+      const upper = new Int32Array(result.value.buffer);
+      for (let c = sums[k]!.from, at = 0; c < sums[k]!.to; c++) {
+        for (let window = 0; window < WINDOWS; window++, at += 2 * windowLength) {
+          const [low, high] = [lower.subarray(at), upper.subarray(at)];
+          moments[c]!.add(
+            window,
+            (i) => low[2 * i]!,
+            (i) => high[2 * i + 1]!,
+          );
+        }
+      }
+    });
+  }
+
+  /** What may have gone wrong in writing a tensor; its reader learns of it. */
+  #note(problems: Promise<GPUError | null>[], written: GpuTensor, read: readonly GpuTensor[]): void {
+    for (const tensor of read) if (tensor !== written) problems.push(...tensor.problems);
+    written.problems.push(Promise.all(problems).then((all) => all.find(Boolean) ?? null));
     // What has long been settled need not be kept.
-    if (y.problems.length > 64) {
-      const before = y.problems.splice(0);
-      y.problems.push(Promise.all(before).then((all) => all.find(Boolean) ?? null));
+    if (written.problems.length > 64) {
+      const before = written.problems.splice(0);
+      written.problems.push(Promise.all(before).then((all) => all.find(Boolean) ?? null));
     }
   }
 
@@ -260,28 +327,34 @@ export class WebGpuBackend implements DeviceBackend<GpuTensor> {
       if (this.#list) this.#destroy(this.#list);
       this.#list = this.#create(2 ** Math.ceil(Math.log2(bytes)), STORAGE | COPY_DST);
     }
-    this.#submit(
-      [
-        ['activate', 'cells', Math.ceil(count / 4 / WORKGROUP)],
-        ['activate', 'search', Math.min(Math.ceil(count / WORKGROUP), SEARCHING_GROUPS)],
-      ],
-      isPlain,
-      [tables, y, x, this.#list],
-    );
+    const dispatches = [
+      { kernel: 'activate', entry: 'cells', count: Math.ceil(count / 4) },
+      { kernel: 'activate', entry: 'search', count: Math.min(count, SEARCHING_GROUPS * WORKGROUP) },
+    ] as const;
+    this.#submit(dispatches, isPlain, tables, y, { x }, this.#list);
   }
 
-  /** Hands dispatches over; `buffers` are bindings 1, 2, … . */
-  #submit(dispatches: [kernel: Kernel, entry: Entry, groups: number][], isPlain: boolean, buffers: GPUBuffer[]): void {
-    const [, y, x, list] = buffers;
-    const isInPlace = x === y;
+  /** Hands dispatches over, each with so many invocations. Bindings are the call, tables, the result, inputs, and what is listed or summed. */
+  #submit(
+    dispatches: readonly { kernel: Shader; entry?: NonNullable<ShaderOptions['entry']>; count: number }[],
+    isPlain: boolean,
+    tables: GPUBuffer,
+    result: GPUBuffer,
+    inputs: { x: GPUBuffer; gradY?: GPUBuffer },
+    last?: GPUBuffer,
+  ): void {
+    const { x, gradY } = inputs;
+    const inPlace = (['x', 'gradY'] as const).filter((name) => inputs[name] === result);
+    const bound = [this.#call, tables, result, x, ...(gradY ? [gradY] : []), ...(last ? [last] : [])];
+    const entries = bound
+      .map((buffer, binding) => ({ binding, resource: { buffer } }))
+      .filter(({ binding, resource }) => binding <= 2 || resource.buffer !== result);
     const encoder = this.gpuDevice.createCommandEncoder();
-    if (list) encoder.clearBuffer(list, 0, 4);
+    if (last !== undefined && last === this.#list) encoder.clearBuffer(last, 0, 4);
     const pass = encoder.beginComputePass();
-    for (const [kernel, entry, groups] of dispatches) {
-      const pipeline = this.#pipeline(kernel, { entry, isInPlace, isPlain });
-      const entries = [this.#call, ...buffers]
-        .map((buffer, binding) => ({ binding, resource: { buffer } }))
-        .filter(({ binding }) => !(isInPlace && binding === 3));
+    for (const { kernel, entry = 'each', count } of dispatches) {
+      const pipeline = this.#pipeline(kernel, { entry, inPlace, isPlain });
+      const groups = Math.ceil(count / WORKGROUP);
       const rows = Math.ceil(groups / MOST_GROUPS);
       pass.setPipeline(pipeline);
       pass.setBindGroup(0, this.gpuDevice.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }));
@@ -348,7 +421,7 @@ export class WebGpuBackend implements DeviceBackend<GpuTensor> {
     return { buffer, from, to, problem };
   }
 
-  #pipeline(kernel: Kernel, options: ShaderOptions): GPUComputePipeline {
+  #pipeline(kernel: Shader, options: ShaderOptions): GPUComputePipeline {
     const key = keyOf(kernel, options);
     let pipeline = this.#pipelines.get(key);
     if (!pipeline) {
@@ -358,7 +431,7 @@ export class WebGpuBackend implements DeviceBackend<GpuTensor> {
     return pipeline;
   }
 
-  #describePipeline(kernel: Kernel, options: ShaderOptions): GPUComputePipelineDescriptor {
+  #describePipeline(kernel: Shader, options: ShaderOptions): GPUComputePipelineDescriptor {
     const code = shader(kernel, { ...options, barriers: this.#withBarriers });
     const module = this.gpuDevice.createShaderModule({ code, label: `ditac ${keyOf(kernel, options)}` });
     return { layout: 'auto', compute: { module, entryPoint: 'main' } };
@@ -366,15 +439,16 @@ export class WebGpuBackend implements DeviceBackend<GpuTensor> {
 
   /** Compiles the shaders that arrays need at once, where that can be done in parallel. */
   async #compileShaders(): Promise<void> {
-    const needed: [Kernel, Entry][] = [
-      ['activate', 'cells'],
-      ['activate', 'search'],
-      ['flow', 'each'],
-      ['probe', 'each'],
+    const needed: [Shader, ShaderOptions][] = [
+      ['activate', { entry: 'cells', inPlace: ['x'] }],
+      ['activate', { entry: 'search', inPlace: ['x'] }],
+      ['flow', { entry: 'each', inPlace: ['x'] }],
+      ['probe', { entry: 'each', inPlace: ['x'] }],
+      ['backward', { entry: 'backward', inPlace: ['gradY'] }],
     ];
     await Promise.all(
-      needed.map(async ([kernel, entry]) => {
-        const options = { entry, isInPlace: true, isPlain: true };
+      needed.map(async ([kernel, needs]) => {
+        const options = { ...needs, isPlain: true };
         const pipeline = await this.gpuDevice.createComputePipelineAsync(this.#describePipeline(kernel, options));
         this.#pipelines.set(keyOf(kernel, options), pipeline);
       }),
@@ -426,8 +500,8 @@ export class WebGpuBackend implements DeviceBackend<GpuTensor> {
   }
 }
 
-const keyOf = (kernel: Kernel, { entry, isInPlace, isPlain }: ShaderOptions) =>
-  `${kernel} ${entry}${isInPlace ? ' in place' : ''}${isPlain ? ' plain' : ''}`;
+const keyOf = (kernel: Shader, { entry, inPlace = [], isPlain }: ShaderOptions) =>
+  `${kernel} ${entry} ${inPlace.join(' ')}${isPlain ? ' plain' : ''}`;
 
 let shared: Promise<WebGpuBackend> | undefined;
 

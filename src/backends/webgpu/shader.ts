@@ -9,21 +9,23 @@ export const FIRST_TABLE = 32;
 
 /**
  * How a kernel goes over a tensor: `each` element on its own; or `activate` in two passes, `cells` for four neighbours at once and
- * `search` for what they left.
+ * `search` for what they left. `backward` has its own way.
  */
-export type Entry = 'each' | 'cells' | 'search';
+export type Entry = 'each' | 'cells' | 'search' | 'backward';
+export type Shader = Kernel | 'backward';
 
-const FUNCTIONS: Readonly<Record<Kernel, string>> = {
+const FUNCTIONS: Readonly<Record<Shader, string>> = {
   activate: 'activateLanes',
   flow: 'flowLanes',
   probe: 'probeLanes',
+  backward: 'backwardLanes',
 };
 
 export interface ShaderOptions {
-  /** Default 'each'. */
+  /** Default 'each', or 'backward'. */
   entry?: Entry;
-  /** x and y are one buffer, which WebGPU does not let a shader bind twice. */
-  isInPlace?: boolean;
+  /** Inputs that are the same buffer as the result, which WebGPU does not let a shader bind twice. */
+  inPlace?: readonly ('x' | 'gradY')[];
   /** There is one table, and x does not repeat: no divisions to find either. */
   isPlain?: boolean;
   /** For tests: without them the compiler may rewrite what it likes. */
@@ -31,17 +33,21 @@ export interface ShaderOptions {
 }
 
 /** The WGSL of a kernel: the vocabulary, an entry point, and the body that `scripts/wgsl.mjs` translated from assembly/. */
-export function shader(
-  kernel: Kernel,
-  { entry = 'each', isInPlace = false, isPlain = false, barriers = true }: ShaderOptions = {},
-): string {
+export function shader(kernel: Shader, options: ShaderOptions = {}): string {
+  const { inPlace = [], isPlain = false, barriers = true } = options;
+  const entry = options.entry ?? (kernel === 'backward' ? 'backward' : 'each');
   let vocabulary = SHADERS.vocabulary;
   if (!barriers) vocabulary = vocabulary.replace(/(fn barrier.*return) .*;/, '$1 value;');
   if (isPlain)
     vocabulary = vocabulary
+      .replace(/(fn channelOf.*return) .*;/, '$1 0u;')
       .replace(/(fn tableOf.*\{)[\s\S]*?\n\}/, `$1 return ${FIRST_TABLE}; }`)
       .replace(/(fn sourceOf.*return) .*;/, '$1 i;');
   let main = SHADERS.entries[entry].replace('KERNEL', FUNCTIONS[kernel]);
-  if (isInPlace) main = main.replace(/^@group.*\bx: array.*\n/m, '').replace(/\bx\[/, 'y[');
+  const result = kernel === 'backward' ? 'gradX' : 'y';
+  for (const name of inPlace)
+    main = main
+      .replace(new RegExp(`^@group.*\\b${name}: array.*\\n`, 'm'), '')
+      .replace(new RegExp(`\\b${name}\\[`), `${result}[`);
   return `${vocabulary}\n${main}\n${SHADERS.bodies[kernel]}`;
 }

@@ -6,7 +6,7 @@
  * float32 result (Figueroa 1995), so the two agree in every bit.
  */
 
-import { floats, words } from './memory.js';
+import { doubles, floats, words } from './memory.js';
 
 export type Lanes = number;
 export type Words = number;
@@ -60,11 +60,21 @@ export const subtractWord = (a: Words, b: Words): Words => (a - b) | 0;
 export const shiftLeft = (a: Words, by: i32): Words => a << by;
 export const shiftRight = (a: Words, by: i32): Words => a >> by;
 export const toFloat = (a: Words): Lanes => Math.fround(a);
+/** Added to a number below 2⁵¹ this leaves no room for a fraction. */
+const INTEGERS = 6755399441055744;
+export const nearestInteger = (x: Lanes): Lanes => x + INTEGERS - INTEGERS;
 
 export const gather = (at: Words): Lanes => floats[at >> 2]!;
 export const gatherWord = (at: Words): Words => words[at >> 2]!;
 export const scatter = (at: Words, x: Lanes): void => {
   floats[at >> 2] = x;
+};
+export const addToRow = (at: Words, a: Lanes, b: Lanes, c: Lanes, d: Lanes): void => {
+  const first = at >> 3;
+  doubles[first] = doubles[first]! + a;
+  doubles[first + 1] = doubles[first + 1]! + b;
+  doubles[first + 2] = doubles[first + 2]! + c;
+  doubles[first + 3] = doubles[first + 3]! + d;
 };
 export const appendLanes = (mask: Mask, offset: i32, end: usize): usize => {
   words[end >> 2] = offset;
@@ -82,3 +92,7 @@ export const column0 = (a: Row, _b: Row, _c: Row, _d: Row): Lanes => floats[a]!;
 export const column1 = (a: Row, _b: Row, _c: Row, _d: Row): Lanes => floats[a + 1]!;
 export const column2 = (a: Row, _b: Row, _c: Row, _d: Row): Lanes => floats[a + 2]!;
 export const column3 = (a: Row, _b: Row, _c: Row, _d: Row): Lanes => floats[a + 3]!;
+export const wordColumn0 = (a: Row, _b: Row, _c: Row, _d: Row): Words => words[a]!;
+export const wordColumn1 = (a: Row, _b: Row, _c: Row, _d: Row): Words => words[a + 1]!;
+export const wordColumn2 = (a: Row, _b: Row, _c: Row, _d: Row): Words => words[a + 2]!;
+export const wordColumn3 = (a: Row, _b: Row, _c: Row, _d: Row): Words => words[a + 3]!;

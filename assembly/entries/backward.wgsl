@@ -1,0 +1,36 @@
+// One element an invocation: its gradient, and its moments into sums that all invocations share.
+
+@group(0) @binding(2) var<storage, read_write> gradX: array<u32>;
+@group(0) @binding(3) var<storage, read> x: array<u32>;
+@group(0) @binding(4) var<storage, read> gradY: array<u32>;
+// 64-bit integers of two words, the lower one first.
+@group(0) @binding(5) var<storage, read_write> integers: array<atomic<u32>>;
+
+fn addInteger(at: u32, value: f32) {
+  let word = i32(value);
+  if (word == 0) { return; }
+  let low = bitcast<u32>(word);
+  let before = atomicAdd(&integers[at], low);
+  let high = bitcast<u32>(word >> 31u) + select(0u, 1u, before + low < before);
+  if (high != 0u) { atomicAdd(&integers[at + 1u], high); }
+}
+
+fn addToRow(at: Words, a: Lanes, b: Lanes, c: Lanes, d: Lanes) {
+  let first = u32(at) >> 2u;
+  addInteger(first, a);
+  addInteger(first + 2u, b);
+  addInteger(first + 4u, c);
+  addInteger(first + 6u, d);
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  zero = call.zero;
+  let i = call.first + (group.y * groups.x + group.x) * 64u + local;
+  if (i >= call.end) { return; }
+  let table = tableOf(i);
+  let channel = channelOf(i);
+  if (table < 0 || channel < call.sumsFrom || channel >= call.sumsTo) { return; }
+  let sums = i32((channel - call.sumsFrom) * call.sumsBytes);
+  gradX[i] = bitcast<u32>(KERNEL(table, sums, bitcast<f32>(x[sourceOf(i)]), bitcast<f32>(gradY[i])));
+}

@@ -1,0 +1,81 @@
+import {
+  addWord,
+  andWord,
+  anyLane,
+  atLeast,
+  column0,
+  everyWord,
+  gather,
+  Lanes,
+  larger,
+  loadLanes,
+  loadWord,
+  loadWords,
+  pickWord,
+  plus,
+  row0,
+  row1,
+  row2,
+  row3,
+  shiftLeft,
+  shiftRight,
+  smaller,
+  times,
+  toBits,
+  Words,
+  wordAbove,
+  wordColumn1,
+  wordColumn2,
+  wordColumn3,
+} from '#lanes';
+
+/** Finding the row of a table that holds x: the k-th if k bounds are ≤ x (`searchTable` in src/plan/image.ts). */
+
+/** The head of a table with such a search, in bytes: slots of 16, each value four times, so that one load fills all lanes. */
+const LOWEST: usize = 0;
+const HIGHEST: usize = 16;
+const INVERSE_WIDTH: usize = 32;
+const MAGIC: usize = 48;
+const ADDRESS_BITS: usize = 64;
+const BOUNDS: usize = 80;
+const ROWS: usize = 96;
+
+/**
+ * The address of x's row of 32 bytes; of some row if x is NaN. A uniform grid has cells {bound, address, index, step}: the one bound inside a cell,
+ * or infinity, and the row on its left. Where a cell holds more bounds, a bisection begins at the row `index` with `step`.
+ */
+export function rowOf(table: usize, x: Lanes): Words {
+  const inGrid = smaller(loadLanes(table + HIGHEST), larger(loadLanes(table + LOWEST), x));
+  const t = plus(times(inGrid, loadLanes(table + INVERSE_WIDTH)), loadLanes(table + MAGIC));
+  const cell = andWord(shiftLeft(toBits(t), 4), loadWords(table + ADDRESS_BITS));
+  const a = row0(cell, 0);
+  const b = row1(cell, 0);
+  const c = row2(cell, 0);
+  const d = row3(cell, 0);
+  const left = wordColumn1(a, b, c, d);
+  const at = pickWord(atLeast(x, column0(a, b, c, d)), addWord(left, everyWord(32)), left);
+  const step = wordColumn3(a, b, c, d);
+  const isOpen = wordAbove(step, everyWord(0));
+  if (anyLane(isOpen)) {
+    const index = segmentOf(x, wordColumn2(a, b, c, d), step, loadWord(table + BOUNDS));
+    return pickWord(isOpen, addWord(loadWords(table + ROWS), shiftLeft(index, 5)), at);
+  }
+  return at;
+}
+
+/**
+ * `start` plus the number of bounds ≤ x among the next 2·half - 1, by bisection; half is a power of two, or 0 where the index is
+ * known. Bounds ascend.
+ */
+export function segmentOf(x: Lanes, start: Words, half: Words, bounds: usize): Words {
+  const before = everyWord(<i32>bounds - 4);
+  const none = everyWord(0);
+  let index = start;
+  let step = half;
+  while (anyLane(wordAbove(step, none))) {
+    const next = addWord(index, step);
+    index = pickWord(atLeast(x, gather(addWord(shiftLeft(next, 2), before))), next, index);
+    step = shiftRight(step, 1);
+  }
+  return index;
+}

@@ -1,0 +1,59 @@
+import { POISON_BLOCK } from './backward-table.js';
+import { WINDOWS } from './image.js';
+
+const WORD = 2 ** 32;
+
+/** Four sums a block: `low` + 2³²·`high`, integers both. */
+interface Sums {
+  readonly low: Float64Array;
+  readonly high: Float64Array;
+}
+
+/**
+ * The moments that `assembly/backward.ts` adds up, as exact integers: Σ gradY·uᵐ for m = 0 to 3 and every block, apart for every eight
+ * exponents of gradY. They are the same however a tensor is divided and in whatever order its parts come, and so is all that is computed
+ * from them.
+ */
+export class Moments {
+  readonly blocks: number;
+  readonly #windows = new Array<Sums | undefined>(WINDOWS);
+
+  constructor(blocks: number) {
+    this.blocks = blocks;
+  }
+
+  /**
+   * Adds the sums of a window.
+   * @param low, high read sum i, low(i) + 2³²·high(i), for i below 4·blocks; |low| ≤ 2⁵².
+   */
+  add(window: number, low: (i: number) => number, high: (i: number) => number): void {
+    for (let i = 0; i < 4 * this.blocks; i++) {
+      const [l, h] = [low(i), high(i)];
+      if (l === 0 && h === 0) continue;
+      this.#windows[window] ??= { low: new Float64Array(4 * this.blocks), high: new Float64Array(4 * this.blocks) };
+      const sums = this.#windows[window];
+      const sum = sums.low[i]! + l;
+      const carry = Math.trunc(sum / WORD);
+      sums.low[i] = sum - carry * WORD;
+      sums.high[i]! += h + carry;
+    }
+  }
+
+  /** Whether an element left no gradient: a NaN, an infinite gradY, or a product that overflowed. */
+  get isPoisoned(): boolean {
+    const at = 4 * POISON_BLOCK;
+    return this.#windows.some((sums) => sums !== undefined && (sums.low[at] !== 0 || sums.high[at] !== 0));
+  }
+
+  /** Σ gradY·uᵐ of a block, m = 0 to 3: its exact sums, each rounded once, added from the largest exponents down. */
+  of(block: number): [number, number, number, number] {
+    const moments: [number, number, number, number] = [0, 0, 0, 0];
+    for (let window = WINDOWS - 1; window >= 0; window--) {
+      const sums = this.#windows[window];
+      if (sums === undefined) continue;
+      const scale = 2 ** (8 * window - 150);
+      for (let m = 0; m < 4; m++) moments[m]! += scale * (sums.high[4 * block + m]! * WORD + sums.low[4 * block + m]!);
+    }
+    return moments;
+  }
+}

@@ -1,0 +1,532 @@
+/** Gradients: the golden truth, differences of the oracle, and one answer however a tensor is divided. */
+import { DiTAC, loadBackend, VARIANTS } from 'ditac';
+import { transform, transformBackward } from 'ditac/cpab';
+import { compareBits, doubleDouble, exactActivation, exactTransform, stratified } from 'ditac/oracle';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { normalStream, uniformStream } from '../src/cpab/random.js';
+import { floatsOf, goldenCases, goldenJson, largest, transformCases } from './golden.js';
+
+/** What the README promises, as a share of the largest component. */
+const BAR = 1e-5;
+
+/** The largest difference as a share of the largest component of the truth. */
+function relative(computed: ArrayLike<number>, truth: ArrayLike<number>): number {
+  const size = largest(Array.from(truth, Math.abs));
+  return largest(Array.from(truth, (v, i) => Math.abs(v - computed[i]!))) / (size || 1);
+}
+
+const normals = (count: number, seed: number, scale = 1) => {
+  const normal = normalStream(seed);
+  return Float32Array.from({ length: count }, () => scale * normal());
+};
+
+test.each(goldenCases('ditac'))('%s: gradX and gradThetas are the 350-digit truth', (name) => {
+  const j = goldenJson(`ditac/${name}.json`);
+  const act = new DiTAC({ tess: j.tess, a: j.a, b: j.b, basis: j.basis, thetas: floatsOf(j.thetas_bits) });
+  const x = Float32Array.from({ length: 4097 }, (_, i) => -8 + (16 * i) / 4096);
+  const { gradX, gradThetas } = act.backward(x, floatsOf(j.upstream_bits));
+  expect(relative(gradX, j.truth_gx)).toBeLessThan(BAR);
+  expect(relative(gradThetas, j.truth_gtheta)).toBeLessThan(BAR);
+  // The original's has a factor d: a test that cannot tell the two apart is none.
+  expect(relative(gradThetas, j.summary.d_times_gtheta_truth)).toBeGreaterThan(0.5);
+});
+
+describe.each(transformCases)('$name', ({ name, theta, options, slope, illConditioned }) => {
+  const j = goldenJson(`transform/${name}.json`);
+
+  test('dφ/dx', () => {
+    const x = Float32Array.from({ length: 257 }, (_, k) => k / 256);
+    const { gradX } = transformBackward(x, new Float32Array(257).fill(1), theta, options);
+    const oneSided = new Set<number>(j.dphi_dx_onesided_idx);
+    const points = [...x.keys()].filter((k) => !illConditioned.has(k) && !oneSided.has(k));
+    expect(
+      relative(
+        points.map((k) => gradX[k]!),
+        points.map((k) => slope[k]!),
+      ),
+    ).toBeLessThan(BAR);
+  });
+
+  test('∂φ/∂θ at every golden point', () => {
+    const rows = (j.grad_idx as number[]).map((k, row) => ({ k, truth: j.truth_dphi_dtheta[row] as number[] }));
+    const kept = rows.filter(({ k }) => !illConditioned.has(k));
+    const computed = kept.flatMap(({ k }) => [
+      ...transformBackward(Float32Array.of(k / 256), Float32Array.of(1), theta, options).gradTheta,
+    ]);
+    expect(
+      relative(
+        computed,
+        kept.flatMap(({ truth }) => truth),
+      ),
+    ).toBeLessThan(BAR);
+  });
+});
+
+/** (f(p + h) - f(p - h))/2h in double-double: no digit of the difference is lost, and h² is far below what is asked. */
+function difference(f: (p: number) => doubleDouble.DoubleDouble, p: number, h = 2 ** -26): number {
+  return quotient(f, p + h, p - h);
+}
+/** The same for a parameter, which the oracle takes as float32. */
+function thetaDifference(f: (p: number) => doubleDouble.DoubleDouble, p: number): number {
+  return quotient(f, Math.fround(p + 2 ** -18), Math.fround(p - 2 ** -18));
+}
+const quotient = (f: (p: number) => doubleDouble.DoubleDouble, p: number, q: number) =>
+  doubleDouble.toNumber(doubleDouble.subtract(f(p), f(q))) / (p - q);
+
+const bent = (theta: ArrayLike<number>, k: number, value: number) => Array.from(theta, (v, i) => (i === k ? value : v));
+
+test.each(VARIANTS)('%s: 2,000 random central differences of the oracle', (variant) => {
+  const uniform = uniformStream(VARIANTS.indexOf(variant) + 1);
+  for (let run = 0; run < 20; run++) {
+    const tess = 2 + Math.floor(uniform() * 15);
+    const [a, b] = [-0.5 - 3 * uniform(), 0.5 + 3 * uniform()].map(Math.fround) as [number, number];
+    const basis = (['qr', 'sparse', 'svd', 'rref'] as const)[run % 4]!;
+    const act = new DiTAC({ tess, a, b, variant, basis, seed: run });
+    const options = { tess, a, b, variant, basis };
+    const truth = exactActivation(act.thetas, options);
+    const [expected, computed]: number[][] = [[], []];
+    const [expectedX, computedX]: number[][] = [[], []];
+    for (let i = 0; i < 50; i++) {
+      const x = Math.fround(a - 1 + (b - a + 2) * uniform());
+      // At the ends f has kinks.
+      if (Math.min(Math.abs(x - a), Math.abs(x - b), Math.abs(x)) < 1e-6) continue;
+      const { gradX, gradThetas } = act.backward(Float32Array.of(x), Float32Array.of(1));
+      const k = Math.floor(uniform() * act.dimension);
+      const f = (value: number) => exactActivation(bent(act.thetas, k, value), options)(x);
+      expected!.push(thetaDifference(f, act.thetas[k]!));
+      computed!.push(gradThetas[k]!);
+      expectedX!.push(difference(truth, x));
+      computedX!.push(gradX[0]!);
+    }
+    expect(relative(computedX!, expectedX!)).toBeLessThan(BAR);
+    expect(relative(computed!, expected!)).toBeLessThan(BAR);
+  }
+});
+
+test('transform: differences in x, θ and time, inside and outside [0, 1]', () => {
+  const uniform = uniformStream(9);
+  for (let run = 0; run < 24; run++) {
+    const tess = 2 + (run % 12);
+    const zeroBoundary = run % 2 === 0;
+    const time = [1, -1, 0.3][run % 3]!;
+    const theta = normals(zeroBoundary ? tess - 1 : tess + 1, run, 0.3);
+    const x = Float32Array.from({ length: 40 }, () => 1.6 * uniform() - 0.3);
+    const gradY = normals(40, run + 100);
+    const options = { tess, zeroBoundary, time, basis: 'sparse' as const };
+    const { gradX, gradTheta, gradTime } = transformBackward(x, gradY, theta, options);
+    const total = (th: ArrayLike<number>, t: number) => {
+      const phi = exactTransform(th, { ...options, time: t });
+      return x.reduce<doubleDouble.DoubleDouble>(
+        (sum, v, i) => doubleDouble.add(sum, doubleDouble.multiply(doubleDouble.dd(gradY[i]!), phi(v))),
+        doubleDouble.ZERO,
+      );
+    };
+    const phi = exactTransform(theta, options);
+    expect(
+      relative(
+        gradX,
+        Array.from(x, (v, i) => gradY[i]! * difference(phi, v)),
+      ),
+    ).toBeLessThan(BAR);
+    expect(
+      relative(
+        gradTheta,
+        Array.from(theta, (v, k) => thetaDifference((value) => total(bent(theta, k, value), time), v)),
+      ),
+    ).toBeLessThan(BAR);
+    const byTime = difference((t) => total(theta, t), time);
+    expect(Math.abs(gradTime[0]! - byTime)).toBeLessThan(BAR * Math.max(1, Math.abs(byTime)));
+  }
+});
+
+test('transform at time 0: φ is the identity, and its gradients are the field’s', () => {
+  const theta = normals(9, 1);
+  const x = Float32Array.from({ length: 100 }, (_, i) => i / 99);
+  const gradY = normals(100, 2);
+  const { gradX, gradTheta, gradTime } = transformBackward(x, gradY, theta, { tess: 10, time: 0 });
+  expect(compareBits(gradX, gradY).differing).toBe(0);
+  expect([...gradTheta]).toEqual(new Array(9).fill(0));
+  const near = transform(x, theta, { tess: 10, time: 2 ** -12 });
+  const velocity = x.reduce((sum, v, i) => sum + gradY[i]! * (near[i]! - v) * 2 ** 12, 0);
+  expect(gradTime[0]).toBeCloseTo(velocity, 2);
+});
+
+test('a batch of θ, each with its x or all with one', () => {
+  const thetas = normals(4 * 9, 3, 0.5);
+  const x = Float32Array.from({ length: 200 }, (_, i) => i / 199);
+  const gradY = normals(800, 4);
+  const single = [0, 1, 2, 3].map((c) =>
+    transformBackward(x, gradY.subarray(200 * c, 200 * (c + 1)), thetas.subarray(9 * c, 9 * (c + 1)), { tess: 10 }),
+  );
+  const shared = transformBackward(x, gradY, thetas, { tess: 10 });
+  const own = transformBackward(Float32Array.of(...x, ...x, ...x, ...x), gradY, thetas, { tess: 10, points: 200 });
+  for (const { gradTheta, gradTime } of [shared, own]) {
+    expect([...gradTheta]).toEqual(single.flatMap((each) => [...each.gradTheta]));
+    expect([...gradTime]).toEqual(single.flatMap((each) => [...each.gradTime]));
+  }
+  expect([...own.gradX]).toEqual(single.flatMap((each) => [...each.gradX]));
+  expect([...shared.gradX]).toEqual(
+    Array.from(x, (_, i) => Math.fround(single.reduce((sum, each) => sum + each.gradX[i]!, 0))),
+  );
+});
+
+describe('a sum does not depend on how a tensor is divided', () => {
+  const x = normals(20_011, 5, 2);
+  const gradY = normals(20_011, 6);
+  // Magnitudes far apart: in floating point their order would show.
+  gradY.forEach((v, i) => {
+    gradY[i] = v * 2 ** ((i * 37) % 60);
+  });
+
+  test.each(VARIANTS)('%s: 1, 2, 3, 7 and 64 parts in any order', (variant) => {
+    const act = new DiTAC({ a: -3, b: 3, variant, seed: 4 });
+    const whole = act.backward(x, gradY);
+    const uniform = uniformStream(3);
+    for (const count of [1, 2, 3, 7, 64]) {
+      const cuts = [0, ...Array.from({ length: count - 1 }, () => Math.floor(uniform() * x.length)), x.length].sort(
+        (p, q) => p - q,
+      );
+      const parts = Array.from({ length: count }, (_, i) => [cuts[i]!, cuts[i + 1]!] as const);
+      parts.sort(() => uniform() - 0.5);
+      const sum = act.gradientSum();
+      const gradX = new Float32Array(x.length);
+      for (const [from, to] of parts)
+        act.backward(x.subarray(from, to), gradY.subarray(from, to), { out: gradX.subarray(from, to), into: sum });
+      expect(compareBits(whole.gradX, gradX).differing).toBe(0);
+      expect(compareBits(whole.gradThetas, sum.thetas).differing).toBe(0);
+    }
+  });
+
+  test('elements in any order, on any backend', async () => {
+    const act = new DiTAC({ a: -3, b: 3, seed: 4 });
+    const whole = act.backward(x, gradY);
+    const js = await loadBackend('js');
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 0, max: 2 ** 31 }), fc.boolean(), async (seed, onJs) => {
+        const uniform = uniformStream(seed);
+        const order = [...x.keys()].map((i) => [uniform(), i] as const).sort(([p], [q]) => p - q);
+        const shuffled = (values: Float32Array) => Float32Array.from(order, ([, i]) => values[i]!);
+        const [p, q] = [shuffled(x), shuffled(gradY)];
+        const { gradThetas } = onJs ? act.on(js).backward(p, q) : act.backward(p, q);
+        expect(compareBits(whole.gradThetas, gradThetas).differing).toBe(0);
+      }),
+      { numRuns: 10 },
+    );
+  });
+
+  test('a sum of float32 in order would not have this', () => {
+    const act = new DiTAC({ a: -3, b: 3, seed: 4 });
+    const half = x.length >> 1;
+    const [p, q, whole] = [[0, half] as const, [half, x.length] as const, [0, x.length] as const].map(
+      (part) => act.backward(x.subarray(...part), gradY.subarray(...part)).gradThetas,
+    );
+    const added = p!.map((v, k) => v + q![k]!);
+    expect(compareBits(whole!, added).differing).toBeGreaterThan(0);
+  });
+});
+
+describe('one θ a channel', () => {
+  const channels = 3;
+  const options = { a: -3, b: 3, seed: 6 };
+  const first = new DiTAC({ ...options, channels });
+  const last = new DiTAC({ a: -3, b: 3, thetas: first.thetas, layout: 'channelsLast' });
+  const d = first.dimension;
+  const single = Array.from(
+    { length: channels },
+    (_, c) => new DiTAC({ a: -3, b: 3, thetas: first.thetas.subarray(c * d, (c + 1) * d) }),
+  );
+
+  test.each([
+    { act: first, shape: [2, 3, 5, 7], channelOf: (i: number) => Math.floor(i / 35) % 3 },
+    { act: first, shape: [70, 3], channelOf: (i: number) => i % 3 },
+    { act: first, shape: [1, 3, 5000], channelOf: (i: number) => Math.floor(i / 5000) },
+    { act: last, shape: [2, 5, 7, 3], channelOf: (i: number) => i % 3 },
+    { act: last, shape: [5000, 3], channelOf: (i: number) => i % 3 },
+  ])('shape $shape', ({ act, shape, channelOf }) => {
+    const n = shape.reduce((p, q) => p * q);
+    const [x, gradY] = [normals(n, 7, 2), normals(n, 8)];
+    const { gradX, gradThetas } = act.backward(x, gradY, { shape });
+    for (let c = 0; c < channels; c++) {
+      const own = [...x.keys()].filter((i) => channelOf(i) === c);
+      const alone = single[c]!.backward(
+        Float32Array.from(own, (i) => x[i]!),
+        Float32Array.from(own, (i) => gradY[i]!),
+      );
+      expect([...alone.gradX]).toEqual(own.map((i) => gradX[i]));
+      expect([...alone.gradThetas]).toEqual([...gradThetas.subarray(c * d, (c + 1) * d)]);
+    }
+  });
+});
+
+test('where gradX goes: a new array, x, gradY, neighbours in one buffer', () => {
+  const act = new DiTAC({ a: -3, b: 3, seed: 1 });
+  for (const n of [0, 1, 2, 3, 4, 5, 4095, 4096, 4097, 9001]) {
+    const [x, gradY] = [normals(n, 1, 2), normals(n, 2)];
+    const { gradX, gradThetas } = act.backward(x, gradY);
+    const [copyX, copyY] = [x.slice(), gradY.slice()];
+    expect(act.backward(copyX, gradY, { out: copyX })).toEqual({ gradX, gradThetas });
+    expect(act.backward(x, copyY, { out: copyY })).toEqual({ gradX, gradThetas });
+    expect([...copyX]).toEqual([...gradX]);
+    const shared = new Float32Array(2 * n + 2).fill(9);
+    act.backward(x, gradY, { out: shared.subarray(n, 2 * n) });
+    expect([...shared.subarray(n)]).toEqual([...gradX, 9, 9]);
+  }
+});
+
+describe('NaN and infinities', () => {
+  const act = new DiTAC({ a: -3, b: 3, seed: 1 });
+  const inf = new DiTAC({ a: -3, b: 3, variant: 'inf', seed: 1 });
+  const { NaN: nan, POSITIVE_INFINITY: infinity } = Number;
+
+  test.each([
+    ['NaN in x', [nan], [1]],
+    ['NaN in x where gradY is 0', [nan], [0]],
+    ['NaN in gradY', [1], [nan]],
+    ['infinite gradY', [1], [infinity]],
+    ['infinite gradY', [1], [-infinity]],
+  ])('%s: gradThetas are NaN, neighbours keep their gradX', (_, x, gradY) => {
+    const clean = act.backward(Float32Array.of(0.5, 1.5), Float32Array.of(1, 1));
+    const { gradX, gradThetas } = act.backward(Float32Array.of(0.5, ...x, 1.5), Float32Array.of(1, ...gradY, 1));
+    expect([gradX[0], gradX[2]]).toEqual([...clean.gradX]);
+    expect(Number.isFinite(gradX[1]!)).toBe(false);
+    expect([...gradThetas]).toEqual(new Array(9).fill(nan));
+    expect(() => act.update(gradThetas)).toThrow(/thetas\[0\] must be finite, got NaN/);
+    expect(Number.isFinite(act.forward(Float32Array.of(1))[0]!)).toBe(true);
+  });
+
+  test('only the channel with the NaN is lost', () => {
+    const two = new DiTAC({ a: -3, b: 3, seed: 1, channels: 2, layout: 'channelsLast' });
+    const { gradThetas } = two.backward(Float32Array.of(1, nan, 1, 1), Float32Array.of(1, 1, 1, 1));
+    expect([...gradThetas].map(Number.isNaN)).toEqual([...new Array(9).fill(false), ...new Array(9).fill(true)]);
+  });
+
+  test('infinite gradY has the sign of f′', () => {
+    const falling = Float32Array.of(-1, 2);
+    const f = act.backward(falling, Float32Array.of(1, 1)).gradX;
+    const { gradX } = act.backward(falling, Float32Array.of(infinity, -infinity));
+    expect([...gradX]).toEqual([Math.sign(f[0]!) * infinity, -Math.sign(f[1]!) * infinity]);
+    // Flat: 0·∞.
+    expect(act.backward(Float32Array.of(-infinity), Float32Array.of(infinity)).gradX[0]).toBeNaN();
+  });
+
+  test('infinite x: f′ is its limit; without bounds its parameters have no finite gradient', () => {
+    const x = Float32Array.of(-infinity, infinity);
+    const one = Float32Array.of(1, 1);
+    const { gradX, gradThetas } = act.backward(x, one);
+    expect([...gradX]).toEqual([0, 1]);
+    expect([...gradThetas]).toEqual(new Array(9).fill(0));
+    const far = inf.backward(x, one);
+    expect([...far.gradX]).toEqual([...inf.backward(Float32Array.of(-1e30, 1e30), one).gradX]);
+    expect([...far.gradThetas]).toEqual(new Array(11).fill(nan));
+  });
+
+  test('a product that overflows far out is counted, one further in is not, whoever its neighbours are', () => {
+    const [inside, far] = [Float32Array.of(2), Float32Array.of(50)];
+    const [large, one] = [Float32Array.of(3e38), Float32Array.of(1)];
+    const apart = inf.gradientSum();
+    inf.backward(inside, large, { into: apart });
+    inf.backward(far, one, { into: apart });
+    const together = inf.backward(Float32Array.of(2, 50), Float32Array.of(3e38, 1)).gradThetas;
+    expect([...together]).toEqual([...apart.thetas]);
+    expect([...together].every(Number.isNaN)).toBe(false);
+    expect([...inf.backward(far, large).gradThetas].every(Number.isNaN)).toBe(true);
+  });
+
+  test.each([1, 2, 3, 4, 5, 8, 64])('%i bad elements are as bad as one', (count) => {
+    const { gradThetas } = act.backward(new Float32Array(count).fill(1), new Float32Array(count).fill(nan));
+    expect([...gradThetas].every(Number.isNaN)).toBe(true);
+  });
+
+  test('subnormals count as zero', () => {
+    const tiny = 2 ** -130;
+    expect([...act.backward(Float32Array.of(tiny, 1), Float32Array.of(1, tiny)).gradX]).toEqual([
+      act.backward(Float32Array.of(0), Float32Array.of(1)).gradX[0],
+      0,
+    ]);
+  });
+});
+
+test('far out, the gradient of an affine extension is exact', () => {
+  const act = new DiTAC({ a: -3, b: 3, variant: 'inf', basis: 'sparse', thetas: normals(11, 3, 0.3) });
+  const options = { tess: 10, a: -3, b: 3, variant: 'inf', basis: 'sparse' } as const;
+  for (const x of [-1e6, -50, 40, 1e8]) {
+    const { gradThetas } = act.backward(Float32Array.of(x), Float32Array.of(1));
+    const truth = Array.from(act.thetas, (v, k) =>
+      thetaDifference((value) => exactActivation(bent(act.thetas, k, value), options)(x), v),
+    );
+    expect(relative(gradThetas, truth)).toBeLessThan(BAR);
+  }
+});
+
+test('a step in a gradient’s direction changes f by what it says', () => {
+  const act = new DiTAC({ a: -3, b: 3, seed: 8 });
+  const [x, gradY] = [normals(1000, 9, 1.5), normals(1000, 10)];
+  const { gradThetas } = act.backward(x, gradY);
+  const loss = (thetas: Float32Array) => {
+    const f = new DiTAC({ a: -3, b: 3, thetas }).reference();
+    return x.reduce((sum, v, i) => sum + gradY[i]! * f(v), 0);
+  };
+  const step = 2 ** -10;
+  const size = Math.hypot(...gradThetas);
+  const moved = (sign: number) => act.thetas.map((v, k) => v + (sign * step * gradThetas[k]!) / size);
+  expect((loss(moved(1)) - loss(moved(-1))) / (2 * step)).toBeCloseTo(size, 1);
+});
+
+describe('around training', () => {
+  test('update: the function and the gradient of the new parameters, and no trace of the old', () => {
+    const act = new DiTAC({ a: -3, b: 3, seed: 1, channels: 2, layout: 'channelsLast' });
+    const [x, gradY] = [normals(3000, 1, 2), normals(3000, 2)];
+    act.backward(x, gradY);
+    const before = act.forward(x);
+    const kept = act.compiled();
+    for (let seed = 2; seed < 6; seed++) {
+      const fresh = new DiTAC({ a: -3, b: 3, seed, channels: 2, layout: 'channelsLast' });
+      act.update(fresh.thetas);
+      expect(compareBits(fresh.forward(x), act.forward(x)).differing).toBe(0);
+      expect(act.backward(x, gradY)).toEqual(fresh.backward(x, gradY));
+      expect(act.compiled().toBytes()).toEqual(fresh.compiled().toBytes());
+    }
+    // What was handed out is what it was.
+    expect(compareBits(before, kept.forward(x)).differing).toBe(0);
+  });
+
+  test('a refused update changes nothing', () => {
+    const act = new DiTAC({ a: -3, b: 3, seed: 1 });
+    const x = normals(100, 1);
+    const before = act.forward(x);
+    expect(() => act.update(new Float32Array(8))).toThrow(/thetas must hold a positive multiple of 9 numbers.*got 8/);
+    expect(() => act.update(new Float32Array(18))).toThrow(/thetas must hold 9 numbers as before, got 18/);
+    expect(() => act.update([...new Array(8).fill(0), Number.NaN])).toThrow(/thetas\[8\] must be finite, got NaN/);
+    expect(() => act.update(new Array(9).fill(1e39))).toThrow(/thetas\[0\] must fit a float32/);
+    // @ts-expect-error: not an array
+    expect(() => act.update('thetas')).toThrow(TypeError);
+    expect(compareBits(before, act.forward(x)).differing).toBe(0);
+  });
+
+  test('thousands of steps in the memory of one', () => {
+    const acts = [1, 2, 3].map((seed) => new DiTAC({ a: -3, b: 3, seed }));
+    const [x, gradY] = [normals(64, 1), normals(64, 2)];
+    const step = (k: number) => {
+      for (const act of acts) {
+        act.forward(x);
+        const { gradThetas } = act.backward(x, gradY);
+        act.update(act.thetas.map((v, i) => v - 1e-4 * Math.tanh(gradThetas[i]!) * (k % 2 ? 1 : -1)));
+      }
+    };
+    for (let k = 0; k < 50; k++) step(k);
+    const before = process.memoryUsage().arrayBuffers;
+    for (let k = 0; k < 1000; k++) step(k);
+    // The plans that wait for the collector; a leak of every table would be 600 MB.
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(64e6);
+  }, 60_000);
+
+  test.each(['qr', 'sparse', 'svd', 'rref'] as const)('%s: refining keeps the function', (basis) => {
+    for (const variant of ['gelu', 'inf'] as const) {
+      const act = new DiTAC({ tess: 5, a: -3, b: 3, basis, variant, seed: 3, channels: 2, layout: 'channelsLast' });
+      const fine = act.refine();
+      expect([fine.tess, fine.channels, fine.layout]).toEqual([10, 2, 'channelsLast']);
+      const finer = fine.refine(3, { basis: 'sparse' });
+      expect(finer.tess).toBe(30);
+      for (const [x] of [[...stratified(-4, 4, 2000, 1).blocks()]]) {
+        const y = act.forward(x!);
+        // θ is rounded to float32: 2⁻²⁴ of each coefficient, amplified by slopes of up to 9.
+        for (const other of [fine, finer]) expect(relative(other.forward(x!), y)).toBeLessThan(1e-5);
+      }
+    }
+  });
+
+  test('refining the basis of a checkpoint, a matrix', () => {
+    const act = new DiTAC({ tess: 4, basis: new DiTAC({ tess: 4, seed: 1 }).basis, seed: 1 });
+    const x = normals(500, 1, 2);
+    expect(relative(act.refine().forward(x), act.forward(x))).toBeLessThan(1e-5);
+    expect(() => act.refine(2000)).toThrow(/factor must be an integer from 1 to 1024, got 2000/);
+  });
+
+  test('the regulariser and its gradient', () => {
+    for (const name of goldenCases('ditac')) {
+      const j = goldenJson(`ditac/${name}.json`);
+      const tensors = {
+        thetas: { shape: [1, j.d], data: floatsOf(j.thetas_bits) },
+        precision_mat: { shape: [j.d, j.d], data: floatsOf(j.precision_mat_bits) },
+      };
+      const act = DiTAC.fromStateDict(tensors, { a: j.a, b: j.b, tess: j.tess, basis: j.basis });
+      const { loss, gradThetas } = act.regularization();
+      const [theta, p] = [tensors.thetas.data, tensors.precision_mat.data];
+      const value = (th: ArrayLike<number>) =>
+        Array.from(th).reduce(
+          (sum, v, i) => sum + Array.from(th).reduce((s, w, k) => s + 0.1 * v * p[i * j.d + k]! * w, 0),
+          0,
+        );
+      expect(loss).toBeCloseTo(value(theta), 12);
+      const h = 2 ** -12;
+      const differences = Array.from(
+        theta,
+        (v, k) => (value(bent(theta, k, v + h)) - value(bent(theta, k, v - h))) / (2 * h),
+      );
+      // The quadratic form is rounded in float64, and its difference divided by h.
+      expect(relative(gradThetas, differences)).toBeLessThan(1e-6);
+    }
+    expect(new DiTAC({ seed: 1 }).regularization({ lambda: 0 }).loss).toBe(0);
+  });
+});
+
+describe('bad input', () => {
+  const act = new DiTAC({ a: -3, b: 3, seed: 1 });
+  const x = new Float32Array(8);
+
+  test.each([
+    ['gradY of another length', () => act.backward(x, new Float32Array(7)), /gradY must have length 8.*got 7/],
+    [
+      'gradY of another type',
+      () => act.backward(x, new Float64Array(8) as never),
+      /gradY must be a Float32Array, got Float64Array\(8\)/,
+    ],
+    ['x of another type', () => act.backward([1, 2] as never, x), /x must be a Float32Array, got an array of length 2/],
+    ['out of another length', () => act.backward(x, x, { out: new Float32Array(7) }), /out must have length 8/],
+    [
+      'out that overlaps partly',
+      () => {
+        const both = new Float32Array(20);
+        act.backward(x, both.subarray(0, 8), { out: both.subarray(4, 12) });
+      },
+      /overlaps x partly/,
+    ],
+    [
+      'a shape that does not fit',
+      () => act.backward(x, x, { shape: [3, 3] }),
+      /shape \[3, 3\] holds 9 elements, x has 8/,
+    ],
+    ['into something else', () => act.backward(x, x, { into: {} as never }), /into must come from DiTAC.gradientSum/],
+    [
+      'into a sum of another activation',
+      () => act.backward(x, x, { into: new DiTAC({ seed: 1 }).gradientSum() }),
+      /into was begun by another activation/,
+    ],
+    [
+      'transform: gradY of another length',
+      () => transformBackward(x, x.subarray(1), normals(9, 1), { tess: 10 }),
+      /gradY must have length 8/,
+    ],
+    [
+      'transform: a batch’s gradY',
+      () => transformBackward(x, x, normals(18, 1), { tess: 10 }),
+      /gradY must have length 16/,
+    ],
+    ['no number', () => act.regularization({ lambda: Number.NaN }), /lambda must be finite, got NaN/],
+    [
+      'slopes beyond float32',
+      () => new DiTAC({ basis: 'sparse', variant: 'bare', thetas: [1e3, -1e3, 1e3, 0, 0, 0, 0, 0, 0] }).backward(x, x),
+      /slopes are too steep/,
+    ],
+  ])('%s', (_, work, message) => {
+    expect(work).toThrow(message);
+  });
+
+  test('a sum from before an update', () => {
+    const trained = new DiTAC({ seed: 1 });
+    const sum = trained.gradientSum();
+    trained.update(trained.thetas);
+    expect(() => trained.backward(x, x, { into: sum })).toThrow(/before its parameters were updated/);
+  });
+});
