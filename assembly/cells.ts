@@ -11,11 +11,16 @@ import { unitInLastPlace } from './float32';
  * target, or that holds a knot, gets NaN instead, which sends the kernel to the segments.
  */
 
-/** What the caller gives, besides segments: cell k is centred on k·WIDTH; numbers of the first and last cell; where rows go. */
+/**
+ * What the caller gives, besides segments: cell k is centred on k·WIDTH; numbers of the first and last cell of the grid, and of those to
+ * fill; where the rows of these go.
+ */
 export const WIDTH: usize = 8;
 export const FIRST_CELL: usize = 16;
 export const LAST_CELL: usize = 20;
 export const ROWS: usize = 24;
+export const FROM_CELL: usize = 72;
+export const TO_CELL: usize = 76;
 /**
  * What comes back: the largest error bound among the cells in use, in ULP of the true result, where |y| ≥ 2⁻⁸ and below, each
  * with its place; how many cells are left to the segments.
@@ -35,12 +40,13 @@ export function fillCells(job: usize): void {
   const radius = width / 2;
   const first = loadWord(job + FIRST_CELL);
   const last = loadWord(job + LAST_CELL);
+  const to = loadWord(job + TO_CELL);
   const count = loadWord(job + COUNT);
   for (let at = WORST_LARGE; at <= WORST_SMALL_AT; at += 8) storeDouble(job + at, 0);
   let unused: i32 = 0;
   let row = <usize>loadWord(job + ROWS);
   let m: i32 = 0;
-  for (let k = first; k <= last; k++) {
+  for (let k = loadWord(job + FROM_CELL); k <= to; k++) {
     const centre = k * width;
     while (m + 1 < count && loadSingle(segment(job, m + 1) + START) <= centre - radius) m += 1;
     // An x on the edge between two cells may be rounded into either, so a knot on the right edge excludes the cell too.

@@ -31,11 +31,23 @@ export function power(x: f64, n: i32): f64 {
   return product;
 }
 
-/** Σ rⁿ/(n+1)! = expm1(r)/r for |r| ≤ 0.5; the first term left out is below 10⁻¹⁸. */
+/** Σ rⁿ/(n+1)! = expm1(r)/r for |r| ≤ 0.5; the first term left out is below 10⁻¹⁸. Without a loop: a table takes thousands of these. */
 function expm1RatioSeries(r: f64): f64 {
-  let sum: f64 = 1.0 / 15.0;
-  for (let n: f64 = 14; n >= 2; n--) sum = (1 + r * sum) / n;
-  return 1 + r * sum;
+  let sum: f64 = 1.0 / 1307674368000.0;
+  sum = sum * r + 1.0 / 87178291200.0;
+  sum = sum * r + 1.0 / 6227020800.0;
+  sum = sum * r + 1.0 / 479001600.0;
+  sum = sum * r + 1.0 / 39916800.0;
+  sum = sum * r + 1.0 / 3628800.0;
+  sum = sum * r + 1.0 / 362880.0;
+  sum = sum * r + 1.0 / 40320.0;
+  sum = sum * r + 1.0 / 5040.0;
+  sum = sum * r + 1.0 / 720.0;
+  sum = sum * r + 1.0 / 120.0;
+  sum = sum * r + 1.0 / 24.0;
+  sum = sum * r + 1.0 / 6.0;
+  sum = sum * r + 1.0 / 2.0;
+  return sum * r + 1;
 }
 
 /** e^x, rounded to 0 below x = -745 and to Infinity above 709.8. */
@@ -64,9 +76,19 @@ export function expm1Ratio(z: f64): f64 {
 /** 2·atanh(s)/s for |s| ≤ 0.1716, i.e. log((1+s)/(1-s))/s; the first term left out is below 10⁻¹⁸. */
 function atanhSeries(s: f64): f64 {
   const s2 = s * s;
-  let sum: f64 = 0;
-  for (let n: f64 = 25; n >= 1; n -= 2) sum = sum * s2 + 1 / n;
-  return 2 * sum;
+  let sum: f64 = 1.0 / 25.0;
+  sum = sum * s2 + 1.0 / 23.0;
+  sum = sum * s2 + 1.0 / 21.0;
+  sum = sum * s2 + 1.0 / 19.0;
+  sum = sum * s2 + 1.0 / 17.0;
+  sum = sum * s2 + 1.0 / 15.0;
+  sum = sum * s2 + 1.0 / 13.0;
+  sum = sum * s2 + 1.0 / 11.0;
+  sum = sum * s2 + 1.0 / 9.0;
+  sum = sum * s2 + 1.0 / 7.0;
+  sum = sum * s2 + 1.0 / 5.0;
+  sum = sum * s2 + 1.0 / 3.0;
+  return 2 * (sum * s2 + 1);
 }
 
 /** Natural logarithm of a positive normal number. */

@@ -41,6 +41,20 @@ async function elementwise(): Promise<{ timings: Timing[]; notes: string[] }> {
   const trained = DiTAC.fromStateDict(tensors, { prefix: 'act_1.', a: -3, b: 3 });
   const theta = act.thetas;
   const options = { tess: 10, out };
+  const gradY = Float32Array.from({ length: COUNT }, normal);
+  const gradX = new Float32Array(COUNT);
+  const student = new DiTAC({ a: -3, b: 3, seed: 1 });
+  const start = student.thetas;
+  let steps = 0;
+  const step = (input: Float32Array) => {
+    const [y, upstream, into] = [out, gradY, gradX].map((each) => each.subarray(0, input.length));
+    return () => {
+      steps += 1;
+      student.update(start.map((v, k) => v + 1e-3 * Math.sin(steps + k)));
+      student.forward(input, y);
+      student.backward(input, upstream!, { out: into! });
+    };
+  };
   const bench = new Bench({ time: 1500, warmupTime: 300 });
   bench
     .add('ditac forward (wasm)', () => void act.forward(x, out))
@@ -49,18 +63,25 @@ async function elementwise(): Promise<{ timings: Timing[]; notes: string[] }> {
     .add('ditac transform (wasm)', () => void transform(unit, theta, options))
     .add('ditac inverse (wasm)', () => void inverse(unit, theta, options))
     .add('ditac forward (js)', () => void act.on(hostBackend('js')).forward(x, out))
+    .add('ditac forward and backward, a new θ each time (wasm)', step(x))
+    .add('ditac forward and backward, a new θ each time, 10⁵ elements (wasm)', step(x.subarray(0, 1e5)))
+    .add('ditac backward (wasm)', () => void act.backward(x, gradY, { out: gradX }))
+    .add('ditac backward (js)', () => void act.on(hostBackend('js')).backward(x, gradY, { out: gradX }))
     .add('copy loop (TypedArray.set)', () => out.set(x));
   const notes: string[] = [];
   const peers = await onnxPeers(['Gelu', 'Relu', 'Identity'], x);
   if (typeof peers === 'string') notes.push(peers);
   else for (const peer of peers) bench.add(peer.name, () => peer.run());
   await bench.run();
-  const median = new Map(bench.tasks.map((task) => [task.name, (medianOf(task.result) * 1e6) / COUNT]));
+  const median = new Map(
+    bench.tasks.map((task) => [task.name, (medianOf(task.result) * 1e6) / (task.name.includes('10⁵') ? 1e5 : COUNT)]),
+  );
   const gelu = median.get('onnxruntime-web Gelu');
   const bars: Record<string, number> = {
     'ditac forward (wasm)': 0.45,
     'ditac transform (wasm)': 1.3,
     'ditac forward (js)': 4,
+    'ditac forward and backward, a new θ each time (wasm)': 2,
   };
   const timings = [...median].map(([name, ns]) => ({
     name,

@@ -421,6 +421,19 @@ describe('around training', () => {
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(64e6);
   }, 60_000);
 
+  test('a step takes at most three times the memory of its input', () => {
+    const act = new DiTAC({ a: -3, b: 3, seed: 1 });
+    const [x, gradY] = [normals(2 ** 20, 1), normals(2 ** 20, 2)];
+    act.backward(x.subarray(0, 4), gradY.subarray(0, 4));
+    const before = process.memoryUsage().arrayBuffers;
+    const y = act.forward(x);
+    const { gradX } = act.backward(x, gradY);
+    const extra = process.memoryUsage().arrayBuffers - before;
+    // y and gradX are two of the three.
+    expect(y.length + gradX.length).toBe(2 * x.length);
+    expect(extra / x.byteLength).toBeLessThanOrEqual(3);
+  });
+
   test.each(['qr', 'sparse', 'svd', 'rref'] as const)('%s: refining keeps the function', (basis) => {
     for (const variant of ['gelu', 'inf'] as const) {
       const act = new DiTAC({ tess: 5, a: -3, b: 3, basis, variant, seed: 3, channels: 2, layout: 'channelsLast' });

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { variantPieces } from '../src/activations/variants.js';
 import { tessellation, velocityField } from '../src/cpab/field.js';
+import type { Engine } from '../src/engines/engine.js';
 import { createEngine } from '../src/engines/engines.js';
 import { compile } from '../src/plan/compile.js';
 import { MOST_CELLS } from '../src/plan/workspace.js';
@@ -29,6 +30,32 @@ test('both engines compile every plan to the same bytes', () => {
         limitHigh,
       ];
       expect(specials(p)).toEqual(specials(q));
+    }
+  }
+});
+
+test('what is kept from plans before changes nothing', () => {
+  const used = createEngine('wasm');
+  const plan = (engine: Engine, seed: number, a: number, b: number, tess: number) => {
+    const { thetas } = new DiTAC({ tess, seed });
+    return compile(
+      variantPieces('gelu', velocityField(tessellation(tess, true, 'qr'), thetas, 0, a, b, 1), a, b),
+      engine,
+    );
+  };
+  for (const [a, b] of [
+    [-3, 3],
+    [-0.5, 2],
+    [2, 9],
+    [-20, -1],
+  ] as const) {
+    for (const tess of [3, 10, 30]) {
+      for (let seed = 0; seed < 4; seed++) {
+        const [p, q] = [plan(used, seed, a, b, tess), plan(createEngine('wasm'), seed, a, b, tess)];
+        for (const key of ['bounds', 'rows', 'slack', 'cellRows'] as const)
+          expect(bytes(p[key])).toEqual(bytes(q[key]));
+        expect({ ...p.certificate, ...p.grid }).toEqual({ ...q.certificate, ...q.grid });
+      }
     }
   }
 });

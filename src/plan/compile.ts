@@ -2,12 +2,12 @@ import { COUNT, LARGE, LARGE_ERROR, OFFSET, ROOM, SMALL, SMALL_ERROR, STUCK, TIN
 import { exponentOf } from '../../assembly/numeric';
 import { TAYLOR } from '../../assembly/series';
 import type { Engine } from '../engines/engine.js';
+import { appendLasting, fillAround, type LastingPiece } from './lasting.js';
 import { type AnalyticPiece, describePiece } from './pieces.js';
 import type { CellGrid, Certificate, Plan } from './plan.js';
 import {
   type Cells,
   compilingEngine,
-  fillGrid,
   JOB,
   MOST_CELLS,
   REACH,
@@ -34,9 +34,9 @@ const CELLS_PER_KNOT = 140;
  */
 export function compile(pieces: readonly AnalyticPiece[], engine: Engine = compilingEngine()): Plan {
   const grid = chooseGrid(pieces);
-  const count = fitPieces(engine, pieces, grid);
+  const { count, lasting } = fitPieces(engine, pieces, grid);
   const segments = readSegments(engine, count);
-  const cells = fillGrid(engine, grid, count);
+  const cells = fillAround(engine, grid, count, lasting);
   return {
     ...segments,
     grid,
@@ -46,14 +46,22 @@ export function compile(pieces: readonly AnalyticPiece[], engine: Engine = compi
   };
 }
 
-/** Leaves the segments of all pieces in the engine's memory; returns their number. */
-function fitPieces(engine: Engine, pieces: readonly AnalyticPiece[], grid: CellGrid): number {
+/** Leaves the segments of all pieces in the engine's memory; returns their number, and which pieces were there before. */
+function fitPieces(
+  engine: Engine,
+  pieces: readonly AnalyticPiece[],
+  grid: CellGrid,
+): { count: number; lasting: LastingPiece[] } {
   let room = FIRST_ROOM;
-  reserveSegments(engine, room);
+  const makeRoom = () => {
+    reserveSegments(engine, room);
+    engine.words[(JOB + ROOM) >> 2] = room;
+  };
+  makeRoom();
   engine.words[(JOB + COUNT) >> 2] = 0;
-  engine.words[(JOB + ROOM) >> 2] = room;
-  engine.doubles[(JOB + OFFSET) >> 3] = 2 ** -(grid.exponent + 1);
-  for (const piece of pieces) {
+  const offset = 2 ** -(grid.exponent + 1);
+  engine.doubles[(JOB + OFFSET) >> 3] = offset;
+  const fitPiece = (piece: AnalyticPiece) => {
     describePiece(engine, JOB, piece);
     while (!engine.kernels.fit(JOB)) {
       const stuckAt = engine.doubles[(JOB + STUCK) >> 3]!;
@@ -62,11 +70,20 @@ function fitPieces(engine: Engine, pieces: readonly AnalyticPiece[], grid: CellG
       if (room >= MOST_SEGMENTS)
         throw new RangeError(`the function needs more than ${MOST_SEGMENTS} segments; it bends too much for a table`);
       room *= 2;
-      reserveSegments(engine, room);
-      engine.words[(JOB + ROOM) >> 2] = room;
+      makeRoom();
+    }
+  };
+  const lasting: LastingPiece[] = [];
+  for (const piece of pieces) {
+    const kept = appendLasting(engine, piece, offset, () => fitPiece(piece));
+    if (kept) lasting.push(kept);
+    else fitPiece(piece);
+    while (engine.words[(JOB + COUNT) >> 2]! > room) {
+      room *= 2;
+      makeRoom();
     }
   }
-  return engine.words[(JOB + COUNT) >> 2]!;
+  return { count: engine.words[(JOB + COUNT) >> 2]!, lasting };
 }
 
 /** How the bounds of a certificate were established. */

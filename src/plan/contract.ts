@@ -13,7 +13,8 @@ export function velocityGradient(field: VelocityField, { intervals }: BackwardTa
   for (const interval of intervals) {
     const own = moments.of(interval.block);
     if (own.every((moment) => moment === 0)) continue;
-    const weights = weightsOf(interval, own, moments.of(interval.farBlock)[0]);
+    const far = interval.farBlock === 0 ? 0 : moments.of(interval.farBlock)[0];
+    const weights = weightsOf(interval, own, far);
     weights.forEach((weight, j) => {
       gradient.add(interval.flow, interval.points[j]!, weight * interval.factors[j]!);
     });

@@ -2,6 +2,8 @@ import { POISON_BLOCK } from './backward-table.js';
 import { WINDOWS } from './image.js';
 
 const WORD = 2 ** 32;
+/** What a unit of each window is worth. */
+const UNITS = Array.from({ length: WINDOWS }, (_, window) => 2 ** (8 * window - 150));
 
 /** Four sums a block: `low` + 2³²·`high`, integers both. */
 interface Sums {
@@ -51,8 +53,8 @@ export class Moments {
     for (let window = WINDOWS - 1; window >= 0; window--) {
       const sums = this.#windows[window];
       if (sums === undefined) continue;
-      const scale = 2 ** (8 * window - 150);
-      for (let m = 0; m < 4; m++) moments[m]! += scale * (sums.high[4 * block + m]! * WORD + sums.low[4 * block + m]!);
+      for (let m = 0, at = 4 * block; m < 4; m++, at++)
+        moments[m]! += UNITS[window]! * (sums.high[at]! * WORD + sums.low[at]!);
     }
     return moments;
   }

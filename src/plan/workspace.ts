@@ -1,7 +1,9 @@
 import {
   FIRST_CELL,
+  FROM_CELL,
   LAST_CELL,
   ROWS,
+  TO_CELL,
   UNUSED,
   WIDTH,
   WORST_LARGE,
@@ -75,19 +77,26 @@ export interface Cells {
   readonly smallAt: number;
 }
 
-/** Derives the grid from `count` segments that lie in the engine's memory. */
+/** Derives a whole grid from `count` segments that lie in the engine's memory. */
 export function fillGrid(engine: Engine, grid: CellGrid, count: number): Cells {
+  return fillCells(engine, grid, count, grid.first, grid.last);
+}
+
+/** Derives cells `from` to `to` of the grid, both included. */
+export function fillCells(engine: Engine, grid: CellGrid, count: number, from: number, to: number): Cells {
   const { words, doubles } = engine;
   doubles[(JOB + WIDTH) >> 3] = 2 ** -grid.exponent;
   words[(JOB + FIRST_CELL) >> 2] = grid.first;
   words[(JOB + LAST_CELL) >> 2] = grid.last;
+  words[(JOB + FROM_CELL) >> 2] = from;
+  words[(JOB + TO_CELL) >> 2] = to;
   words[(JOB + ROWS) >> 2] = GRID;
   words[(JOB + COUNT) >> 2] = count;
   engine.kernels.fillCells(JOB);
   const stat = (offset: number) => doubles[(JOB + offset) >> 3]!;
   return {
     // Copied as words: an unused cell holds an integer, which a copy as floats need not preserve.
-    rows: new Float32Array(words.slice(GRID >> 2, (GRID >> 2) + 4 * (grid.last - grid.first + 1)).buffer),
+    rows: new Float32Array(words.slice(GRID >> 2, (GRID >> 2) + 4 * (to - from + 1)).buffer),
     unused: words[(JOB + UNUSED) >> 2]!,
     large: stat(WORST_LARGE),
     largeAt: stat(WORST_LARGE_AT),

@@ -1,6 +1,6 @@
 import { instantiateSync } from '@assemblyscript/loader';
 import type { Engine, Kernels } from '../engine.js';
-import { KERNELS_BASE64 } from './bytes.generated.js';
+import { KERNELS_HEX } from './bytes.generated.js';
 
 const PAGE = 65536;
 
@@ -14,7 +14,7 @@ let compiled: WebAssembly.Module | undefined;
  */
 export function createWasmEngine(): Engine {
   if (typeof WebAssembly !== 'object') throw new Error('WebAssembly is not available here');
-  compiled ??= new WebAssembly.Module(decodeBase64(KERNELS_BASE64));
+  compiled ??= new WebAssembly.Module(decodeHex(KERNELS_HEX));
   const { exports } = instantiateSync<Exports>(compiled, {});
   const { memory } = exports;
   let floats = new Float32Array(memory.buffer);
@@ -43,9 +43,10 @@ export function createWasmEngine(): Engine {
   };
 }
 
-function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
-  const binary = atob(text);
-  const bytes = new Uint8Array(binary.length);
-  for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);
+function decodeHex(text: string): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(text.length / 2);
+  // '0' to '9' have the codes 48 to 57, 'a' to 'f' 97 to 102.
+  const digit = (at: number) => (text.charCodeAt(at) & 15) + 9 * (text.charCodeAt(at) >> 6);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = 16 * digit(2 * i) + digit(2 * i + 1);
   return bytes;
 }

@@ -1,0 +1,100 @@
+import { COUNT } from '../../assembly/fit';
+import type { Engine } from '../engines/engine.js';
+import type { AnalyticPiece } from './pieces.js';
+import type { CellGrid } from './plan.js';
+import { type Cells, fillCells, JOB, reserveSegments, SEGMENT_RECORDS, SEGMENT_WORDS } from './workspace.js';
+
+/**
+ * What lasts from one plan to the next: x·Φ(x) depends on no parameter, so its segments and cells, most of a plan, are the same at every
+ * step of a training. They are kept as the kernels made them.
+ */
+interface Lasting {
+  readonly records: Int32Array;
+  /** By grid. Unused cells count segments from the piece's first. */
+  readonly cells: Map<string, Cells>;
+}
+
+/** A piece whose segments, from number `segment` on, were kept. */
+export interface LastingPiece {
+  readonly piece: AnalyticPiece;
+  readonly segment: number;
+  readonly kept: Lasting;
+}
+
+const MOST_KEPT = 16;
+const byEngine = new WeakMap<Engine, Map<string, Lasting>>();
+
+function keptBy(engine: Engine): Map<string, Lasting> {
+  let known = byEngine.get(engine);
+  if (!known) byEngine.set(engine, (known = new Map()));
+  return known;
+}
+
+/** Appends the segments of a piece if they were kept; else has them made and keeps them. Undefined if the piece is none to keep. */
+export function appendLasting(
+  engine: Engine,
+  piece: AnalyticPiece,
+  offset: number,
+  make: () => void,
+): LastingPiece | undefined {
+  if (piece.law !== 'gelu') return undefined;
+  const known = keptBy(engine);
+  const key = `${piece.first} ${piece.last} ${offset}`;
+  const segment = engine.words[(JOB + COUNT) >> 2]!;
+  const at = (SEGMENT_RECORDS >> 2) + SEGMENT_WORDS * segment;
+  let kept = known.get(key);
+  if (kept) {
+    const count = segment + kept.records.length / SEGMENT_WORDS;
+    reserveSegments(engine, count);
+    engine.words.set(kept.records, at);
+    engine.words[(JOB + COUNT) >> 2] = count;
+  } else {
+    make();
+    const end = (SEGMENT_RECORDS >> 2) + SEGMENT_WORDS * engine.words[(JOB + COUNT) >> 2]!;
+    kept = { records: engine.words.slice(at, end), cells: new Map() };
+    if (known.size >= MOST_KEPT) known.clear();
+    known.set(key, kept);
+  }
+  return { piece, segment, kept };
+}
+
+/** The cells of a grid over `count` segments: those within pieces that last are copied. */
+export function fillAround(engine: Engine, grid: CellGrid, count: number, lasting: readonly LastingPiece[]): Cells {
+  const rows = new Int32Array(4 * (grid.last - grid.first + 1));
+  const total = { unused: 0, large: 0, largeAt: 0, small: 0, smallAt: 0 };
+  const put = (from: number, cells: Cells, shift: number) => {
+    const words = new Int32Array(cells.rows.buffer);
+    const at = 4 * (from - grid.first);
+    rows.set(words, at);
+    if (shift !== 0) {
+      for (let i = 0; i < words.length; i += 4) if (Number.isNaN(cells.rows[i])) rows[at + i + 1]! += shift;
+    }
+    total.unused += cells.unused;
+    if (cells.large > total.large) [total.large, total.largeAt] = [cells.large, cells.largeAt];
+    if (cells.small > total.small) [total.small, total.smallAt] = [cells.small, cells.smallAt];
+  };
+  const fill = (from: number, to: number) => {
+    if (from <= to) put(from, fillCells(engine, grid, count, from, to), 0);
+  };
+  let next = grid.first;
+  for (const { piece, segment, kept } of lasting) {
+    // Cells that touch neither an end of the piece nor one of the grid.
+    const from = Math.max(Math.floor(piece.first * 2 ** grid.exponent) + 2, grid.first + 1);
+    const to = Math.min(Math.ceil(piece.last * 2 ** grid.exponent) - 2, grid.last - 1);
+    if (from > to) continue;
+    const key = `${grid.exponent} ${from} ${to}`;
+    let cells = kept.cells.get(key);
+    if (!cells) {
+      cells = fillCells(engine, grid, count, from, to);
+      const words = new Int32Array(cells.rows.buffer);
+      for (let i = 0; i < words.length; i += 4) if (Number.isNaN(cells.rows[i])) words[i + 1]! -= segment;
+      if (kept.cells.size >= MOST_KEPT) kept.cells.clear();
+      kept.cells.set(key, cells);
+    }
+    fill(next, from - 1);
+    put(from, cells, segment);
+    next = to + 1;
+  }
+  fill(next, grid.last);
+  return { rows: new Float32Array(rows.buffer), ...total };
+}
