@@ -55,19 +55,19 @@ import { rowOf } from './search';
  */
 
 /** The table's head is that of `rowOf`, then these slots of 16 bytes, each value four times. */
-const MAGNITUDE_BITS: usize = 112;
-const SIGN_BIT: usize = 128;
+const MAGNITUDE_BITS: usize = 128;
+const SIGN_BIT: usize = 144;
 /** Bits of the smallest and the largest normal number. */
-const LEAST_NORMAL: usize = 144;
-const MOST_NORMAL: usize = 160;
+const LEAST_NORMAL: usize = 160;
+const MOST_NORMAL: usize = 176;
 /** Sign, the three low bits of the exponent, and the fraction; and what makes the rest of the exponent that of 2²³. */
-const WITHIN_WINDOW: usize = 176;
-const WINDOW_BASE: usize = 192;
-const WINDOW_NUMBER: usize = 208;
+const WITHIN_WINDOW: usize = 192;
+const WINDOW_BASE: usize = 208;
+const WINDOW_NUMBER: usize = 224;
 /** Bits of what follows the smallest normal number: with a result just below it becomes zero (`flushToZero`). */
-const ABOVE_LEAST: usize = 224;
+const ABOVE_LEAST: usize = 240;
 /** log₂ of the bytes of all blocks for one w. */
-const BLOCK_SHIFT: usize = 240;
+const BLOCK_SHIFT: usize = 256;
 
 /** Blocks have 32 bytes. Block 0 takes what no parameter depends on, block 1 counts elements that leave no gradient. */
 const POISON: i32 = 32;

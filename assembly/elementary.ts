@@ -4,8 +4,8 @@ import { Lanes, loadLanes, plus, times } from '#lanes';
  * log1p and expm1 as ratios to their argument, in float32, near 0. The coefficients stand in the header of the table, highest
  * power first (`src/plan/image.ts`). Estrin's scheme: a kernel waits for these chains, so the shorter they are the better.
  */
-const LOG1P_RATIO: usize = 160;
-const EXPM1_RATIO: usize = 288;
+const LOG1P_RATIO: usize = 176;
+const EXPM1_RATIO: usize = 304;
 
 /** log1p(z)/z, degree 7. */
 export function log1pRatio(z: Lanes, table: usize): Lanes {

@@ -46,9 +46,9 @@ import { rowOf } from './search';
  * builds a literal vector from three instructions on every use.
  */
 /** Bits of what follows the smallest normal number, and of the largest; the mask for magnitudes. */
-const ABOVE_LEAST: usize = 112;
-const MOST_NORMAL: usize = 128;
-const MAGNITUDE_BITS: usize = 144;
+const ABOVE_LEAST: usize = 128;
+const MOST_NORMAL: usize = 144;
+const MAGNITUDE_BITS: usize = 160;
 
 const NAN_BITS: i32 = 0x7fc00000;
 const NORMAL_BITS: i32 = 0x00800000;

@@ -6,6 +6,7 @@ import {
   column0,
   everyWord,
   gather,
+  isNaNLane,
   Lanes,
   larger,
   loadLanes,
@@ -39,10 +40,12 @@ const MAGIC: usize = 48;
 const ADDRESS_BITS: usize = 64;
 const BOUNDS: usize = 80;
 const ROWS: usize = 96;
+const ROW_BYTES: usize = 112;
 
 /**
- * The address of x's row of 32 bytes; of some row if x is NaN. A uniform grid has cells {bound, address, index, step}: the one bound inside a cell,
- * or infinity, and the row on its left. Where a cell holds more bounds, a bisection begins at the row `index` with `step`.
+ * The address of x's row of 32 bytes; of some row if x is NaN. A uniform grid has cells {bound, address, index, step}: the one bound inside
+ * a cell, or infinity, and the row on its left. Where a cell holds more bounds, its bound is NaN, and a bisection begins at the row `index`
+ * with `step`.
  */
 export function rowOf(table: usize, x: Lanes): Words {
   const inGrid = smaller(loadLanes(table + HIGHEST), larger(loadLanes(table + LOWEST), x));
@@ -52,13 +55,12 @@ export function rowOf(table: usize, x: Lanes): Words {
   const b = row1(cell, 0);
   const c = row2(cell, 0);
   const d = row3(cell, 0);
+  const bound = column0(a, b, c, d);
   const left = wordColumn1(a, b, c, d);
-  const at = pickWord(atLeast(x, column0(a, b, c, d)), addWord(left, everyWord(32)), left);
-  const step = wordColumn3(a, b, c, d);
-  const isOpen = wordAbove(step, everyWord(0));
-  if (anyLane(isOpen)) {
-    const index = segmentOf(x, wordColumn2(a, b, c, d), step, loadWord(table + BOUNDS));
-    return pickWord(isOpen, addWord(loadWords(table + ROWS), shiftLeft(index, 5)), at);
+  const at = pickWord(atLeast(x, bound), addWord(left, loadWords(table + ROW_BYTES)), left);
+  if (anyLane(isNaNLane(bound))) {
+    const index = segmentOf(x, wordColumn2(a, b, c, d), wordColumn3(a, b, c, d), loadWord(table + BOUNDS));
+    return pickWord(isNaNLane(bound), addWord(loadWords(table + ROWS), shiftLeft(index, 5)), at);
   }
   return at;
 }

@@ -65,7 +65,7 @@ const LOG1P_RATIO = [
   0.3333381414413452, -0.5000003576278687, 1,
 ];
 const EXPM1_RATIO = [0.0013917137403041124, 0.008352706208825111, 0.04166657477617264, 0.1666661947965622, 0.5, 1];
-const FLOW_HEADER_BYTES = 24 * 4 * SLOT;
+const FLOW_HEADER_BYTES = 25 * 4 * SLOT;
 
 export function flowImage({ bounds, rows }: FlowTable): Image {
   const search = searchTable(FLOW_HEADER_BYTES, bounds);
@@ -73,15 +73,15 @@ export function flowImage({ bounds, rows }: FlowTable): Image {
     bytes: search.end + 4 * rows.length,
     write(floats, words, address) {
       search.write(floats, words, address);
-      fillSlots(words, address, 7, [0x00800001, 0x7f7fffff, 0x7fffffff]);
-      fillSlots(floats, address, 10, LOG1P_RATIO);
-      fillSlots(floats, address, 18, EXPM1_RATIO);
+      fillSlots(words, address, 8, [0x00800001, 0x7f7fffff, 0x7fffffff]);
+      fillSlots(floats, address, 11, LOG1P_RATIO);
+      fillSlots(floats, address, 19, EXPM1_RATIO);
       floats.set(rows, (address + search.end) >> 2);
     },
   };
 }
 
-const BACKWARD_HEADER_BYTES = 16 * 4 * SLOT;
+const BACKWARD_HEADER_BYTES = 17 * 4 * SLOT;
 /** In the order of the slots in assembly/backward.ts, from MAGNITUDE_BITS to ABOVE_LEAST. */
 const BACKWARD_BITS = [0x7fffffff, 0x80000000, 0x00800000, 0x7f7fffff, 0x83ffffff, 0x4b000000, 31, 0x00800001];
 /** Bytes of a block of moments: four sums of 8 bytes. */
@@ -110,7 +110,8 @@ export function backwardImage({ bounds, rows, blocks }: BackwardTable, room = bl
     windowLength: 2 ** (shift - 3),
     write(floats, words, address) {
       search.write(floats, words, address);
-      fillSlots(words, address, 7, [...BACKWARD_BITS, shift]);
+      fillSlots(words, address, 8, [...BACKWARD_BITS, shift]);
+
       const at = (address + search.end) >> 2;
       floats.set(rows, at);
       for (let i = 6; i < rows.length; i += 8) {
@@ -121,11 +122,12 @@ export function backwardImage({ bounds, rows, blocks }: BackwardTable, room = bl
   };
 }
 
+const ROW_BYTES = 32;
 /** As many cells as a first-level cache has room for beside rows and data. */
 const MOST_SEARCH_CELLS = 1024;
 
 /**
- * How `flow` and `backward` find a row (assembly/search.ts): seven header slots, a uniform grid and the bounds. Rows of 32 bytes
+ * How `flow` and `backward` find a row (assembly/search.ts): eight header slots, a uniform grid and the bounds. Rows of 32 bytes
  * follow at `end`.
  */
 function searchTable(headerBytes: number, bounds: Float32Array) {
@@ -157,11 +159,11 @@ function searchTable(headerBytes: number, bounds: Float32Array) {
     write(floats: Float32Array, words: Int32Array, address: number): void {
       const grid = [first / scale, last / scale, scale, 2 ** 23 + (address + headerBytes) / 16 - first];
       fillSlots(floats, address, 0, grid);
-      fillSlots(words, address, 4, [ADDRESS_BITS, address + boundsAt, address + end]);
+      fillSlots(words, address, 4, [ADDRESS_BITS, address + boundsAt, address + end, ROW_BYTES]);
       for (let k = 0, at = (address + headerBytes) >> 2; k < cells; k++, at += 4) {
         // The next bound, wherever it is: beyond the cell no x of the cell reaches it.
-        floats[at] = bounds[before[k]!] ?? Number.POSITIVE_INFINITY;
-        words[at + 1] = address + end + 32 * before[k]!;
+        floats[at] = steps[k] === 0 ? (bounds[before[k]!] ?? Number.POSITIVE_INFINITY) : Number.NaN;
+        words[at + 1] = address + end + ROW_BYTES * before[k]!;
         words[at + 2] = before[k]!;
         words[at + 3] = steps[k]!;
       }
