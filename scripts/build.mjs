@@ -51,10 +51,12 @@ const library = await rolldown({
     cpab: 'src/cpab.ts',
     oracle: 'src/oracle/index.ts',
     safetensors: 'src/io/safetensors.ts',
+    tfjs: 'src/tfjs.ts',
     verify: 'src/verify.ts',
   },
   platform: 'neutral',
   tsconfig: 'tsconfig.json',
+  external: [/^@tensorflow\//],
   resolve: { mainFields: ['module', 'main'] },
   output: {
     dir: 'dist',
@@ -63,7 +65,7 @@ const library = await rolldown({
     comments: false,
     chunkFileNames: '[name]-[hash].js',
     codeSplitting: {
-      groups: [{ name: 'core', test: /(src|assembly)\/(?!backends\/webgpu|oracle|verify)|node_modules/ }],
+      groups: [{ name: 'core', test: /(src|assembly)\/(?!backends\/webgpu|oracle|verify|tfjs)|node_modules/ }],
     },
   },
 });

@@ -10,6 +10,7 @@ const alias = {
   'ditac/cpab': at('dist/cpab.js'),
   'ditac/oracle': at('dist/oracle.js'),
   'ditac/safetensors': at('dist/safetensors.js'),
+  'ditac/tfjs': at('dist/tfjs.js'),
   'ditac/verify': at('dist/verify.js'),
   ditac: at('dist/index.js'),
 };

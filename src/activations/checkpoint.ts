@@ -16,11 +16,8 @@ const FIT = 1e-3;
 
 type Options = Omit<DiTACOptions, 'thetas' | 'seed'> & { prefix?: string };
 
-/** The activation that a state dict describes, as constructor options and the precision matrix to keep. */
-export function readCheckpoint(
-  tensors: StateDict,
-  chosen: Options,
-): { options: DiTACOptions; precision: Float32Array } {
+/** The activation that a state dict describes, as constructor options. */
+export function readCheckpoint(tensors: StateDict, chosen: Options): DiTACOptions {
   if (typeof tensors !== 'object' || tensors === null)
     throw new TypeError(`tensors must be an object, got ${describe(tensors)}`);
   if (typeof chosen !== 'object' || chosen === null)
@@ -46,7 +43,7 @@ export function readCheckpoint(
   if (added.interval && options.b === undefined) merged.b = added.interval[1];
   if (given === undefined) Object.assign(merged, findBasis(precision.data, cells, zeroBoundary, d, prefix, options));
   else Object.assign(merged, { basis: given }, checkBasis(precision.data, given, cells, zeroBoundary, prefix, options));
-  return { options: merged, precision: Float32Array.from(precision.data) };
+  return { ...merged, precisionMatrix: Float32Array.from(precision.data) };
 }
 
 function tensorNamed(tensors: StateDict, name: string, rank: number): Tensor {

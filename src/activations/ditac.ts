@@ -37,6 +37,8 @@ export interface DiTACOptions {
   /** Of the regulariser's precision matrix. Defaults 5 and 2. */
   lambdaSmooth?: number;
   lambdaVar?: number;
+  /** That matrix itself, [d][d] flat, as a checkpoint holds it. Default: computed from lambdaSmooth and lambdaVar. */
+  precisionMatrix?: ArrayLike<number>;
   /** Of the prior that `seed` draws from. Defaults 5 and 2. */
   lambdaSmoothInit?: number;
   lambdaVarInit?: number;
@@ -54,6 +56,7 @@ const OPTIONS: readonly (keyof DiTACOptions)[] = [
   'layout',
   'lambdaSmooth',
   'lambdaVar',
+  'precisionMatrix',
   'lambdaSmoothInit',
   'lambdaVarInit',
 ];
@@ -116,6 +119,11 @@ export class DiTAC {
     this.lambdaVar = positive('lambdaVar', options.lambdaVar ?? 2);
     this.#tessellation = tessellation(this.tess, this.variant !== 'inf', options.basis ?? 'qr');
     const d = this.dimension;
+    if (options.precisionMatrix !== undefined) {
+      this.#precision = checkThetas('precisionMatrix', options.precisionMatrix, d);
+      if (this.#precision.length !== d * d)
+        throw new RangeError(`precisionMatrix must hold ${d}·${d} numbers, got ${this.#precision.length}`);
+    }
     if (options.thetas !== undefined) {
       this.#thetas = checkThetas('thetas', options.thetas, d);
       this.channels = d === 0 ? 1 : this.#thetas.length / d;
@@ -153,10 +161,7 @@ export class DiTAC {
     tensors: StateDict,
     options: Omit<DiTACOptions, 'thetas' | 'seed'> & { prefix?: string } = {},
   ): DiTAC {
-    const found = readCheckpoint(tensors, options);
-    const act = new DiTAC(found.options);
-    act.#precision = found.precision;
-    return act;
+    return new DiTAC(readCheckpoint(tensors, options));
   }
 
   /** d, the number of parameters a channel. */
@@ -168,6 +173,11 @@ export class DiTAC {
   get basis(): Matrix {
     const { rows, columns, data } = this.#tessellation.basis;
     return { rows, columns, data: data.slice() };
+  }
+
+  /** A copy of the regulariser's precision matrix P, [d][d]. */
+  get precisionMatrix(): Float32Array {
+    return this.#precisionMatrix().slice();
   }
 
   /** A copy of θ, [channels][d]. */
