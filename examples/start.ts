@@ -2,24 +2,20 @@
  * `npm start`: networks that were trained in PyTorch with DiTAC, run here on WebAssembly SIMD and in plain JavaScript. Prints a
  * table and writes out/start.html, a self-contained page with the pictures.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { relative } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import Table from 'cli-table3';
 import { loadBackend } from 'ditac';
 import { normalStream } from 'ditac/cpab';
 import { compareBits, exact, stratified, ulpError } from 'ditac/oracle';
-import { encode } from 'fast-png';
 import colors from 'picocolors';
 import { Bench } from 'tinybench';
 import { onnxPeers } from '../bench/peers.js';
-import { drawPanels, escapeMarkup, type Panel } from '../src/cli/plot.js';
+import { drawPanels, type Panel } from '../src/cli/plot.js';
 import { argmax } from './layers.js';
-import { loadNetworks, type Network, rSquared, targetSurface } from './networks.js';
+import { loadNetworks, type Network, rSquared } from './networks.js';
+import { digit, htmlTable, surface, surfacePoints, surfaceTarget, writePage } from './pictures.js';
 
 const root = new URL('../../', import.meta.url);
-const out = new URL('out/', root);
 const wasm = await loadBackend('wasm').catch(() => undefined);
 const js = await loadBackend('js');
 const main = wasm ?? js;
@@ -98,44 +94,17 @@ async function speeds(): Promise<{ name: string; ns: number }[]> {
   });
 }
 
-const SIZE = 240;
-
-/** A PNG of values on [-1,1]², blue below zero and red above, as a data URI. */
-function heatMap(value: (row: number, column: number) => number): string {
-  const data = new Uint8Array(SIZE * SIZE * 3);
-  for (let r = 0; r < SIZE; r++) {
-    for (let c = 0; c < SIZE; c++) {
-      const v = Math.max(-1, Math.min(1, value(r, c)));
-      const fade = Math.round(255 * (1 - Math.abs(v)));
-      data.set(v < 0 ? [fade, fade, 255] : [255, fade, fade], 3 * (r * SIZE + c));
-    }
-  }
-  const png = encode({ width: SIZE, height: SIZE, data, channels: 3 });
-  return `data:image/png;base64,${Buffer.from(png).toString('base64')}`;
-}
-
-async function surfaces(network: Network): Promise<{ title: string; image: string }[]> {
-  const at = (k: number) => (2 * (k + 0.5)) / SIZE - 1;
-  const points = Float32Array.from({ length: 2 * SIZE * SIZE }, (_, i) => {
-    const pixel = i >> 1;
-    return i % 2 === 0 ? at(pixel % SIZE) : -at(Math.floor(pixel / SIZE));
-  });
-  const learned = await network.run(main, points);
-  const target = Float32Array.from({ length: SIZE * SIZE }, (_, i) =>
-    targetSurface(points[2 * i]!, points[2 * i + 1]!),
-  );
-  const map = (values: Float32Array, gain = 1) => heatMap((r, c) => gain * values[r * SIZE + c]!);
+async function surfaces(network: Network): Promise<string> {
+  const learned = await network.run(main, surfacePoints);
   return [
-    { title: 'target', image: map(target) },
-    { title: `learned, R² ${rSquared(learned, target).toFixed(3)} on this grid`, image: map(learned) },
-    {
-      title: 'difference, ×3',
-      image: map(
-        learned.map((v, i) => v - target[i]!),
-        3,
-      ),
-    },
-  ];
+    surface('target', surfaceTarget),
+    surface(`learned, R² ${rSquared(learned, surfaceTarget).toFixed(3)} on this grid`, learned),
+    surface(
+      'difference, ×3',
+      learned.map((v, i) => v - surfaceTarget[i]!),
+      3,
+    ),
+  ].join('');
 }
 
 function curves(): Panel[] {
@@ -161,12 +130,7 @@ async function digits(network: Network): Promise<string> {
   const wrong = classes.flatMap((each, i) => (each === network.labels![i] ? [] : [i]));
   const shown = [...Array.from({ length: 18 }, (_, i) => i * 19), ...wrong.slice(0, 6)];
   return shown
-    .map((i) => {
-      const data = Uint8Array.from(network.inputs.subarray(64 * i, 64 * (i + 1)), (v) => 255 - Math.round(255 * v));
-      const png = Buffer.from(encode({ width: 8, height: 8, data, channels: 1 })).toString('base64');
-      const mark = classes[i] === network.labels![i] ? '' : ` class="wrong" title="it is a ${network.labels![i]}"`;
-      return `<figure><img src="data:image/png;base64,${png}" width="48" height="48" alt="digit"><figcaption${mark}>${classes[i]}</figcaption></figure>`;
-    })
+    .map((i) => digit(network.inputs.subarray(64 * i, 64 * (i + 1)), classes[i]!, network.labels![i]!))
     .join('');
 }
 
@@ -212,41 +176,21 @@ console.log(table(scoreHead, scoreRows));
 console.log(note);
 console.log(table(speedHead, speedRows));
 
-const htmlTable = (head: string[], rows: string[][]) => {
-  const cells = (tag: string, row: string[]) =>
-    `<tr>${row.map((cell) => `<${tag}>${escapeMarkup(cell)}</${tag}>`).join('')}</tr>`;
-  return `<table>${cells('th', head)}${rows.map((row) => cells('td', row)).join('')}</table>`;
-};
-const page = `<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>ditac: trained networks, exact activations</title>
-<style>
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 1300px; margin: 2em auto; padding: 0 1em; color: #222 }
-table { border-collapse: collapse; margin: 1em 0 } th, td { padding: .3em .8em; border-bottom: 1px solid #ddd; text-align: left }
-figure { display: inline-block; margin: 0 .6em .6em 0; text-align: center } figcaption.wrong { color: #c02020; font-weight: bold }
-img { image-rendering: pixelated } svg { max-width: 100%; height: auto }
-</style>
-<h1>Networks trained in PyTorch with DiTAC</h1>
-<p>Run on ${main.name}, Node ${process.version}, ${availableParallelism()} cores.</p>
+writePage(
+  'start',
+  'Networks trained in PyTorch with DiTAC',
+  `<p>Run on ${main.name}, Node ${process.version}, ${availableParallelism()} cores.</p>
 ${htmlTable(scoreHead, scoreRows)}
 <p>${note}</p>
 <h2>The regression: six sines on [−1,1]²</h2>
-${(await surfaces(networks[2]!))
-  .map(
-    ({ title, image }) =>
-      `<figure><img src="${image}" width="${SIZE}" alt=""><figcaption>${escapeMarkup(title)}</figcaption></figure>`,
-  )
-  .join('')}
+${await surfaces(networks[2]!)}
 <h2>Digits, as the convolutional network reads them (red: wrong)</h2>
 ${await digits(networks[1]!)}
 <h2>What was learned</h2>
 ${drawPanels(curves(), 3)}
 <h2>Speed</h2>
-${htmlTable(speedHead, speedRows)}
-</html>
-`;
-mkdirSync(out, { recursive: true });
-writeFileSync(new URL('start.html', out), page);
-console.log(`The pictures: ${relative(process.cwd(), fileURLToPath(new URL('start.html', out)))}`);
+${htmlTable(speedHead, speedRows)}`,
+);
 
 const isRight = results.every(
   ({ fromExact, sameClasses, differingBits }) => fromExact <= 2e-5 && sameClasses !== false && !differingBits,

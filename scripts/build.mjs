@@ -94,6 +94,8 @@ await build({
     stacks: 'test/stacks/main.ts',
     'stack-worker': 'test/stacks/worker.ts',
     start: 'examples/start.ts',
+    regression: 'examples/regression.ts',
+    digits: 'examples/digits.ts',
   },
   outdir: 'dist/programs',
   packages: 'external',

@@ -50,9 +50,14 @@ export interface DiTACLayerConfig {
   perChannel?: boolean;
   /** Where the channels are. Default 'channelsLast', as everywhere in tfjs. */
   dataFormat?: Layout;
-  /** Weight of the regulariser θᵀPθ in the loss. Default 0.1, as in the PyTorch package. */
+  /**
+   * Weight of the regulariser θᵀPθ in the loss. Default 0.01: the PyTorch package's 0.1 acts there as 0.1/d, since its gradient of the
+   * data is d times too large, and d = 9 by default.
+   */
   lambdaRegLoss?: number;
 }
+
+const LAMBDA_REG_LOSS = 0.01;
 
 const ACTIVATION_KEYS = [
   'tess',
@@ -125,7 +130,7 @@ export class DiTACLayer extends layers.Layer {
     super(config as ConstructorParameters<typeof layers.Layer>[0]);
     this.#config = config;
     this.#seed = config.seed ?? Math.floor(Math.random() * 2 ** 32);
-    this.#lambda = expectFinite('lambdaRegLoss', config.lambdaRegLoss ?? 0.1);
+    this.#lambda = expectFinite('lambdaRegLoss', config.lambdaRegLoss ?? LAMBDA_REG_LOSS);
     this.#thetas = thetas;
     // Mistakes are reported here, not when the model is built.
     new DiTAC(thetas ? { ...this.#options(), thetas } : { ...this.#options(), seed: this.#seed });

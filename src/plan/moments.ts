@@ -24,21 +24,26 @@ export class Moments {
     this.blocks = blocks;
   }
 
-  /**
-   * Adds the sums of a window.
-   * @param low, high read sum i, low(i) + 2³²·high(i), for i below 4·blocks; |low| ≤ 2⁵².
-   */
-  add(window: number, low: (i: number) => number, high: (i: number) => number): void {
+  /** Adds the sums of a window, [blocks][4] integers of at most 2⁵² each. */
+  addDoubles(window: number, sums: Float64Array): void {
+    for (let i = 0; i < 4 * this.blocks; i++) if (sums[i] !== 0) this.#add(window, i, sums[i]!, 0);
+  }
+
+  /** The same for 64-bit integers of two words, the lower one first, seen as unsigned and as signed words. */
+  addWords(window: number, lower: Uint32Array, upper: Int32Array): void {
     for (let i = 0; i < 4 * this.blocks; i++) {
-      const [l, h] = [low(i), high(i)];
-      if (l === 0 && h === 0) continue;
-      this.#windows[window] ??= { low: new Float64Array(4 * this.blocks), high: new Float64Array(4 * this.blocks) };
-      const sums = this.#windows[window];
-      const sum = sums.low[i]! + l;
-      const carry = Math.trunc(sum / WORD);
-      sums.low[i] = sum - carry * WORD;
-      sums.high[i]! += h + carry;
+      const [low, high] = [lower[2 * i]!, upper[2 * i + 1]!];
+      if (low !== 0 || high !== 0) this.#add(window, i, low, high);
     }
+  }
+
+  #add(window: number, i: number, low: number, high: number): void {
+    this.#windows[window] ??= { low: new Float64Array(4 * this.blocks), high: new Float64Array(4 * this.blocks) };
+    const sums = this.#windows[window];
+    const sum = sums.low[i]! + low;
+    const carry = Math.trunc(sum / WORD);
+    sums.low[i] = sum - carry * WORD;
+    sums.high[i]! += high + carry;
   }
 
   /** Whether an element left no gradient: a NaN, an infinite gradY, or a product that overflowed. */

@@ -285,12 +285,7 @@ export class WebGpuBackend implements DeviceBackend<GpuTensor> {
       const upper = new Int32Array(result.value.buffer);
       for (let c = sums[k]!.from, at = 0; c < sums[k]!.to; c++) {
         for (let window = 0; window < WINDOWS; window++, at += 2 * windowLength) {
-          const [low, high] = [lower.subarray(at), upper.subarray(at)];
-          moments[c]!.add(
-            window,
-            (i) => low[2 * i]!,
-            (i) => high[2 * i + 1]!,
-          );
+          moments[c]!.addWords(window, lower.subarray(at), upper.subarray(at));
         }
       }
     });

@@ -1,0 +1,255 @@
+/**
+ * The paper's figure 1, trained from scratch: Linear(2,50) – activation – Linear(50,1) learns a sum of six sines on [-1,1]².
+ *
+ * `npm run regression` trains DiTAC and writes out/regression.html with the surface while it learns;
+ * `npm run regression -- --compare --seeds 10` trains all four activations from ten seeds each and prints the table.
+ */
+import { writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import * as tf from '@tensorflow/tfjs';
+import { Presets, SingleBar } from 'cli-progress';
+import Table from 'cli-table3';
+import { InvalidArgumentError, program } from 'commander';
+import { saveSafetensors } from 'ditac/safetensors';
+import { DiTACLayer } from 'ditac/tfjs';
+import { drawPanels, type Panel } from '../src/cli/plot.js';
+import { uniformStream } from '../src/cpab/random.js';
+import { rSquared, targetSurface } from './networks.js';
+import { htmlTable, surface, surfacePoints, surfaceTarget, writePage } from './pictures.js';
+import { ACTIVATIONS, type ActivationName, activationLayer, torchInitializers } from './training.js';
+
+const BATCH = 98;
+const TEST_POINTS = 20_000;
+/** What the original reached on this task, in PyTorch: mean test R² over ten seeds (and its deviation), milliseconds a step. */
+const ORIGINAL: Record<ActivationName, string> = {
+  ditac: '0.913 ± 0.071',
+  gelu: '0.020',
+  relu: '0.751',
+  prelu: '0.816',
+};
+const ORIGINAL_MS = '0.80';
+
+interface Job {
+  readonly activation: ActivationName;
+  readonly seed: number;
+  readonly steps: number;
+}
+
+interface Outcome extends Job {
+  readonly r2: number;
+  /** Median. */
+  readonly msPerStep: number;
+}
+
+interface Progress {
+  readonly step: number;
+  readonly loss: number;
+}
+
+function buildModel({ activation, seed }: Job): tf.Sequential {
+  const model = tf.sequential({
+    layers: [
+      tf.layers.dense({ units: 50, inputShape: [2], ...torchInitializers(2, 10 * seed) }),
+      activationLayer(activation, seed),
+      tf.layers.dense({ units: 1, ...torchInitializers(50, 10 * seed + 1) }),
+    ],
+  });
+  model.compile({ optimizer: tf.train.adam(0.005), loss: 'meanSquaredError' });
+  return model;
+}
+
+/** Points of [-1,1]², and what to learn there. */
+function draw(uniform: () => number, count: number): { points: Float32Array; targets: Float32Array } {
+  const points = Float32Array.from({ length: 2 * count }, () => 2 * uniform() - 1);
+  const targets = Float32Array.from({ length: count }, (_, i) => targetSurface(points[2 * i]!, points[2 * i + 1]!));
+  return { points, targets };
+}
+
+function predict(model: tf.Sequential, points: Float32Array): Float32Array {
+  return tf.tidy(() => {
+    const y = model.predict(tf.tensor2d(points, [points.length / 2, 2])) as tf.Tensor;
+    return y.dataSync<'float32'>().slice();
+  });
+}
+
+/** Every step has a batch of its own. */
+async function train(
+  job: Job,
+  onProgress: (progress: Progress, model: tf.Sequential) => void,
+): Promise<{ outcome: Outcome; model: tf.Sequential }> {
+  const model = buildModel(job);
+  const uniform = uniformStream(job.seed);
+  const test = draw(uniform, TEST_POINTS);
+  const times: number[] = [];
+  for (let step = 1; step <= job.steps; step++) {
+    const { points, targets } = draw(uniform, BATCH);
+    const [x, y] = [tf.tensor2d(points, [BATCH, 2]), tf.tensor2d(targets, [BATCH, 1])];
+    const before = performance.now();
+    const loss = (await model.trainOnBatch(x, y)) as number;
+    times.push(performance.now() - before);
+    tf.dispose([x, y]);
+    onProgress({ step, loss }, model);
+  }
+  const r2 = rSquared(predict(model, test.points), test.targets);
+  const msPerStep = times.sort((p, q) => p - q)[times.length >> 1] ?? 0;
+  return { outcome: { ...job, r2, msPerStep }, model };
+}
+
+/** Trains one network, and keeps its surface at some of the steps. */
+async function showOne(job: Job): Promise<void> {
+  const bar = new SingleBar(
+    { format: '{bar} {percentage}% | step {value} of {total} | loss {loss}', hideCursor: true },
+    Presets.shades_classic,
+  );
+  bar.start(job.steps, 0, { loss: '' });
+  const shown = new Set([1, 100, 300, 1000, 3000, job.steps].filter((step) => step <= job.steps));
+  const pictures: string[] = [surface('target', surfaceTarget)];
+  const losses: [number, number][] = [];
+  let recent = 0;
+  const { outcome, model } = await train(job, ({ step, loss }, present) => {
+    // An exponential mean: single batches of 98 are noisy.
+    recent = step === 1 ? loss : 0.98 * recent + 0.02 * loss;
+    if (step % 20 === 0 || step === 1) {
+      bar.update(step, { loss: recent.toExponential(2) });
+      losses.push([step, Math.log10(recent)]);
+    }
+    if (shown.has(step)) {
+      const y = predict(present, surfacePoints);
+      pictures.push(surface(`step ${step}, R² ${rSquared(y, surfaceTarget).toFixed(3)}`, y));
+    }
+  });
+  bar.update(job.steps);
+  bar.stop();
+  console.log(
+    `${job.activation}, seed ${job.seed}: test R² ${outcome.r2.toFixed(4)}, ${outcome.msPerStep.toFixed(2)} ms a step (the original's in PyTorch: ${ORIGINAL_MS})`,
+  );
+  const layer = model.layers[1]!;
+  const panels: Panel[] = [
+    { title: 'log₁₀ of the loss', curves: [{ label: job.activation, color: '#c02020', points: losses }] },
+  ];
+  let saved = '';
+  if (layer instanceof DiTACLayer) {
+    const x = Float32Array.from({ length: 501 }, (_, k) => -4 + (8 * k) / 500);
+    const y = layer.activation.forward(x);
+    const points = Array.from(x, (v, k): [number, number] => [v, y[k]!]);
+    panels.push({ title: 'the activation that was learned', curves: [{ label: 'DiTAC', color: '#c02020', points }] });
+    saved = '<p>As PyTorch would load it: out/regression.safetensors.</p>';
+  }
+  const head = ['activation', 'seed', 'test R²', 'ms a step'];
+  const row = [job.activation, String(job.seed), outcome.r2.toFixed(4), outcome.msPerStep.toFixed(2)];
+  writePage(
+    'regression',
+    'A regression, learned with a trainable activation',
+    `${htmlTable(head, [row])}${saved}<h2>The surface while it is learned</h2>${pictures.join('')}<h2>Loss and activation</h2>${drawPanels(panels, 2)}`,
+  );
+  if (layer instanceof DiTACLayer) writeCheckpoint(model, layer);
+}
+
+/** The same names and shapes as PyTorch's module has: Linear holds [out][in]. */
+function writeCheckpoint(model: tf.Sequential, layer: DiTACLayer): void {
+  const linear = (index: number, name: string) => {
+    const [kernel, bias] = model.layers[index]!.getWeights();
+    const transposed = tf.tidy(() => tf.transpose(kernel!).dataSync<'float32'>().slice());
+    return {
+      [`${name}.weight`]: { shape: [...kernel!.shape].reverse(), data: transposed },
+      [`${name}.bias`]: { shape: bias!.shape, data: bias!.dataSync<'float32'>().slice() },
+    };
+  };
+  const tensors = { ...linear(0, 'fc1'), ...layer.stateDict({ prefix: 'act_1.' }), ...linear(2, 'fc2') };
+  writeOut('regression.safetensors', saveSafetensors(tensors));
+}
+
+function writeOut(name: string, bytes: Uint8Array): void {
+  writeFileSync(new URL(name, new URL('../../out/', import.meta.url)), bytes);
+}
+
+/** All activations from several seeds, a training a thread at a time. */
+async function compare(seeds: number, steps: number, threads: number, asJson: boolean): Promise<void> {
+  const jobs = Array.from({ length: seeds }, (_, k) =>
+    ACTIVATIONS.map((activation): Job => ({ activation, seed: k + 1, steps })),
+  ).flat();
+  const bar = new SingleBar(
+    { format: '{bar} {percentage}% | {name} | loss {loss} | {eta_formatted} left', hideCursor: true },
+    Presets.shades_classic,
+  );
+  bar.start(jobs.length * steps, 0, { name: `${jobs.length} trainings`, loss: '' });
+  const outcomes: Outcome[] = [];
+  const waiting = [...jobs];
+  const work = async (): Promise<void> => {
+    for (let job = waiting.shift(); job; job = waiting.shift()) {
+      const present = job;
+      const worker = new Worker(new URL(import.meta.url), { workerData: present });
+      let before = 0;
+      outcomes.push(
+        await new Promise<Outcome>((resolve, reject) => {
+          worker.on('message', (message: Progress | Outcome) => {
+            if ('r2' in message) return resolve(message);
+            bar.increment(message.step - before, {
+              name: `${present.activation}, seed ${present.seed}`,
+              loss: message.loss.toExponential(1),
+            });
+            before = message.step;
+          });
+          worker.on('error', reject);
+        }),
+      );
+      await worker.terminate();
+    }
+  };
+  await Promise.all(Array.from({ length: threads }, work));
+  bar.stop();
+  const rows = ACTIVATIONS.map((activation) => {
+    const own = outcomes.filter((each) => each.activation === activation);
+    const mean = own.reduce((sum, { r2 }) => sum + r2, 0) / own.length;
+    const deviation = Math.sqrt(own.reduce((sum, { r2 }) => sum + (r2 - mean) ** 2, 0) / Math.max(own.length - 1, 1));
+    const ms = own.map(({ msPerStep }) => msPerStep).sort((p, q) => p - q)[own.length >> 1]!;
+    return { activation, mean, deviation, ms, seeds: own.map(({ seed, r2 }) => ({ seed, r2 })) };
+  });
+  if (asJson) return console.log(JSON.stringify(rows, null, 2));
+  const table = new Table({
+    head: ['activation', `mean test R², ${seeds} seeds`, 'the original’s', 'ms a step', 'the original’s'],
+  });
+  for (const { activation, mean, deviation, ms } of rows) {
+    const original = activation === 'ditac' ? ORIGINAL_MS : '';
+    table.push([
+      activation,
+      `${mean.toFixed(3)} ± ${deviation.toFixed(3)}`,
+      ORIGINAL[activation],
+      ms.toFixed(2),
+      original,
+    ]);
+  }
+  console.log(table.toString());
+}
+
+const positive = (text: string): number => {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('a positive integer is needed');
+  return value;
+};
+
+if (isMainThread) {
+  const options = program
+    .name('regression')
+    .option('--activation <name>', `one of ${ACTIVATIONS.join(', ')}`, 'ditac')
+    .option('--seed <number>', 'of weights and batches', positive, 1)
+    .option('--steps <number>', 'of Adam', positive, 10_000)
+    .option('--compare', 'train all activations')
+    .option('--seeds <number>', 'how many seeds each, with --compare', positive, 10)
+    .option('--threads <number>', 'trainings at a time', positive, availableParallelism())
+    .option('--json', 'print the comparison as JSON')
+    .parse()
+    .opts();
+  if (options.compare) await compare(options.seeds, options.steps, options.threads, options.json === true);
+  else {
+    if (!ACTIVATIONS.includes(options.activation))
+      program.error(`--activation must be one of ${ACTIVATIONS.join(', ')}`);
+    await showOne({ activation: options.activation, seed: options.seed, steps: options.steps });
+  }
+} else {
+  const { outcome } = await train(workerData as Job, (progress) => {
+    if (progress.step % 50 === 0 || progress.step === (workerData as Job).steps) parentPort!.postMessage(progress);
+  });
+  parentPort!.postMessage(outcome);
+}
