@@ -42,6 +42,9 @@ export interface VerifyReport {
   /** How many results differ from plain JavaScript's in a bit, and the first of them. */
   readonly differing: number;
   readonly firstMismatch?: BitComparison['first'];
+  /** Of backends: for how many elements gradX, and the gradThetas of all, were compared too, and how many results differ. */
+  readonly gradients: number;
+  readonly differingGradients: number;
   /** Worst error against the oracle where |y| ≥ 2⁻⁸, in ULP, and its input; and what the plans certify. */
   readonly worstUlp: number;
   readonly worstUlpAt: number;
@@ -84,6 +87,7 @@ export async function verifyBackends(options: VerifyOptions = {}): Promise<Verif
     const trials = activations.map((activation) => ({
       activation,
       kernel: (x: Float32Array) => activation.on(backend).forward(x),
+      gradients: backend,
     }));
     const { device, exact: isExact, failures } = backend;
     reports.push({ ...(await judge(name, trials, options)), device, exact: isExact, failures });
@@ -93,7 +97,7 @@ export async function verifyBackends(options: VerifyOptions = {}): Promise<Verif
 
 async function judge(
   name: string,
-  trials: readonly { activation: DiTAC; kernel: Float32Kernel }[],
+  trials: readonly { activation: DiTAC; kernel: Float32Kernel; gradients?: Backend }[],
   options: VerifyOptions,
 ): Promise<VerifyReport> {
   const elements = expectInteger('elements', options.elements ?? 200_000, 1, 1e9);
@@ -108,13 +112,26 @@ async function judge(
   let certifiedUlp = 0;
   let worstUlpSmall = 0;
   let certifiedUlpSmall = 0;
-  for (const [i, { activation, kernel }] of trials.entries()) {
+  let gradients = 0;
+  let differingGradients = 0;
+  for (const [i, { activation, kernel, gradients: backend }] of trials.entries()) {
     options.onProgress?.((i + 0.5) / trials.length, `${name} ${activation.variant}`);
     for (const x of inputsFor(elements, seed)) {
       const comparison = compareBits(activation.on(js).forward(x), await kernel(x), x);
       differing += comparison.differing;
       first ??= comparison.first;
       count += x.length;
+    }
+    if (backend) {
+      // A tenth: they cost ten times as much in plain JavaScript.
+      for (const x of inputsFor(Math.ceil(elements / 10), seed + 3)) {
+        const gradY = x.slice().reverse();
+        const expected = activation.on(js).backward(x, gradY);
+        const actual = await activation.on(backend).backward(x, gradY);
+        for (const key of ['gradX', 'gradThetas'] as const)
+          differingGradients += compareBits(expected[key], actual[key]).differing;
+        gradients += x.length;
+      }
     }
     const { tess, a, b, variant, basis } = activation;
     const truth = exact.activation(activation.thetas, { tess, a, b, variant, basis });
@@ -137,12 +154,14 @@ async function judge(
     elements: count,
     differing,
     ...(first ? { firstMismatch: first } : {}),
+    gradients,
+    differingGradients,
     worstUlp,
     worstUlpAt,
     certifiedUlp,
     worstUlpSmall,
     certifiedUlpSmall,
-    ok: differing === 0 && worstUlp <= certifiedUlp && worstUlpSmall <= certifiedUlpSmall,
+    ok: differing === 0 && differingGradients === 0 && worstUlp <= certifiedUlp && worstUlpSmall <= certifiedUlpSmall,
   };
 }
 
@@ -159,6 +178,8 @@ function missing(name: string, reason: string): VerifyReport {
     reason,
     elements: 0,
     differing: 0,
+    gradients: 0,
+    differingGradients: 0,
     worstUlp: 0,
     worstUlpAt: 0,
     certifiedUlp: 0,

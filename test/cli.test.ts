@@ -22,7 +22,8 @@ test('verify compares the backends and judges them by the oracle', () => {
   const rows = JSON.parse(stdout);
   expect(rows.map((row: { name: string }) => row.name)).toEqual(expect.arrayContaining(['wasm', 'js']));
   for (const row of rows.filter((each: { available: boolean }) => each.available)) {
-    expect(row).toMatchObject({ differing: 0, ok: true });
+    expect(row).toMatchObject({ differing: 0, differingGradients: 0, ok: true });
+    expect(row.gradients).toBeGreaterThan(10_000);
     expect(row.worstUlp).toBeGreaterThan(0.4);
     expect(row.worstUlp).toBeLessThanOrEqual(1);
   }
@@ -39,6 +40,7 @@ test('verify prints the shaders of a kernel', () => {
   for (const part of ['// ---- activate, cells ----', '// ---- activate, search ----', '@compute', 'fn barrier'])
     expect(stdout).toContain(part);
   expect(ditac('verify', '--show-wgsl', 'flow').stdout).toContain('fn flow');
+  expect(ditac('verify', '--show-wgsl', 'backward').stdout).toMatch(/atomicAdd[\s\S]*fn backwardLanes/);
   expect(ditac('verify', '--show-wgsl', 'sine')).toMatchObject({ status: 2, stderr: expect.stringContaining('probe') });
 });
 

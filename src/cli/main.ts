@@ -69,7 +69,7 @@ program
   .addOption(
     program
       .createOption('--show-wgsl [kernel]', 'print the shaders of a kernel instead')
-      .choices(['activate', 'flow', 'probe'])
+      .choices(['activate', 'flow', 'backward', 'probe'])
       .preset('activate'),
   )
   .option('--json', 'print JSON')
@@ -79,12 +79,17 @@ program
       points: number;
       seed: number;
       denyInexact?: boolean;
-      showWgsl?: Kernel;
+      showWgsl?: Kernel | 'backward';
       json?: boolean;
     }) => {
       if (options.showWgsl) {
-        const entries = options.showWgsl === 'activate' ? (['cells', 'search', 'each'] as const) : (['each'] as const);
-        for (const entry of entries)
+        const entries = {
+          activate: ['cells', 'search', 'each'],
+          backward: ['backward'],
+          flow: ['each'],
+          probe: ['each'],
+        } as const;
+        for (const entry of entries[options.showWgsl])
           print(`// ---- ${options.showWgsl}, ${entry} ----\n\n${shader(options.showWgsl, { entry })}`);
         return;
       }
@@ -107,6 +112,7 @@ function verdicts(reports: readonly VerifyReport[]): string {
       'device',
       'elements',
       'differing bits in',
+      'in gradients',
       'worst error / ULP, |y| ≥ 2⁻⁸',
       'and ≥ 2⁻²⁴',
       'verdict',
@@ -114,7 +120,7 @@ function verdicts(reports: readonly VerifyReport[]): string {
   });
   for (const report of reports) {
     if (!report.available) {
-      table.push([report.name, { colSpan: 6, content: `not here: ${report.reason}` }]);
+      table.push([report.name, { colSpan: 7, content: `not here: ${report.reason}` }]);
       continue;
     }
     const inexact = report.failures?.map(({ probe }) => probe).join(', ');
@@ -123,6 +129,7 @@ function verdicts(reports: readonly VerifyReport[]): string {
       report.device ?? '',
       report.elements.toLocaleString('en'),
       report.differing,
+      `${report.differingGradients} of ${report.gradients.toLocaleString('en')}`,
       `${report.worstUlp.toFixed(3)} (certified ${report.certifiedUlp.toFixed(2)}) at ${report.worstUlpAt.toPrecision(6)}`,
       `${report.worstUlpSmall.toFixed(3)} (${report.certifiedUlpSmall.toFixed(1)})`,
       report.ok

@@ -3,7 +3,7 @@
  * with no. Runs wherever the package runs: Node, Deno, a page.
  */
 import { CompiledActivation, DiTAC, loadBackend, VARIANTS, type WebGpuBackend } from 'ditac';
-import { type Basis, normalStream, transform } from 'ditac/cpab';
+import { type Basis, normalStream, transform, transformBackward } from 'ditac/cpab';
 import { compareBits, randomBits, specialValues, stratified } from 'ditac/oracle';
 
 export interface GoldenActivation {
@@ -46,6 +46,14 @@ export async function runSuite(golden: readonly GoldenActivation[], elements: nu
     compare(`${what}, wasm`, expected, act.on(wasm).forward(x), x);
     compare(`${what}, webgpu`, expected, await act.on(webgpu).forward(x), x);
   };
+  const backward = async (what: string, act: DiTAC, x: Float32Array, gradY: Float32Array) => {
+    const expected = act.on(js).backward(x, gradY);
+    for (const backend of [wasm, webgpu]) {
+      const actual = await act.on(backend).backward(x, gradY);
+      compare(`gradX of ${what}, ${backend.name}`, expected.gradX, actual.gradX, x);
+      compare(`gradThetas of ${what}, ${backend.name}`, expected.gradThetas, actual.gradThetas, expected.gradThetas);
+    }
+  };
   const flow = async (what: string, theta: Float32Array, options: { tess: number; time?: number }, x: Float32Array) => {
     const expected = transform(x, theta, { ...options, backend: js });
     compare(`${what}, wasm`, expected, transform(x, theta, { ...options, backend: wasm }), x);
@@ -60,13 +68,26 @@ export async function runSuite(golden: readonly GoldenActivation[], elements: nu
     for (const x of randomBits(elements, i + 1).blocks()) await forward(`${variant}, random bits`, act, x);
     for (const x of stratified(-16, 16, elements / 8, i + 1).blocks())
       await forward(`${variant}, usual values`, act, x);
+    for (const step of [1, 40, 501]) {
+      const other = Float32Array.from(special, (_, k) => special[(k * step + step) % special.length]!);
+      await backward(`${variant}, special values`, act, special, other);
+    }
+    // Atomic sums are slow on software rasterisers, so fewer.
+    const gradients = [...stratified(-2, 2, elements / 16, i + 7).blocks()];
+    const patterns = [...randomBits(elements / 16, i + 8).blocks()];
+    for (const [k, x] of [...stratified(-16, 16, elements / 16, i + 9).blocks()].entries()) {
+      await backward(`${variant}, usual values`, act, x, gradients[k]!);
+      await backward(`${variant}, random bits`, act, patterns[k]!, patterns[k]!.slice().reverse());
+    }
   }
   await flow('transform, special values', theta, { tess: 10 }, special);
   for (const x of randomBits(elements, 9).blocks()) await flow('transform, random bits', theta, { tess: 10 }, x);
 
   for (const { thetas, ...options } of golden) {
     const x = Float32Array.from({ length: 4097 }, (_, i) => -8 + (16 * i) / 4096);
-    await forward('golden activation', new DiTAC({ ...options, thetas: Float32Array.from(thetas) }), x);
+    const act = new DiTAC({ ...options, thetas: Float32Array.from(thetas) });
+    await forward('golden activation', act, x);
+    await backward('golden activation', act, x, x.slice().reverse());
   }
 
   const [usual] = [...stratified(-12, 12, 4000, 3).blocks()];
@@ -76,7 +97,14 @@ export async function runSuite(golden: readonly GoldenActivation[], elements: nu
     const act = new DiTAC({ tess, a: -3, b: 3, variant, seed });
     await forward(`${variant}, tess ${tess}, seed ${seed}`, act, usual!);
     const steep = Float32Array.from({ length: tess - 1 }, normalStream(seed)).map((v) => v * (1 + (seed % 3)));
-    await flow(`transform, tess ${tess}, seed ${seed}`, steep, { tess, time: seed % 2 ? 1 : -1.5 }, usual!);
+    const options = { tess, time: seed % 2 ? 1 : -1.5 };
+    await flow(`transform, tess ${tess}, seed ${seed}`, steep, options, usual!);
+    const gradY = usual!.slice().reverse();
+    await backward(`${variant}, tess ${tess}, seed ${seed}`, act, usual!, gradY);
+    const expected = transformBackward(usual!, gradY, steep, { ...options, backend: js });
+    const actual = await transformBackward(usual!, gradY, steep, { ...options, backend: webgpu });
+    for (const key of ['gradX', 'gradTheta', 'gradTime'] as const)
+      compare(`${key} of transform, tess ${tess}, seed ${seed}`, expected[key], actual[key], expected[key]);
   }
 
   const withoutBarriers = await lessExact(usual!);
