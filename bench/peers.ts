@@ -1,5 +1,5 @@
 /**
- * Peers for the benchmarks: onnxruntime-web's operators, one thread. The ONNX model is a single node, written here byte
+ * Peers for the benchmarks: onnxruntime-web's operators. The ONNX model is a single node, written here byte
  * by byte (onnx.proto3): there is nothing to train or download.
  */
 
@@ -27,10 +27,10 @@ function singleNodeModel(operator: string, size: number): Uint8Array {
 }
 
 /** The operators as peers, or the reason why they are not here. */
-export async function onnxPeers(operators: readonly string[], x: Float32Array): Promise<Peer[] | string> {
+export async function onnxPeers(operators: readonly string[], x: Float32Array, threads = 1): Promise<Peer[] | string> {
   try {
     const ort = await import('onnxruntime-web');
-    ort.env.wasm.numThreads = 1;
+    ort.env.wasm.numThreads = threads;
     ort.env.logLevel = 'error';
     const input = new ort.Tensor('float32', x, [x.length]);
     const peers: Peer[] = [];

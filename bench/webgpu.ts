@@ -1,4 +1,4 @@
-import { BackendError } from '../src/backends/webgpu/errors.js';
+import { BackendError } from '../src/backends/errors.js';
 import { normalStream, transform } from '../src/cpab.js';
 import { DiTAC, loadBackend } from '../src/index.js';
 

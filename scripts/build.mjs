@@ -14,6 +14,25 @@ writeFileSync(
   `/** build/kernels.wasm (${wasm.length} bytes) in hexadecimal. Written by scripts/build.mjs. */\nexport const KERNELS_HEX =\n  '${wasm.toString('hex')}';\n`,
 );
 
+// The threads' kernels are built for shared memory; with the workers' code as a string they travel inside the package.
+const worker = await build({
+  entryPoints: ['src/backends/threads/worker.ts'],
+  bundle: true,
+  minify: true,
+  write: false,
+  format: 'iife',
+  target: 'es2022',
+  platform: 'neutral',
+  mainFields: ['module', 'main'],
+  tsconfig: 'tsconfig.json',
+});
+writeFileSync(
+  'src/backends/threads/kernels.generated.ts',
+  `/** build/kernels-threads.wasm in hexadecimal, and worker.ts as a script. Written by scripts/build.mjs. */\n` +
+    `export const KERNELS_HEX =\n  '${readFileSync('build/kernels-threads.wasm').toString('hex')}';\n` +
+    `export const WORKER = ${JSON.stringify(worker.outputFiles[0].text)};\n`,
+);
+
 const wgsl = (file) => readFileSync(`assembly/${file}.wgsl`, 'utf8');
 const shaders = {
   vocabulary: wgsl('vocabulary/lanes'),
@@ -65,7 +84,9 @@ const library = await rolldown({
     comments: false,
     chunkFileNames: '[name]-[hash].js',
     codeSplitting: {
-      groups: [{ name: 'core', test: /(src|assembly)\/(?!backends\/webgpu|oracle|verify|tfjs)|node_modules/ }],
+      groups: [
+        { name: 'core', test: /(src|assembly)\/(?!backends\/(?:webgpu|threads)|oracle|verify|tfjs)|node_modules/ },
+      ],
     },
   },
 });
@@ -91,6 +112,7 @@ await build({
   entryPoints: {
     bench: 'bench/index.ts',
     webgpu: 'bench/webgpu.ts',
+    threads: 'bench/threads.ts',
     stacks: 'test/stacks/main.ts',
     'stack-worker': 'test/stacks/worker.ts',
     start: 'examples/start.ts',

@@ -1,4 +1,4 @@
-import type { Backend, DeviceBackend, HostBackend } from './backends/backend.js';
+import type { Backend, DeviceBackend, HostBackend, WorkOptions } from './backends/backend.js';
 import { Differentiator, expectGradients } from './backends/differentiator.js';
 import { evaluate } from './backends/evaluate.js';
 import { defaultBackend } from './backends/host.js';
@@ -15,7 +15,7 @@ import { flowBetween } from './plan/pieces.js';
  * (Freifeld, Hauberg, Batmanghelich, Fisher, "Transformations Based on Continuous Piecewise-Affine Velocity Fields",
  * TPAMI 2017; the PyTorch package `difw` by Martinez et al.).
  */
-export interface TransformOptions {
+export interface TransformOptions extends WorkOptions {
   /** Number of cells N on [0,1]. */
   tess: number;
   /** A basis by name, or the matrix B itself, number[2N][d]. Default 'qr'. */
@@ -123,7 +123,7 @@ export function transformBackward(
   const differentiator = new Differentiator(channels, RESOLUTION);
   const moments = differentiator.moments();
   const all = isShared ? new Float32Array(points * batch) : gradX;
-  const done = differentiator.run(backend, Math.max(points, 1), x, gradY, all, moments);
+  const done = differentiator.run(backend, Math.max(points, 1), x, gradY, all, moments, options);
   const finish = () => {
     differentiator.release();
     if (isShared) {
@@ -178,7 +178,7 @@ function run(x: Float32Array, theta: unknown, options: TransformOptions, directi
   const out = outputFor(x, points * batch, x.length === points && batch > 1, options.out);
   if (points === 0) return out;
   const images = fields.map((field) => flowImage(flowTable(flowPieces(field), RESOLUTION)));
-  const y = evaluate(backend, 'flow', { images, inner: points }, x, out);
+  const y = evaluate(backend, 'flow', { images, inner: points }, x, out, options);
   // Made for this call only.
   if (y instanceof Promise) return y.finally(() => backend.release(images));
   backend.release(images);

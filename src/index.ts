@@ -15,11 +15,15 @@ export type {
   BackendName,
   DeviceBackend,
   HostBackend,
+  PoolBackend,
   ProbeFailure,
+  WorkOptions,
 } from './backends/backend.js';
+export { BackendError } from './backends/errors.js';
 export { BACKEND_NAMES, loadBackend } from './backends/load.js';
+export type { ThreadsBackend, ThreadsOptions } from './backends/threads/backend.js';
 export type { GpuTensor, WebGpuBackend, WebGpuOptions } from './backends/webgpu/backend.js';
-export { BackendError, DeviceLostError } from './backends/webgpu/errors.js';
+export { DeviceLostError } from './backends/webgpu/errors.js';
 export type { StateDict, Tensor } from './io/tensor.js';
 export { PLAN_VERSION, PlanError } from './plan/file.js';
 export type { Certificate, Plan } from './plan/plan.js';

@@ -14,6 +14,12 @@ for (const name of BACKEND_NAMES) {
     (error) => missing.set(name, error.message),
   );
 }
+// Threads for everything, also what would be done where the call is made; and blocking.
+if (backends.has('threads')) {
+  const threads = await loadBackend('threads', { size: 2, threshold: 0 });
+  backends.set('threads, always', threads);
+  backends.set('threads, blocking', threads.sync);
+}
 const reference = await loadBackend('js');
 const present = [...backends.keys()];
 
@@ -326,5 +332,7 @@ describe.each(present)('%s: shapes and memory', (name) => {
 
 test('an unknown backend is refused by name', async () => {
   // @ts-expect-error: not a name
-  await expect(loadBackend('cuda')).rejects.toThrow(/backend must be one of 'wasm', 'js', 'webgpu', got "cuda"/);
+  await expect(loadBackend('cuda')).rejects.toThrow(
+    /backend must be one of 'wasm', 'js', 'threads', 'webgpu', 'auto', got "cuda"/,
+  );
 });

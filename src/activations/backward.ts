@@ -1,11 +1,11 @@
-import type { Backend } from '../backends/backend.js';
+import type { Backend, WorkOptions } from '../backends/backend.js';
 import { type Differentiator, expectGradients } from '../backends/differentiator.js';
 import { describe } from '../errors.js';
 import type { Moments } from '../plan/moments.js';
 import { expectTensor } from './compiled.js';
 import { innerSize, type Layout } from './layout.js';
 
-export interface BackwardOptions<T = Float32Array> {
+export interface BackwardOptions<T = Float32Array> extends WorkOptions {
   /** The tensor's shape, outermost axis first. Needed for several channels first; else only checked. */
   shape?: readonly number[];
   /** Where to write gradX: x or gradY itself, or an array that overlaps neither. Default: a new one. */
@@ -85,9 +85,10 @@ export class BackwardPass {
   ): Gradients | Promise<Gradients> {
     const gradX = expectGradients(x, gradY, options.out);
     const inner = innerSize(this.#channels, this.#layout, x.length, options.shape);
-    const moments = this.#momentsFor(options);
-    const done = this.#differentiator.run(backend, inner, x, gradY, gradX, moments);
-    const finish = () => ({ gradX, gradThetas: this.contract(moments) });
+    const total = this.#totalFor(options);
+    const moments = this.#differentiator.moments();
+    const done = this.#differentiator.run(backend, inner, x, gradY, gradX, moments, options);
+    const finish = () => ({ gradX, gradThetas: this.#addUp(total, moments) });
     return done === undefined ? finish() : done.then(finish);
   }
 
@@ -98,14 +99,23 @@ export class BackwardPass {
       if (found !== length) throw new RangeError(`${name} must have length ${length} as x has, got ${found}`);
     }
     const inner = innerSize(this.#channels, this.#layout, length, options.shape);
-    const moments = this.#momentsFor(options);
+    const total = this.#totalFor(options);
+    const moments = this.#differentiator.moments();
     const gradX = options.out ?? backend.allocate(length);
     await this.#differentiator.runOnDevice(backend, inner, x, gradY, gradX, moments);
-    return { gradX, gradThetas: this.contract(moments) };
+    return { gradX, gradThetas: this.#addUp(total, moments) };
   }
 
-  #momentsFor({ into }: { into?: GradientSum }): readonly Moments[] {
-    return into === undefined ? this.#differentiator.moments() : GradientSum.momentsOf(into, this);
+  #totalFor({ into }: { into?: GradientSum }): readonly Moments[] | undefined {
+    return into === undefined ? undefined : GradientSum.momentsOf(into, this);
+  }
+
+  /** A call that fails adds nothing: its moments join the sum when all of them are there. */
+  #addUp(total: readonly Moments[] | undefined, moments: readonly Moments[]): Float32Array {
+    total?.forEach((each, c) => {
+      each.join(moments[c]!);
+    });
+    return this.contract(total ?? moments);
   }
 
   /** Backends forget the tables. */

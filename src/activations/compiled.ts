@@ -1,4 +1,4 @@
-import type { Backend, DeviceBackend, HostBackend } from '../backends/backend.js';
+import type { Backend, DeviceBackend, HostBackend, WorkOptions } from '../backends/backend.js';
 import { evaluate } from '../backends/evaluate.js';
 import { defaultBackend } from '../backends/host.js';
 import { ChannelTables } from '../backends/tables.js';
@@ -8,7 +8,7 @@ import { type Image, planImage } from '../plan/image.js';
 import type { Plan } from '../plan/plan.js';
 import { innerSize, LAYOUTS, type Layout } from './layout.js';
 
-export interface ForwardOptions {
+export interface ForwardOptions extends WorkOptions {
   /** The tensor's shape, outermost axis first. Needed for several channels first; else only checked. */
   shape?: readonly number[];
 }
@@ -96,13 +96,8 @@ export class CompiledActivation {
     expectFloat32Array('x', x);
     if (out !== undefined) expectOutput(x, out);
     const inner = innerSize(this.channels, this.layout, x.length, options?.shape);
-    return evaluate(
-      backend,
-      'activate',
-      { images: this.#tables.for(backend), inner },
-      x,
-      out ?? new Float32Array(x.length),
-    );
+    const tables = { images: this.#tables.for(backend), inner };
+    return evaluate(backend, 'activate', tables, x, out ?? new Float32Array(x.length), options);
   }
 
   #forwardTensor<T>(backend: Backend<T>, x: T, out: T | undefined, options: ForwardOptions | undefined): T {

@@ -53,7 +53,15 @@ export interface Tables<I extends Image = Image> {
 /** `activate` evaluates compiled activations (`planImage`), `flow` CPAB transformations (`flowImage`), `probe` the probes. */
 export type Kernel = 'activate' | 'flow' | 'probe';
 
-export type BackendName = 'wasm' | 'js' | 'webgpu';
+export type BackendName = 'wasm' | 'js' | 'webgpu' | 'threads';
+
+/** For calls that take a while. */
+export interface WorkOptions {
+  /** Ends the call: it rejects with the signal's reason, and what it was to write is undefined. */
+  signal?: AbortSignal;
+  /** Called now and then with the share that is done, 0 to 1. */
+  onProgress?: (done: number) => void;
+}
 
 /** A backend on the CPU, working on the caller's own arrays. */
 export interface HostBackend extends Backend<Float32Array> {
@@ -73,6 +81,19 @@ export interface DeviceBackend<T = unknown> extends Backend<T> {
   readonly isSynchronous: false;
   download(tensor: T, into?: Float32Array): Promise<Float32Array>;
   backward(tables: Tables<BackwardImage>, x: T, gradY: T, gradX: T, moments: readonly Moments[]): Promise<void>;
+}
+
+/** A backend that works on the caller's own arrays, but later: calls do not wait for each other. */
+export interface PoolBackend extends DeviceBackend<Float32Array> {
+  evaluate(kernel: Kernel, tables: Tables, x: Float32Array, y: Float32Array, options?: WorkOptions): Promise<void>;
+  evaluateBackward(
+    tables: Tables<BackwardImage>,
+    x: Float32Array,
+    gradY: Float32Array,
+    gradX: Float32Array,
+    moments: readonly Moments[],
+    options?: WorkOptions,
+  ): Promise<void>;
 }
 
 /** One operation in which a backend's bits are not those of `js`. */

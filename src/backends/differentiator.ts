@@ -5,7 +5,7 @@ import { velocityGradient } from '../plan/contract.js';
 import { type BackwardImage, backwardImage } from '../plan/image.js';
 import { Moments } from '../plan/moments.js';
 import type { AnalyticPiece } from '../plan/pieces.js';
-import type { Backend } from './backend.js';
+import type { Backend, WorkOptions } from './backend.js';
 import { evaluateBackward } from './evaluate.js';
 import { ChannelTables } from './tables.js';
 
@@ -45,8 +45,9 @@ export class Differentiator {
     gradY: Float32Array,
     gradX: Float32Array,
     moments: readonly Moments[],
+    options?: WorkOptions,
   ): void | Promise<void> {
-    return evaluateBackward(backend, { images: this.#images.for(backend), inner }, x, gradY, gradX, moments);
+    return evaluateBackward(backend, { images: this.#images.for(backend), inner }, x, gradY, gradX, moments, options);
   }
 
   /** The same for tensors of a device. */

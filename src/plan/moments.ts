@@ -37,6 +37,15 @@ export class Moments {
     }
   }
 
+  /** Adds what another has added up, of as many blocks. */
+  join(other: Moments): void {
+    other.#windows.forEach((sums, window) => {
+      sums?.low.forEach((low, i) => {
+        this.#add(window, i, low, sums.high[i]!);
+      });
+    });
+  }
+
   #add(window: number, i: number, low: number, high: number): void {
     this.#windows[window] ??= { low: new Float64Array(4 * this.blocks), high: new Float64Array(4 * this.blocks) };
     const sums = this.#windows[window];

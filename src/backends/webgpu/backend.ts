@@ -2,14 +2,16 @@ import { describe, expectFloat32Array, expectInteger } from '../../errors.js';
 import { alignImage, type BackwardImage, type Image, WINDOWS } from '../../plan/image.js';
 import type { Moments } from '../../plan/moments.js';
 import type { DeviceBackend, Kernel, ProbeFailure, Tables } from '../backend.js';
+import { BackendError } from '../errors.js';
 import { hostBackend } from '../host.js';
 import { failedProbes } from '../probes.js';
 import { findDevice, type WebGpuOptions } from './device.js';
-import { BackendError, DeviceLostError } from './errors.js';
+import { DeviceLostError } from './errors.js';
 import { type Shader, type ShaderOptions, shader, WORKGROUP } from './shader.js';
 
+export { BackendError } from '../errors.js';
 export type { WebGpuOptions } from './device.js';
-export { BackendError, DeviceLostError } from './errors.js';
+export { DeviceLostError } from './errors.js';
 export { shader } from './shader.js';
 
 /** GPUBufferUsage, which is not a global everywhere. */

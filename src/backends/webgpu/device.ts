@@ -1,5 +1,5 @@
 import { describe } from '../../errors.js';
-import { BackendError } from './errors.js';
+import { BackendError } from '../errors.js';
 
 export interface WebGpuOptions {
   /** A device of your own. Ask for its adapter's maxStorageBufferBindingSize and maxBufferSize if tensors are large. */

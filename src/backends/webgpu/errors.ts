@@ -1,7 +1,4 @@
-/** A backend cannot start, or could not do its work; the message says why. The backend goes on. */
-export class BackendError extends Error {
-  override name = 'BackendError';
-}
+import { BackendError } from '../errors.js';
 
 /** The device is gone, and the backend with it. `loadBackend` gives a new one. */
 export class DeviceLostError extends BackendError {

@@ -1,0 +1,190 @@
+import type { Engine } from '../engines/engine.js';
+import { WINDOWS } from '../plan/image.js';
+import type { Kernel } from './backend.js';
+
+/** Floats that travel through an engine's memory at a time; with a table's busy part they fit a first-level cache. */
+const CHUNK = 4096;
+/** Bytes of an engine's memory that a runner works in. */
+export const RUNNER_BYTES = 4 * (CHUNK + CHUNK + 2 * CHUNK + 4);
+/** Elements after which sums are read, while they are exact: 2²¹ of 2³¹ at most. */
+const MOST_SUMMED = 2 ** 21;
+
+/** Where the tables of a tensor's channels are: element i of y belongs to channel ⌊(offset + i)/inner⌋ mod channels. */
+export interface PlacedTables {
+  readonly channels: number;
+  readonly inner: number;
+  readonly offset: number;
+  /** The address of a channel's table; good until the next call. */
+  addressOf(channel: number): number;
+}
+
+/** Takes tensors through the kernels of an engine: by channels, a chunk at a time through a window of its memory. */
+export class Runner {
+  readonly #engine: Engine;
+  readonly #x: number;
+  readonly #y: number;
+  readonly #scratch: number;
+  /** Where the rows of one channel are collected. */
+  #block = new Float32Array(0);
+
+  /** @param window the address of RUNNER_BYTES of the engine's memory, a multiple of 16. */
+  constructor(engine: Engine, window: number) {
+    this.#engine = engine;
+    this.#x = window;
+    this.#y = window + 4 * CHUNK;
+    this.#scratch = window + 8 * CHUNK;
+  }
+
+  /** y[i] = f(x[i mod x.length]); y may be x. */
+  run(kernel: Kernel, tables: PlacedTables, x: Float32Array, y: Float32Array): void {
+    const { channels, inner, offset } = tables;
+    if (x.length < y.length) {
+      for (let from = 0; from < y.length; from += x.length) {
+        const part = y.subarray(from, from + x.length);
+        this.run(kernel, { ...tables, offset: offset + from }, x.subarray(0, part.length), part);
+      }
+    } else if (channels === 1) this.#evaluate(kernel, tables.addressOf(0), x, y);
+    else if (inner === 1) this.#interleaved(kernel, tables, x, y);
+    else {
+      for (let from = 0; from < y.length; ) {
+        const row = Math.floor((offset + from) / inner);
+        const to = Math.min((row + 1) * inner - offset, y.length);
+        this.#evaluate(kernel, tables.addressOf(row % channels), x.subarray(from, to), y.subarray(from, to));
+        from = to;
+      }
+    }
+  }
+
+  /** Channels are neighbours: each is collected into a contiguous block, a bounded number of rows at a time. */
+  #interleaved(kernel: Kernel, tables: PlacedTables, x: Float32Array, y: Float32Array): void {
+    const { channels, offset } = tables;
+    const rows = Math.ceil(y.length / channels);
+    if (this.#block.length === 0) this.#block = new Float32Array(CHUNK);
+    for (let from = 0; from < rows; from += CHUNK) {
+      for (let c = 0; c < channels; c++) {
+        const start = from * channels + c;
+        const end = Math.min(start + CHUNK * channels, y.length);
+        let count = 0;
+        for (let at = start; at < end; at += channels) this.#block[count++] = x[at]!;
+        const part = this.#block.subarray(0, count);
+        this.#evaluate(kernel, tables.addressOf((offset + c) % channels), part, part);
+        count = 0;
+        for (let at = start; at < end; at += channels) y[at] = this.#block[count++]!;
+      }
+    }
+  }
+
+  #evaluate(kernel: Kernel, table: number, x: Float32Array, y: Float32Array): void {
+    const engine = this.#engine;
+    const call = (from: number, to: number, count: number) => {
+      if (kernel === 'activate') engine.kernels.activate(table, from, to, count, this.#scratch);
+      else engine.kernels[kernel](table, from, to, count);
+    };
+    let from = 0;
+    if (this.#isHere(x) && this.#isHere(y)) {
+      // In the engine's own memory whole vectors need no window, but for an x that is overwritten.
+      for (; from + 4 <= x.length; ) {
+        const whole = Math.min(CHUNK, (x.length - from) & -4);
+        const isSame = x.byteOffset === y.byteOffset;
+        if (isSame)
+          engine.floats.copyWithin(this.#x >> 2, (x.byteOffset >> 2) + from, (x.byteOffset >> 2) + from + whole);
+        call(isSame ? this.#x : x.byteOffset + 4 * from, y.byteOffset + 4 * from, whole);
+        from += whole;
+      }
+    }
+    for (; from < x.length; from += CHUNK) {
+      const count = Math.min(CHUNK, x.length - from);
+      const { floats } = engine;
+      floats.set(count === x.length ? x : x.subarray(from, from + count), this.#x >> 2);
+      // The kernel takes whole vectors; what lies behind the end of x is computed and dropped.
+      call(this.#x, this.#y, (count + 3) & -4);
+      y.set(floats.subarray(this.#y >> 2, (this.#y >> 2) + count), from);
+    }
+  }
+
+  #isHere({ buffer }: Float32Array): boolean {
+    return buffer === this.#engine.floats.buffer;
+  }
+
+  /**
+   * gradX of one channel's elements. They are added up at `sums`, the address of [WINDOWS][windowLength] float64, and `onSums` is called
+   * when these are to be read: at the end, and so often that they are exact. It returns with them cleared if it is to go on.
+   */
+  backward(
+    tables: PlacedTables,
+    channel: number,
+    sums: number,
+    x: Float32Array,
+    gradY: Float32Array,
+    gradX: Float32Array,
+    onSums: () => void,
+  ): void {
+    const { channels, inner, offset } = tables;
+    const engine = this.#engine;
+    const table = tables.addressOf(channel);
+    let summed = 0;
+    let count = 0;
+    /** Where the parts of a chunk come from, [first, length] each. */
+    const parts: number[] = [];
+    const flush = () => {
+      if (count === 0) return;
+      const { floats } = engine;
+      const whole = (count + 3) & -4;
+      // What fills the last vector up has no gradient.
+      for (const address of [this.#x, this.#y]) floats.fill(0, (address >> 2) + count, (address >> 2) + whole);
+      engine.kernels.backward(table, sums, this.#x, this.#y, this.#y, whole);
+      for (let p = 0, at = this.#y >> 2; p < parts.length; p += 2) {
+        const length = parts[p + 1]!;
+        copy(floats, at, gradX, parts[p]!, length);
+        at += length;
+      }
+      note(count);
+      count = 0;
+      parts.length = 0;
+    };
+    const note = (length: number) => {
+      summed += length;
+      if (summed >= MOST_SUMMED - CHUNK) {
+        onSums();
+        summed = 0;
+      }
+    };
+    const isHere = channels === 1 && x.length >= gradY.length && [x, gradY, gradX].every((each) => this.#isHere(each));
+    const whole = isHere ? gradY.length & -4 : 0;
+    for (let from = 0; from < whole; from += CHUNK) {
+      const [p, q, r] = [x, gradY, gradX].map(({ byteOffset }) => byteOffset + 4 * from) as [number, number, number];
+      const length = Math.min(CHUNK, whole - from);
+      engine.kernels.backward(table, sums, p, q, r, length);
+      note(length);
+    }
+    // Rows of `inner` neighbours; with one channel all elements are one row.
+    const size = channels === 1 ? gradY.length : inner;
+    const stride = channels === 1 ? gradY.length : inner * channels;
+    const start = channels === 1 ? 0 : ((((channel * inner - offset) % stride) + stride) % stride) - stride;
+    for (let row = start; row < gradY.length; row += Math.max(stride, 1)) {
+      for (let at = Math.max(row, whole), end = Math.min(row + size, gradY.length); at < end; ) {
+        const from = at % x.length;
+        const length = Math.min(end - at, x.length - from, CHUNK - count);
+        copy(x, from, engine.floats, (this.#x >> 2) + count, length);
+        copy(gradY, at, engine.floats, (this.#y >> 2) + count, length);
+        parts.push(at, length);
+        count += length;
+        at += length;
+        if (count === CHUNK) flush();
+      }
+    }
+    flush();
+    if (summed > 0) onSums();
+  }
+
+  /** Sets sums to zero. */
+  clearSums(sums: number, windowLength: number): void {
+    this.#engine.doubles.fill(0, sums >> 3, (sums >> 3) + WINDOWS * windowLength);
+  }
+}
+
+/** Faster than `set` for few elements, and than a loop for many. */
+function copy(from: Float32Array, at: number, to: Float32Array, start: number, length: number): void {
+  if (length < 32) for (let i = 0; i < length; i++) to[start + i] = from[at + i]!;
+  else to.set(from.subarray(at, at + length), start);
+}

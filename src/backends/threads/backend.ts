@@ -1,0 +1,545 @@
+import { describe, expectInteger } from '../../errors.js';
+import { type BackwardImage, type Image, WINDOWS } from '../../plan/image.js';
+import type { Moments } from '../../plan/moments.js';
+import type { HostBackend, Kernel, PoolBackend, Tables, WorkOptions } from '../backend.js';
+import { BackendError } from '../errors.js';
+import { defaultBackend, readSums } from '../host.js';
+import { RUNNER_BYTES } from '../runner.js';
+import { KERNELS_HEX, WORKER } from './kernels.generated.js';
+import { SharedMemory } from './memory.js';
+import { type Job, Pool } from './pool.js';
+import type { Piece } from './protocol.js';
+import { findThreads, type Thread } from './spawn.js';
+
+export interface ThreadsOptions {
+  /** How many threads. Default: as many as the machine has cores. */
+  size?: number;
+  /** The most memory that the pool may use, for tables and resident tensors; at least 2²⁸. Default 2³¹. */
+  maxBytes?: number;
+  /** Shorter tensors are computed where the call is made. Default: measured when the pool starts. */
+  threshold?: number;
+}
+
+/** Floats of a piece at the most: of tensors that stay where they are, and of those that travel, which then fit a second-level cache. */
+const MOST_RESIDENT = 2 ** 19;
+const MOST_PIECE = 2 ** 18;
+/** And at the least. */
+const LEAST_PIECE = 2 ** 12;
+/** Sums of a piece may take so many bytes; a gradient of more channels is computed where the call is made. */
+const MOST_SUMS_BYTES = 2 ** 26;
+/** How long a blocked thread waits for a piece before it gives up: a piece takes milliseconds. */
+const PATIENCE_MS = 30_000;
+/** What an element costs one thread, in nanoseconds, for judging when others are worth asking (`npm run bench`). */
+const COST = { activate: 2, flow: 6, backward: 8, probe: 20 } as const;
+type Work = Kernel | 'backward';
+
+/** The tensors of one call. */
+interface Call {
+  readonly work: Work;
+  readonly images: readonly Image[];
+  readonly inner: number;
+  readonly offset: number;
+  readonly x: Float32Array;
+  /** y, or gradX. */
+  readonly y: Float32Array;
+  readonly gradY?: Float32Array;
+  readonly moments?: readonly Moments[];
+}
+
+/**
+ * A pool of threads that share one WebAssembly memory, each taking pieces of a tensor. The kernels are those of `wasm`, built for shared
+ * memory, and results do not depend on how a tensor is divided, so the bits are the same.
+ *
+ * Calls return Promises, and several at a time take turns. `sync` is the same pool for a thread that may block.
+ */
+export class ThreadsBackend implements PoolBackend {
+  readonly name = 'threads';
+  readonly isSynchronous = false;
+  readonly exact = true;
+  readonly failures = [];
+  readonly size: number;
+  /** Shorter tensors are computed where the call is made, by kind of work. */
+  readonly thresholds: Readonly<Record<Work, number>>;
+  readonly #memory: SharedMemory;
+  readonly #pool: Pool;
+  readonly #host: HostBackend;
+  /** Staging tensors that are free, and how many more there may be. */
+  readonly #staging: number[] = [];
+  #stagingLeft: number;
+  /** Work handed over with `run`, which is done in order; and what went wrong with it. */
+  #handedOver: Promise<void> = Promise.resolve();
+  #problem: unknown;
+  readonly #flags: number;
+  #isDisposed = false;
+
+  private constructor(size: number, memory: SharedMemory, pool: Pool, host: HostBackend, flags: number) {
+    this.size = size;
+    this.#memory = memory;
+    this.#pool = pool;
+    this.#host = host;
+    this.#flags = flags;
+    this.#stagingLeft = 5 * size;
+    this.thresholds = { activate: 0, flow: 0, backward: 0, probe: 0 };
+  }
+
+  /** @throws {TypeError|RangeError} for options out of range. @throws {BackendError} if there are no threads here, with the reason. */
+  static async start(options: ThreadsOptions = {}): Promise<ThreadsBackend> {
+    if (typeof options !== 'object' || options === null)
+      throw new TypeError(`options must be an object, got ${describe(options)}`);
+    const most = expectInteger('maxBytes', options.maxBytes ?? 2 ** 31, 2 ** 28, 2 ** 32);
+    if (options.threshold !== undefined) expectInteger('threshold', options.threshold, 0, Number.MAX_SAFE_INTEGER);
+    if (options.size !== undefined) expectInteger('size', options.size, 1, 256);
+    const { spawn, cores } = await findThreads();
+    const size = options.size ?? Math.min(cores, 256);
+    const host = defaultBackend();
+    if (host.name !== 'wasm') throw new BackendError('no threads here: WebAssembly SIMD is not available');
+    const memory = new SharedMemory(most);
+    const flags = memory.take(4 * 3 * size);
+    const windows = Array.from({ length: size }, () => memory.take(RUNNER_BYTES));
+    const pool = new Pool(spawn, WORKER);
+    const backend = new ThreadsBackend(size, memory, pool, host, flags);
+    try {
+      await pool.start(windows.map((window) => ({ memory: memory.memory, kernels: KERNELS_HEX, window })));
+      await backend.#measure(options.threshold);
+    } catch (cause) {
+      pool.close();
+      throw cause;
+    }
+    return backend;
+  }
+
+  get device(): string {
+    return `WebAssembly SIMD, ${this.size} threads`;
+  }
+
+  get maxLength(): number {
+    return Number.POSITIVE_INFINITY;
+  }
+
+  /** The threads at present; for tests that end one. */
+  get threads(): readonly Thread[] {
+    return this.#pool.threads;
+  }
+
+  /** Bytes of the shared memory so far; what was never used takes no room. */
+  get memoryBytes(): number {
+    return this.#memory.bytes;
+  }
+
+  /**
+   * A tensor in the memory that all threads share: calls on it copy nothing. Contents undefined; `free` gives it back.
+   * @throws {RangeError} if the pool's memory has no room for it.
+   */
+  tensor(length: number): Float32Array {
+    expectInteger('length', length, 0, 2 ** 30);
+    return this.#memory.view(this.#memory.takeTensor(length), length);
+  }
+
+  allocate(length: number): Float32Array {
+    return this.tensor(length);
+  }
+
+  upload(values: Float32Array): Float32Array {
+    const tensor = this.tensor(values.length);
+    tensor.set(values);
+    return tensor;
+  }
+
+  async download(tensor: Float32Array, into: Float32Array = new Float32Array(tensor.length)): Promise<Float32Array> {
+    await this.#handedOver;
+    if (this.#problem !== undefined) {
+      const problem = this.#problem;
+      this.#problem = undefined;
+      throw problem;
+    }
+    into.set(tensor);
+    return into;
+  }
+
+  free(tensor: Float32Array): void {
+    const address = this.#memory.addressOf(tensor);
+    if (address === undefined) return;
+    // Work that was handed over still finds it.
+    void this.#handedOver.then(() => this.#memory.giveTensor(address));
+  }
+
+  release(images: readonly Image[]): void {
+    this.#memory.release(images);
+    this.#host.release(images);
+  }
+
+  /** Ends the threads, and with them the memory; calls under way are rejected. */
+  dispose(): void {
+    this.#isDisposed = true;
+    this.#pool.close();
+  }
+
+  get isDisposed(): boolean {
+    return this.#isDisposed;
+  }
+
+  run(kernel: Kernel, tables: Tables, x: Float32Array, y: Float32Array): void {
+    this.#handedOver = this.#handedOver
+      .then(() => this.evaluate(kernel, tables, x, y))
+      .catch((cause) => {
+        this.#problem ??= cause;
+      });
+  }
+
+  backward(
+    tables: Tables<BackwardImage>,
+    x: Float32Array,
+    gradY: Float32Array,
+    gradX: Float32Array,
+    moments: readonly Moments[],
+  ): Promise<void> {
+    const done = this.#handedOver.then(() => this.evaluateBackward(tables, x, gradY, gradX, moments));
+    this.#handedOver = done.catch(() => {});
+    return done;
+  }
+
+  /** On arrays of any kind; those of `tensor` are not copied. Calls do not wait for each other. */
+  evaluate(kernel: Kernel, tables: Tables, x: Float32Array, y: Float32Array, options: WorkOptions = {}): Promise<void> {
+    const { images, inner, offset = 0 } = tables;
+    return this.#submit({ work: kernel, images, inner, offset, x, y }, options);
+  }
+
+  evaluateBackward(
+    tables: Tables<BackwardImage>,
+    x: Float32Array,
+    gradY: Float32Array,
+    gradX: Float32Array,
+    moments: readonly Moments[],
+    options: WorkOptions = {},
+  ): Promise<void> {
+    const { images, inner, offset = 0 } = tables;
+    return this.#submit({ work: 'backward', images, inner, offset, x, y: gradX, gradY, moments }, options);
+  }
+
+  /**
+   * The same pool for a thread that may block (in Node, Deno and Bun any, in a browser only a worker): calls return when the work is done.
+   * @throws {BackendError} on use, where blocking is not allowed.
+   */
+  get sync(): HostBackend {
+    return {
+      name: 'threads',
+      device: this.device,
+      exact: true,
+      failures: [],
+      isSynchronous: true,
+      maxLength: this.maxLength,
+      allocate: (length) => this.tensor(length),
+      upload: (values) => this.upload(values),
+      download: (tensor, into = new Float32Array(tensor.length)) => {
+        into.set(tensor);
+        return into;
+      },
+      free: (tensor) => this.free(tensor),
+      release: (images) => this.release(images),
+      dispose: () => this.dispose(),
+      run: (kernel, { images, inner, offset = 0 }, x, y) => {
+        this.#block({ work: kernel, images, inner, offset, x, y });
+      },
+      backward: ({ images, inner, offset = 0 }, x, gradY, gradX, moments) => {
+        this.#block({ work: 'backward', images, inner, offset, x, y: gradX, gradY, moments });
+      },
+    };
+  }
+
+  /** Whether a call is done where it is made. */
+  #isSmall({ work, images, y, x }: Call): boolean {
+    if (y.length === 0 || x.length === 0 || y.length < this.thresholds[work]) return true;
+    if (work !== 'backward') return false;
+    const { windowLength } = images[0] as BackwardImage;
+    return 8 * WINDOWS * windowLength * images.length > MOST_SUMS_BYTES;
+  }
+
+  #here({ work, images, inner, offset, x, y, gradY, moments }: Call): void {
+    if (work === 'backward') {
+      this.#host.backward({ images: images as readonly BackwardImage[], inner, offset }, x, gradY!, y, moments!);
+    } else this.#host.run(work, { images, inner, offset }, x, y);
+  }
+
+  #submit(call: Call, { signal, onProgress }: WorkOptions): Promise<void> {
+    return new Promise((resolve, reject) => {
+      signal?.throwIfAborted();
+      if (this.#isDisposed) throw new BackendError('the pool was disposed');
+      if (this.#isSmall(call)) {
+        this.#here(call);
+        onProgress?.(1);
+        resolve();
+        return;
+      }
+      const abort = () => this.#pool.fail(job, signal!.reason);
+      const job = new TensorJob(this.#resources, call, this.size, {
+        onProgress: (done) => onProgress?.(done),
+        onEnd: (error) => {
+          signal?.removeEventListener('abort', abort);
+          if (error === undefined) resolve();
+          else reject(error);
+          // Others may wait for the staging tensors of this one.
+          this.#pool.pump();
+        },
+      });
+      signal?.addEventListener('abort', abort, { once: true });
+      this.#pool.submit(job);
+    });
+  }
+
+  /** The pieces of a call, waited for by this thread. */
+  #block(call: Call): void {
+    if (this.#isSmall(call)) {
+      this.#here(call);
+      return;
+    }
+    if (this.#isDisposed) throw new BackendError('the pool was disposed');
+    const memory = this.#memory;
+    const { words } = memory;
+    let problem: unknown;
+    // Staging tensors of its own: those of calls under way come back only when this thread does not block.
+    const resources = {
+      memory,
+      takeStaging: () => memory.takeTensor(2 * MOST_PIECE),
+      giveStaging: (address: number) => memory.giveTensor(address),
+    };
+    const job = new TensorJob(resources, call, this.size, { onProgress: () => {}, onEnd: () => {} });
+    const under: { piece: Omit<Piece, 'id'>; flag: number }[] = [];
+    try {
+      for (let turn = 0; ; turn++) {
+        while (problem === undefined && under.length < 2 * this.size) {
+          const piece = job.next();
+          if (!piece) break;
+          const flag = this.#flags + 4 * ((turn + under.length) % (3 * this.size));
+          Atomics.store(words, flag >> 2, 0);
+          this.#pool.handOver({ ...piece, flag }, turn + under.length);
+          under.push({ piece, flag });
+        }
+        const first = under.shift();
+        if (!first) break;
+        if (Atomics.wait(words, first.flag >> 2, 0, PATIENCE_MS) === 'timed-out')
+          throw new BackendError(
+            `a thread has not answered for ${PATIENCE_MS / 1000} s; dispose the pool and load another`,
+          );
+        if (Atomics.load(words, first.flag >> 2) === 1) job.onPiece(first.piece);
+        else problem ??= new BackendError('a thread failed at a piece of the tensor');
+      }
+    } catch (cause) {
+      problem ??=
+        cause instanceof TypeError
+          ? new BackendError('this thread may not block: use the pool itself, whose calls return Promises', { cause })
+          : cause;
+    } finally {
+      job.onEnd(problem);
+    }
+    if (problem !== undefined) throw problem;
+  }
+
+  /** Where a call finds room. */
+  get #resources(): Resources {
+    return {
+      memory: this.#memory,
+      takeStaging: () => {
+        const known = this.#staging.pop();
+        if (known !== undefined || this.#stagingLeft === 0) return known;
+        this.#stagingLeft -= 1;
+        try {
+          // x and gradY of a piece, or x and y.
+          return this.#memory.takeTensor(2 * MOST_PIECE);
+        } catch (cause) {
+          this.#stagingLeft += 1;
+          throw cause;
+        }
+      },
+      giveStaging: (address) => {
+        this.#staging.push(address);
+      },
+    };
+  }
+
+  /** How long it takes to ask a thread and be answered decides from which length on others help. */
+  async #measure(threshold: number | undefined): Promise<void> {
+    const thresholds = this.thresholds as Record<Work, number>;
+    if (threshold !== undefined) {
+      for (const work of Object.keys(thresholds) as Work[]) thresholds[work] = threshold;
+      return;
+    }
+    const image: Image = { bytes: 16, write: () => {} };
+    const y = this.tensor(4);
+    const times: number[] = [];
+    // The first ones find code that is not yet compiled.
+    for (let k = 0; k < 40; k++) {
+      const before = performance.now();
+      await this.evaluate('probe', { images: [image], inner: 1 }, y, y);
+      times.push(performance.now() - before);
+    }
+    this.release([image]);
+    this.free(y);
+    const roundTripNs = 1e6 * times.slice(-15).sort((p, q) => p - q)[7]!;
+    // Worth it when what others take over, all but 1/size, costs more than asking them; twice, since the measurement is short.
+    const share = Math.max(1 - 1 / this.size, 0.5);
+    for (const work of Object.keys(thresholds) as Work[])
+      thresholds[work] = Math.ceil((2 * roundTripNs) / (COST[work] * share));
+  }
+}
+
+interface JobEvents {
+  onProgress(done: number): void;
+  onEnd(error: unknown): void;
+}
+
+interface Resources {
+  readonly memory: SharedMemory;
+  /** The address of a staging tensor of 2·MOST_PIECE floats, if one is free. */
+  takeStaging(): number | undefined;
+  giveStaging(address: number): void;
+}
+
+/** A call as pieces. Arrays that are not in the shared memory travel through staging tensors, a piece at a time. */
+class TensorJob implements Job {
+  readonly #resources: Resources;
+  readonly #call: Call;
+  readonly #events: JobEvents;
+  readonly #piece: number;
+  readonly #isResident: boolean;
+  /** Held as long as the job lasts. */
+  #directory: number | undefined;
+  #from = 0;
+  #done = 0;
+  readonly #underWay = new Map<number, { from: number; length: number; staging: number | undefined; sums: number }>();
+  #next = 0;
+
+  constructor(resources: Resources, call: Call, size: number, events: JobEvents) {
+    this.#resources = resources;
+    this.#call = call;
+    this.#events = events;
+    const { x, y, gradY } = call;
+    this.#isResident = [x, y, gradY ?? y].every((tensor) => resources.memory.addressOf(tensor) !== undefined);
+    const share = Math.ceil(call.y.length / (2 * size));
+    const least = LEAST_PIECE * (call.work === 'backward' ? call.images.length : 1);
+    // Multiples of four, so that no vector is cut.
+    const most = this.#isResident ? MOST_RESIDENT : MOST_PIECE;
+    this.#piece = (Math.min(Math.max(share, least), most) + 3) & -4;
+  }
+
+  get isExhausted(): boolean {
+    return this.#from >= this.#call.y.length;
+  }
+
+  next(): Omit<Piece, 'id'> | undefined {
+    if (this.isExhausted) return undefined;
+    const { memory } = this.#resources;
+    const { work, images, inner, offset, x, y, gradY } = this.#call;
+    const from = this.#from;
+    const { start, xLength, length } = this.#cut(from);
+    const isResident = this.#isResident;
+    const staging = isResident ? undefined : this.#resources.takeStaging();
+    if (!isResident && staging === undefined) return undefined;
+    let sums = 0;
+    const windowLength = work === 'backward' ? (images[0] as BackwardImage).windowLength : 0;
+    try {
+      this.#directory ??= this.#hold();
+      if (work === 'backward') sums = memory.take(8 * WINDOWS * windowLength * images.length);
+    } catch (cause) {
+      if (staging !== undefined) this.#resources.giveStaging(staging);
+      throw cause;
+    }
+    const places = isResident
+      ? { x: x.byteOffset + 4 * start, y: y.byteOffset + 4 * from, gradY: (gradY?.byteOffset ?? 0) + 4 * from }
+      : { x: staging!, y: staging! + 4 * MOST_PIECE, gradY: staging! + 4 * MOST_PIECE };
+    if (!isResident) {
+      memory.view(places.x, xLength).set(x.subarray(start, start + xLength));
+      if (gradY) memory.view(places.gradY, length).set(gradY.subarray(from, from + length));
+    }
+    this.#next += 1;
+    this.#underWay.set(places.y, { from, length, staging, sums });
+    this.#from = from + length;
+    return {
+      bytes: memory.bytes,
+      kernel: work,
+      directory: this.#directory,
+      channels: images.length,
+      inner,
+      // Only the place within one round of all channels matters.
+      offset: (offset + from) % (inner * images.length),
+      ...places,
+      xLength,
+      length,
+      sums,
+      windowLength,
+      flag: 0,
+    };
+  }
+
+  /** Where the piece at `from` reads x, and its length: an x that repeats is read as often as it fits, or in part. */
+  #cut(from: number): { start: number; xLength: number; length: number } {
+    const { x, y } = this.#call;
+    const rest = y.length - from;
+    if (x.length >= y.length) {
+      const length = Math.min(this.#piece, rest);
+      return { start: from, xLength: length, length };
+    }
+    const start = from % x.length;
+    if (start > 0 || x.length > this.#piece) {
+      const length = Math.min(this.#piece, rest, x.length - start);
+      return { start, xLength: length, length };
+    }
+    const length = Math.min(this.#piece - (this.#piece % x.length), rest);
+    return { start: 0, xLength: Math.min(x.length, length), length };
+  }
+
+  #hold(): number {
+    const { memory } = this.#resources;
+    const { images } = this.#call;
+    const addresses = memory.hold(images);
+    try {
+      const directory = memory.take(4 * images.length);
+      memory.words.set(addresses, directory >> 2);
+      return directory;
+    } catch (cause) {
+      memory.letGo(images);
+      throw cause;
+    }
+  }
+
+  onPiece({ y: address }: Pick<Piece, 'y'>): void {
+    const { memory } = this.#resources;
+    const { y, images, moments } = this.#call;
+    const { from, length, staging, sums } = this.#underWay.get(address)!;
+    if (staging !== undefined) y.set(memory.view(address, length), from);
+    if (moments) {
+      const bytes = 8 * WINDOWS * (images[0] as BackwardImage).windowLength;
+      for (const [c, image] of (images as readonly BackwardImage[]).entries())
+        readSums(memory.doubles, sums + bytes * c, image, moments[c]!);
+    }
+    this.#giveBack(address);
+    this.#done += length;
+    this.#events.onProgress(this.#done / y.length);
+  }
+
+  #giveBack(address: number): void {
+    const { staging, sums } = this.#underWay.get(address)!;
+    this.#underWay.delete(address);
+    if (staging !== undefined) this.#resources.giveStaging(staging);
+    if (sums !== 0) this.#resources.memory.give(sums);
+  }
+
+  onEnd(error: unknown): void {
+    for (const address of [...this.#underWay.keys()]) this.#giveBack(address);
+    if (this.#directory !== undefined) {
+      this.#resources.memory.give(this.#directory);
+      this.#resources.memory.letGo(this.#call.images);
+    }
+    this.#events.onEnd(error);
+  }
+}
+
+let shared: Promise<ThreadsBackend> | undefined;
+
+/** The pool with default options, started once; a new one for options. */
+export async function loadThreads(options?: ThreadsOptions): Promise<ThreadsBackend> {
+  if (options !== undefined) return ThreadsBackend.start(options);
+  const known = await shared?.catch(() => undefined);
+  if (known && !known.isDisposed) return known;
+  shared = ThreadsBackend.start();
+  return shared;
+}

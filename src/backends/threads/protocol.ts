@@ -1,0 +1,39 @@
+import type { Kernel } from '../backend.js';
+
+/** What travels between the pool and its workers; the tensors themselves lie in the memory that they share. */
+
+/** Once, to begin with. */
+export interface StartMessage {
+  readonly memory: WebAssembly.Memory;
+  /** The kernels' bytes in hexadecimal. */
+  readonly kernels: string;
+  /** The worker's own window of RUNNER_BYTES. */
+  readonly window: number;
+}
+
+/** A part of a tensor. Positions are byte addresses, lengths are in floats. */
+export interface Piece {
+  readonly id: number;
+  /** How large the memory is by now. */
+  readonly bytes: number;
+  readonly kernel: Kernel | 'backward';
+  /** Addresses of the tables of all channels: words at `directory`. */
+  readonly directory: number;
+  readonly channels: number;
+  readonly inner: number;
+  readonly offset: number;
+  readonly x: number;
+  readonly xLength: number;
+  /** The result: y, or gradX. */
+  readonly y: number;
+  readonly length: number;
+  /** Of a gradient: gradY, and sums of all channels, [channels][WINDOWS][windowLength]. */
+  readonly gradY: number;
+  readonly sums: number;
+  readonly windowLength: number;
+  /** A word that becomes 1 when the piece is done and 2 when it has failed, for a thread that waits for it; or 0. */
+  readonly flag: number;
+}
+
+/** From a worker: that it has started, or what became of a piece. */
+export type Answer = { readonly started: true } | { readonly id: number; readonly error?: string };

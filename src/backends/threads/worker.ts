@@ -1,0 +1,72 @@
+import { compileHex, instantiate } from '../../engines/wasm/instance.js';
+import { WINDOWS } from '../../plan/image.js';
+import { Runner } from '../runner.js';
+import type { Answer, Piece, StartMessage } from './protocol.js';
+
+/**
+ * What a worker of the pool runs: pieces of tensors in shared memory, as they come. `scripts/build.mjs` turns this file into a string, so
+ * that it travels inside the package; `spawn.ts` puts `port` before it.
+ */
+declare const port: {
+  postMessage(answer: Answer): void;
+  listen(handler: (message: StartMessage | Piece) => void): void;
+};
+
+let work: ((piece: Piece) => void) | undefined;
+
+port.listen((message) => {
+  if ('memory' in message) {
+    work = begin(message);
+    port.postMessage({ started: true });
+    return;
+  }
+  let error: string | undefined;
+  try {
+    work!(message);
+  } catch (cause) {
+    error = String((cause as Error)?.stack ?? cause);
+  }
+  port.postMessage(error === undefined ? { id: message.id } : { id: message.id, error });
+});
+
+function begin({ memory, kernels, window }: StartMessage): (piece: Piece) => void {
+  const engine = instantiate(compileHex(kernels), memory);
+  const runner = new Runner(engine, window);
+  return (piece) => {
+    let outcome = 2;
+    try {
+      engine.reserve(piece.bytes);
+      run(piece);
+      outcome = 1;
+    } finally {
+      if (piece.flag !== 0) {
+        Atomics.store(engine.words, piece.flag >> 2, outcome);
+        Atomics.notify(engine.words, piece.flag >> 2);
+      }
+    }
+  };
+
+  function run(piece: Piece): void {
+    const { kernel, channels, inner, offset, directory, sums, windowLength } = piece;
+    const view = (address: number, length: number) => new Float32Array(memory.buffer, address, length);
+    const x = view(piece.x, piece.xLength);
+    const y = view(piece.y, piece.length);
+    const tables = {
+      channels,
+      inner,
+      offset,
+      addressOf: (channel: number) => engine.words[(directory >> 2) + channel]!,
+    };
+    if (kernel !== 'backward') {
+      runner.run(kernel, tables, x, y);
+      return;
+    }
+    const gradY = view(piece.gradY, piece.length);
+    for (let c = 0; c < channels; c++) {
+      const own = sums + 8 * WINDOWS * windowLength * c;
+      runner.clearSums(own, windowLength);
+      // A piece is so short that its sums are exact; they are read by whoever waits for it.
+      runner.backward(tables, c, own, x, gradY, y, () => {});
+    }
+  }
+}

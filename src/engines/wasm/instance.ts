@@ -1,0 +1,46 @@
+import { instantiateSync } from '@assemblyscript/loader';
+import type { Engine, Kernels } from '../engine.js';
+
+const PAGE = 65536;
+
+type Exports = { memory: WebAssembly.Memory } & Kernels & Record<string, unknown>;
+
+/** A module from the hexadecimal digits of its bytes. @throws {Error} where WebAssembly, SIMD, or compiling from bytes is not allowed. */
+export function compileHex(text: string): WebAssembly.Module {
+  if (typeof WebAssembly !== 'object') throw new Error('WebAssembly is not available here');
+  const bytes = new Uint8Array(text.length / 2);
+  // '0' to '9' have the codes 48 to 57, 'a' to 'f' 97 to 102.
+  const digit = (at: number) => (text.charCodeAt(at) & 15) + 9 * (text.charCodeAt(at) >> 6);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = 16 * digit(2 * i) + digit(2 * i + 1);
+  return new WebAssembly.Module(bytes);
+}
+
+/** An engine on the module's own memory, or on the given one if the module imports its memory. */
+export function instantiate(module: WebAssembly.Module, shared?: WebAssembly.Memory): Engine {
+  const { exports } = instantiateSync<Exports>(module, shared ? { env: { memory: shared } } : {});
+  const memory = shared ?? exports.memory;
+  let floats = new Float32Array(memory.buffer);
+  let words = new Int32Array(memory.buffer);
+  let doubles = new Float64Array(memory.buffer);
+  return {
+    name: 'wasm',
+    get floats() {
+      return floats;
+    },
+    get words() {
+      return words;
+    },
+    get doubles() {
+      return doubles;
+    },
+    reserve(bytes) {
+      if (bytes <= floats.byteLength) return;
+      // Others may have grown a shared memory: growing by nothing makes that known here.
+      memory.grow(Math.max(Math.ceil((bytes - memory.buffer.byteLength) / PAGE), 0));
+      floats = new Float32Array(memory.buffer);
+      words = new Int32Array(memory.buffer);
+      doubles = new Float64Array(memory.buffer);
+    },
+    kernels: exports,
+  };
+}
