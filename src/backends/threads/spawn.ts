@@ -33,12 +33,9 @@ export async function findThreads(): Promise<{ spawn: Spawn; cores: number }> {
       'no shared memory here: SharedArrayBuffer is missing. A page gets it with the headers ' +
         "'Cross-Origin-Opener-Policy: same-origin' and 'Cross-Origin-Embedder-Policy: require-corp'",
     );
-  const { process, Deno, Bun } = globalThis as {
-    process?: { versions?: { node?: string } };
-    Deno?: object;
-    Bun?: object;
-  };
-  if (process?.versions?.node && !Deno && !Bun) return nodeThreads();
+  const { process } = globalThis as { process?: { versions?: { node?: string } } };
+  // Deno and Bun too: there these threads can be told not to keep the process alive.
+  if (process?.versions?.node) return nodeThreads();
   if (typeof Worker === 'function' && typeof Blob === 'function')
     return { spawn: webSpawn(), cores: globalThis.navigator?.hardwareConcurrency ?? 4 };
   throw new BackendError('no threads here: this platform has no workers');
@@ -50,9 +47,12 @@ async function nodeThreads(): Promise<{ spawn: Spawn; cores: number }> {
   const { Worker } = (await import(
     /* webpackIgnore: true */ /* @vite-ignore */ threads!
   )) as typeof import('node:worker_threads');
-  const { availableParallelism } = (await import(
-    /* webpackIgnore: true */ /* @vite-ignore */ os!
-  )) as typeof import('node:os');
+  // Node 20 has no navigator; Deno has, and would ask for a permission.
+  const cores =
+    globalThis.navigator?.hardwareConcurrency ??
+    (
+      (await import(/* webpackIgnore: true */ /* @vite-ignore */ os!)) as typeof import('node:os')
+    ).availableParallelism();
   const spawn: Spawn = (source, { onAnswer, onEnd }) => {
     // No arguments of the caller's process: some, as --cpu-prof or a loader, are not for it.
     const worker = new Worker(NODE_PORT + source, { eval: true, execArgv: [], stdin: false });
@@ -76,7 +76,7 @@ async function nodeThreads(): Promise<{ spawn: Spawn; cores: number }> {
       crash: () => void worker.terminate(),
     };
   };
-  return { spawn, cores: availableParallelism() };
+  return { spawn, cores };
 }
 
 function webSpawn(): Spawn {
@@ -87,7 +87,7 @@ function webSpawn(): Spawn {
       url = URL.createObjectURL(new Blob([WEB_PORT + source], { type: 'text/javascript' }));
       urls.set(source, url);
     }
-    const worker = new Worker(url, { type: 'module', name: 'ditac' }) as Worker & { ref?(): void; unref?(): void };
+    const worker = new Worker(url, { type: 'module', name: 'ditac' });
     let hasEnded = false;
     const end = (message: string) => {
       if (!hasEnded) onEnd(new BackendError(`a thread ended (${message})`));
@@ -100,11 +100,10 @@ function webSpawn(): Spawn {
       end(event.message || 'it could not start; does a content security policy forbid blob: workers?');
     };
     worker.onmessageerror = () => end('it sent what cannot be read');
-    // Deno and Bun say when a worker has closed.
-    worker.addEventListener('close', () => end('it was closed'));
     return {
       post: (message) => worker.postMessage(message),
-      keepAlive: (keeps) => (keeps ? worker.ref?.() : worker.unref?.()),
+      // A page lives on anyhow.
+      keepAlive: () => {},
       terminate: () => {
         hasEnded = true;
         worker.terminate();
