@@ -119,16 +119,17 @@ function trials(): Trial[] {
         operands: [...operands.subarray(4 * i, 4 * i + 3)],
       }),
     },
-    kernel('activate', planImage(compile(GELU))),
+    kernel('activate', planImage(compile(FUNCTION))),
     kernel('flow', flowImage(flowTable(flowPieces(FIELD), 2 ** -26))),
   ];
 }
 
 const LARGEST = 3.4028234663852886e38;
-const GELU = [
-  { first: -LARGEST, last: -12.000000953674316, law: 'linear', slope: 0, intercept: 0 },
-  { first: -12, last: 5.749999523162842, law: 'gelu' },
-  { first: 5.75, last: LARGEST, law: 'linear', slope: 1, intercept: 0 },
+/** A function of all kinds of segments, that is soon compiled. */
+const FUNCTION = [
+  { first: -LARGEST, last: -2.000000238418579, law: 'linear', slope: 0.01, intercept: 0 },
+  { first: -2, last: 1.9999998807907104, law: 'gelu' },
+  { first: 2, last: LARGEST, law: 'linear', slope: 1, intercept: 0 },
 ] as const;
 const FIELD = { origin: 0, cellWidth: 0.2, velocity: Float64Array.of(0, 0.3, -0.1, 0.2, 0.15, 0) };
 
@@ -151,7 +152,7 @@ export async function failedProbes(backend: Backend, reference: HostBackend): Pr
     reference.run(kernel, tables, x, expected);
     return { expected, actual: evaluate(backend, kernel, tables, x, new Float32Array(x.length)) };
   });
-  const gradients = probeGradients(backend, reference);
+  const gradients = probeGradients(backend, reference, run.at(-1)!.x);
   for (const [k, { expected, actual }] of results.entries()) {
     compare(expected, await actual, run[k]!.kernel !== 'probe', (i, p, q) => {
       const { probe, operands } = run[k]!.describe(i);
@@ -183,9 +184,10 @@ function compare(
 }
 
 /** Gradients on both: gradX, and the moments rounded to float32, [blocks][4]. */
-async function probeGradients(backend: Backend, reference: HostBackend) {
-  const x = inputsOfEveryClass();
-  const gradY = inputsOfEveryClass().reverse();
+async function probeGradients(backend: Backend, reference: HostBackend, inputs: Float32Array) {
+  // A third of them: a backend starts in a process where nothing has been compiled yet.
+  const x = inputs.filter((_, i) => i % 3 === 0);
+  const gradY = x.slice().reverse();
   const image = backwardImage(backwardTable(flowBetween(flowPieces(FIELD), -LARGEST, LARGEST, false), 2 ** -26));
   const on = async (b: Backend) => {
     const moments = new Moments(image.blocks);
