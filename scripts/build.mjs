@@ -1,18 +1,23 @@
 // Builds dist/: the Wasm bytes as a module, type declarations, the package's entry points, and the programs of this repository.
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { resolve } from 'node:path';
 import { build } from 'esbuild';
 import { build as rolldown } from 'rolldown';
 import { translate } from './wgsl.mjs';
 
-const wasm = readFileSync('build/kernels.wasm');
 // Embedded rather than fetched: works in every bundler, in workers and without a file system. In hexadecimal, where a byte always looks
 // the same: longer than base64, but a fifth smaller once it is compressed.
-writeFileSync(
-  'src/engines/wasm/bytes.generated.ts',
-  `/** build/kernels.wasm (${wasm.length} bytes) in hexadecimal. Written by scripts/build.mjs. */\nexport const KERNELS_HEX =\n  '${wasm.toString('hex')}';\n`,
-);
+const embed = (file, name) => {
+  const bytes = readFileSync(`build/${name}.wasm`);
+  writeFileSync(
+    `src/engines/wasm/${file}.generated.ts`,
+    `/** build/${name}.wasm (${bytes.length} bytes) in hexadecimal. Written by scripts/build.mjs. */\nexport const KERNELS_HEX =\n  '${bytes.toString('hex')}';\n`,
+  );
+};
+embed('bytes', 'kernels');
+embed('runtime-bytes', 'kernels-runtime');
 
 // The threads' kernels are built for shared memory; with the workers' code as a string they travel inside the package.
 const worker = await build({
@@ -64,32 +69,60 @@ execFileSync(process.execPath, [tsc, '-p', 'tsconfig.json'], { stdio: 'inherit' 
 // The library. What its entry points share is one file, since every module that Node has to find costs a cold start half
 // a millisecond; only what `ditac` alone never loads stands apart. The loader is bundled, which leaves the package
 // without dependencies.
-const library = await rolldown({
-  input: {
-    index: 'src/index.ts',
-    cpab: 'src/cpab.ts',
-    oracle: 'src/oracle/index.ts',
-    safetensors: 'src/io/safetensors.ts',
-    tfjs: 'src/tfjs.ts',
-    verify: 'src/verify.ts',
-  },
-  platform: 'neutral',
-  tsconfig: 'tsconfig.json',
-  external: [/^@tensorflow\//],
-  resolve: { mainFields: ['module', 'main'] },
-  output: {
-    dir: 'dist',
-    minify: true,
-    sourcemap: true,
-    comments: false,
-    chunkFileNames: '[name]-[hash].js',
-    codeSplitting: {
-      groups: [
-        { name: 'core', test: /(src|assembly)\/(?!backends\/(?:webgpu|threads)|oracle|verify|tfjs)|node_modules/ },
-      ],
+const bundle = (input, dir, { replaced = {}, external = [], shared }) =>
+  rolldown({
+    input,
+    platform: 'neutral',
+    tsconfig: 'tsconfig.json',
+    external: [/^@tensorflow\//, ...external],
+    resolve: { mainFields: ['module', 'main'] },
+    plugins: [
+      {
+        name: 'replace',
+        async resolveId(source, importer, options) {
+          const found = await this.resolve(source, importer, { ...options, skipSelf: true });
+          const name = found && Object.keys(replaced).find((each) => found.id.endsWith(each));
+          return name ? resolve(replaced[name]) : found;
+        },
+      },
+    ],
+    output: {
+      dir,
+      minify: true,
+      sourcemap: true,
+      comments: false,
+      chunkFileNames: '[name]-[hash].js',
+      codeSplitting: shared ? { groups: [{ name: 'core', test: shared }] } : false,
     },
-  },
+  });
+const core = /(src|assembly)\/(?!backends\/(?:webgpu|threads)|oracle|verify|tfjs)|node_modules/;
+const entries = {
+  index: 'src/index.ts',
+  cpab: 'src/cpab.ts',
+  oracle: 'src/oracle/index.ts',
+  safetensors: 'src/io/safetensors.ts',
+  tfjs: 'src/tfjs.ts',
+  verify: 'src/verify.ts',
+};
+const library = await bundle(entries, 'dist', { shared: core });
+// `ditac/runtime` stands alone, with kernels for evaluation only.
+const runtimeKernels = {
+  'src/engines/wasm/bytes.generated.ts': 'src/engines/wasm/runtime-bytes.generated.ts',
+  'assembly/index.ts': 'assembly/runtime.ts',
+};
+await bundle({ runtime: 'src/runtime.ts' }, 'dist', { replaced: runtimeKernels });
+// Cloudflare's workerd compiles no bytes: there a module of Wasm is imported.
+const { index, cpab, safetensors } = entries;
+await bundle({ index, cpab, safetensors }, 'dist/workerd', {
+  replaced: { 'src/engines/wasm/engine.ts': 'src/engines/wasm/workerd.ts' },
+  external: ['./kernels.wasm'],
+  shared: core,
 });
+await bundle({ runtime: 'src/runtime.ts' }, 'dist/workerd', {
+  replaced: { ...runtimeKernels, 'src/engines/wasm/engine.ts': 'src/engines/wasm/workerd-runtime.ts' },
+  external: ['./kernels-runtime.wasm'],
+});
+for (const name of ['kernels', 'kernels-runtime']) copyFileSync(`build/${name}.wasm`, `dist/workerd/${name}.wasm`);
 
 const common = { bundle: true, format: 'esm', target: 'es2022', logLevel: 'warning' };
 const program = {

@@ -98,3 +98,26 @@ test('mistakes are explained: exit code 2 for usage, 1 for files', () => {
   expect(ditac('inspect', file)).toMatchObject({ status: 1, stderr: expect.stringContaining('header claims') });
   expect(ditac('--version').stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
 });
+
+test('compile writes plans that ditac/runtime runs, with the bits of the checkpoint', async () => {
+  const nets = join(root, 'test/golden/nets');
+  const out = join(folder, 'model.plan');
+  const file = join(nets, 'digits_mlp_ditac.safetensors');
+  const { status, stdout } = ditac('compile', file, '-o', out, '--interval=-3,3');
+  expect({ status, lines: stdout.trim().split('\n').length }).toEqual({ status: 0, lines: 2 });
+  const { Activation } = await import('ditac/runtime');
+  const { DiTAC } = await import('ditac');
+  const { loadSafetensors } = await import('ditac/safetensors');
+  const { tensors } = loadSafetensors(readFileSync(file));
+  const x = Float32Array.from({ length: 5000 }, (_, i) => (i - 2500) / 300);
+  for (const prefix of ['act_1.', 'act_2.']) {
+    const plan = new Activation(readFileSync(join(folder, `model.${prefix}plan`)));
+    expect(plan.certificateOf(0).ulp).toBeLessThanOrEqual(1);
+    const act = DiTAC.fromStateDict(tensors, { prefix, a: -3, b: 3 });
+    expect(new Uint32Array(plan.forward(x).buffer)).toEqual(new Uint32Array(act.forward(x).buffer));
+  }
+  const single = ditac('compile', file, '-o', out, '--prefix', 'act_1.', '--interval=-3,3', '--json');
+  expect(JSON.parse(single.stdout)).toMatchObject([{ prefix: 'act_1.', file: out, channels: 1 }]);
+  expect(ditac('compile', join(root, 'package.json'), '-o', out)).toMatchObject({ status: 1 });
+  expect(ditac('compile', file, '-o', out, '--prefix', 'nothing.').stderr).toContain("no tensor 'nothing.thetas'");
+});

@@ -9,6 +9,7 @@ const alias = {
   '#scalars': at('src/engines/js/scalars.ts'),
   'ditac/cpab': at('dist/cpab.js'),
   'ditac/oracle': at('dist/oracle.js'),
+  'ditac/runtime': at('dist/runtime.js'),
   'ditac/safetensors': at('dist/safetensors.js'),
   'ditac/tfjs': at('dist/tfjs.js'),
   'ditac/verify': at('dist/verify.js'),

@@ -7,9 +7,11 @@ import Table from 'cli-table3';
 import { Command, InvalidArgumentError } from 'commander';
 import open from 'open';
 import colors from 'picocolors';
+import { LAYOUTS } from '../activations/layout.js';
 import type { Kernel } from '../backends/backend.js';
 import { DiTAC, VARIANTS, type Variant } from '../index.js';
 import { shader, type VerifyReport, verifyBackends } from '../verify.js';
+import { type CompileOptions, compileCheckpoint } from './compile.js';
 import { inspect } from './inspect.js';
 import { activationPanels, drawPanels } from './plot.js';
 import { runJob, type SweepJob, sweepInParallel } from './sweep.js';
@@ -200,6 +202,24 @@ program
           : `${colors.green('✓')} '${each.prefix}' ${each.channels} θ, ${each.tess} cells on [${each.interval?.join(', ')}]` +
               `${options.interval ? '' : ' (the defaults, unless the file says otherwise)'}, λ_smooth ${each.lambdaSmooth}, λ_var ${each.lambdaVar}, certified to ${each.certifiedUlp?.toFixed(2)} ULP`,
       );
+    }
+  });
+
+program
+  .command('compile')
+  .description('compile the activations of a checkpoint to plan files for ditac/runtime')
+  .argument('<file>', 'a .safetensors file')
+  .requiredOption('-o, --out <file>', 'where to write; of several activations, each with its prefix before the ending')
+  .option('--prefix <prefix>', 'only this activation')
+  .option('--interval <a,b>', 'the interval of T, unless the file says otherwise', interval)
+  .addOption(program.createOption('--layout <name>', 'where channels are').choices(LAYOUTS as string[]))
+  .option('--json', 'print JSON')
+  .action((file: string, options: CompileOptions & { json?: boolean }) => {
+    const reports = compileCheckpoint(file, options);
+    if (options.json) return printJson(reports);
+    for (const { prefix, file: name, bytes, channels, certifiedUlp } of reports) {
+      const theta = channels === 1 ? '' : `, ${channels} θ`;
+      print(`${name}: '${prefix}'${theta}, ${bytes} bytes, certified to ${certifiedUlp.toFixed(2)} ULP`);
     }
   });
 

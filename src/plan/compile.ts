@@ -1,8 +1,9 @@
-import { COUNT, LARGE, LARGE_ERROR, OFFSET, ROOM, SMALL, SMALL_ERROR, STUCK, TINY_ERROR } from '../../assembly/fit';
+import { COUNT, LARGE_ERROR, OFFSET, ROOM, SMALL_ERROR, STUCK, TINY_ERROR } from '../../assembly/fit';
 import { exponentOf } from '../../assembly/numeric';
 import { TAYLOR } from '../../assembly/series';
 import type { Engine } from '../engines/engine.js';
 import { appendLasting, fillAround, type LastingPiece } from './lasting.js';
+import { METHOD } from './method.js';
 import { type AnalyticPiece, describePiece } from './pieces.js';
 import type { CellGrid, Certificate, Plan } from './plan.js';
 import {
@@ -85,11 +86,6 @@ function fitPieces(
   }
   return { count: engine.words[(JOB + COUNT) >> 2]!, lasting };
 }
-
-/** How the bounds of a certificate were established. */
-export const METHOD =
-  `a-priori bound: Taylor remainder, economisation, coefficient rounding and running error analysis of every row; ` +
-  `ULP of the true result for |y| ≥ 2^${exponentOf(LARGE)} (ulp) and down to 2^${exponentOf(SMALL)} (ulpSmall), absolute below`;
 
 /** The worst of all cells and segments. */
 function certify({ floats }: Engine, count: number, cells: Cells): Certificate {

@@ -1,5 +1,5 @@
 import { describe } from '../errors.js';
-import { METHOD } from './compile.js';
+import { METHOD } from './method.js';
 import type { CellGrid, Certificate, Plan, SegmentTable } from './plan.js';
 import { compilingEngine, fillGrid, MOST_CELLS, REACH, writeSegments } from './workspace.js';
 
