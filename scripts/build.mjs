@@ -115,14 +115,19 @@ await bundle({ runtime: 'src/runtime.ts' }, 'dist', { replaced: runtimeKernels }
 const { index, cpab, safetensors } = entries;
 await bundle({ index, cpab, safetensors }, 'dist/workerd', {
   replaced: { 'src/engines/wasm/engine.ts': 'src/engines/wasm/workerd.ts' },
-  external: ['./kernels.wasm'],
+  external: ['wasm:kernels'],
   shared: core,
 });
 await bundle({ runtime: 'src/runtime.ts' }, 'dist/workerd', {
   replaced: { ...runtimeKernels, 'src/engines/wasm/engine.ts': 'src/engines/wasm/workerd-runtime.ts' },
-  external: ['./kernels-runtime.wasm'],
+  external: ['wasm:kernels-runtime'],
 });
 for (const name of ['kernels', 'kernels-runtime']) copyFileSync(`build/${name}.wasm`, `dist/workerd/${name}.wasm`);
+// A bundler would rewrite a relative path; it is put in afterwards.
+for (const file of readdirSync('dist/workerd').filter((name) => name.endsWith('.js'))) {
+  const code = readFileSync(`dist/workerd/${file}`, 'utf8');
+  writeFileSync(`dist/workerd/${file}`, code.replace(/wasm:(kernels[\w-]*)/g, './$1.wasm'));
+}
 
 const common = { bundle: true, format: 'esm', target: 'es2022', logLevel: 'warning' };
 const program = {
@@ -151,6 +156,7 @@ await build({
     start: 'examples/start.ts',
     regression: 'examples/regression.ts',
     digits: 'examples/digits.ts',
+    environments: 'test/environments/main.ts',
   },
   outdir: 'dist/programs',
   packages: 'external',
@@ -164,6 +170,17 @@ await build({
   entryPoints: ['test/stacks/suite.ts'],
   outfile: 'dist/programs/stack-suite.js',
   mainFields: ['module', 'main'],
+});
+
+// What every environment is asked, for the package as it is installed there.
+await build({
+  ...common,
+  platform: 'neutral',
+  entryPoints: ['test/environments/check.ts'],
+  outfile: 'dist/programs/check.js',
+  external: ['ditac', 'ditac/*'],
+  alias: {},
+  tsconfigRaw: {},
 });
 
 // What is bundled keeps its licence.

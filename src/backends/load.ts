@@ -1,5 +1,6 @@
 import { expectOneOf } from '../errors.js';
 import type { BackendName, HostBackend } from './backend.js';
+import { BackendError } from './errors.js';
 import { defaultBackend, hostBackend } from './host.js';
 import type { ThreadsBackend, ThreadsOptions } from './threads/backend.js';
 import type { WebGpuBackend, WebGpuOptions } from './webgpu/backend.js';
@@ -30,11 +31,11 @@ export async function loadBackend(
   expectOneOf('backend', name, [...BACKEND_NAMES, 'auto']);
   switch (name) {
     case 'webgpu': {
-      const { loadWebGpu } = await import('./webgpu/backend.js');
+      const { loadWebGpu } = await import('./webgpu/backend.js').catch(cannotLoad);
       return loadWebGpu(options);
     }
     case 'threads': {
-      const { loadThreads } = await import('./threads/backend.js');
+      const { loadThreads } = await import('./threads/backend.js').catch(cannotLoad);
       return loadThreads(options);
     }
     case 'auto':
@@ -45,4 +46,9 @@ export async function loadBackend(
     default:
       return hostBackend(name);
   }
+}
+
+/** Where modules cannot be imported when they are asked for, as in a service worker that was not bundled. */
+function cannotLoad(cause: Error): never {
+  throw new BackendError(`no such backend here: its code cannot be loaded (${cause.message})`, { cause });
 }
