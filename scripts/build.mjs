@@ -100,11 +100,14 @@ const entries = {
   index: 'src/index.ts',
   cpab: 'src/cpab.ts',
   oracle: 'src/oracle/index.ts',
-  safetensors: 'src/io/safetensors.ts',
   tfjs: 'src/tfjs.ts',
   verify: 'src/verify.ts',
 };
 const library = await bundle(entries, 'dist', { shared: core });
+// Reading files needs nothing of the rest.
+const safetensors = { safetensors: 'src/io/safetensors.ts' };
+await bundle(safetensors, 'dist', {});
+await bundle(safetensors, 'dist/workerd', {});
 // `ditac/runtime` stands alone, with kernels for evaluation only.
 const runtimeKernels = {
   'src/engines/wasm/bytes.generated.ts': 'src/engines/wasm/runtime-bytes.generated.ts',
@@ -112,8 +115,8 @@ const runtimeKernels = {
 };
 await bundle({ runtime: 'src/runtime.ts' }, 'dist', { replaced: runtimeKernels });
 // Cloudflare's workerd compiles no bytes: there a module of Wasm is imported.
-const { index, cpab, safetensors } = entries;
-await bundle({ index, cpab, safetensors }, 'dist/workerd', {
+const { index, cpab } = entries;
+await bundle({ index, cpab }, 'dist/workerd', {
   replaced: { 'src/engines/wasm/engine.ts': 'src/engines/wasm/workerd.ts' },
   external: ['wasm:kernels'],
   shared: core,

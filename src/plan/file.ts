@@ -7,13 +7,14 @@ import { compilingEngine, fillGrid, MOST_CELLS, REACH, writeSegments } from './w
  * Plans as bytes. A file holds the segments; the grid of cells, most of a plan's memory, follows from them and is derived again
  * when it is loaded, which takes a fraction of a millisecond and gives the same bits.
  *
- * Little-endian: "ditacpln"; version, check (FNV-1a of all that follows), layout and number of plans, u32; then for each plan the
+ * Little-endian: "ditacpln"; version, check (FNV-1a of all that follows, by words of 32 bits), layout and number of plans, u32; then for each plan the
  * grid's exponent, first and last cell, i32, and the number of segments, u32; f(0), the slopes below and above zero, f(-∞) and
  * f(+∞), f32; the six numbers of the certificate, f64; bounds, rows and slack, f32.
  */
-export const PLAN_VERSION = 1;
+export const PLAN_VERSION = 2;
 
 const MAGIC = 'ditacpln';
+const IS_LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 const HEADER_BYTES = 24;
 /** Of a plan with one segment. */
 const LEAST_PLAN_BYTES = 4 * 4 + 5 * 4 + 6 * 8 + 4 * 9;
@@ -85,7 +86,10 @@ export function decodePlans(file: Uint8Array): { plans: Plan[]; layout: number }
       throw new PlanError(`plan ${p} claims ${segments} segments, more than the file has room for`);
     at += 16;
     const singles = (n: number) => {
-      const array = Float32Array.from({ length: n }, (_, i) => view.getFloat32(at + 4 * i, true));
+      const array = new Float32Array(n);
+      // A copy of bytes where they are in order already: a cold start has no time for a loop.
+      if (IS_LITTLE_ENDIAN) new Uint8Array(array.buffer).set(file.subarray(at, at + 4 * n));
+      else for (let i = 0; i < n; i++) array[i] = view.getFloat32(at + 4 * i, true);
       at += 4 * n;
       return array;
     };
@@ -113,8 +117,10 @@ function checkTable(p: number, grid: CellGrid, { bounds, rows, slack }: SegmentT
     if (!Number.isFinite(bounds[m]) || (m > 0 && !(bounds[m]! > bounds[m - 1]!)))
       throw new PlanError(`bounds of plan ${p} must ascend; bound ${m} is ${bounds[m]}`);
   }
-  for (const value of [...rows, ...slack])
-    if (!Number.isFinite(value)) throw new PlanError(`plan ${p} holds ${value}; every coefficient must be finite`);
+  for (const array of [rows, slack]) {
+    const wrong = array.find((value) => !Number.isFinite(value));
+    if (wrong !== undefined) throw new PlanError(`plan ${p} holds ${wrong}; every coefficient must be finite`);
+  }
 }
 
 function restore(grid: CellGrid, table: SegmentTable, specials: Specials, bounds: Bounds): Plan {
@@ -132,9 +138,11 @@ function restore(grid: CellGrid, table: SegmentTable, specials: Specials, bounds
   };
 }
 
-/** Fowler, Noll, Vo: 32 bits that notice a damaged file. */
+/** Fowler, Noll, Vo, on words instead of bytes: 32 bits that notice a damaged file. */
 function fnv1a(bytes: Uint8Array): number {
+  const words = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let hash = 0x811c9dc5;
-  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);
-  return hash >>> 0;
+  for (let at = 0; at + 4 <= bytes.length; at += 4) hash = Math.imul(hash ^ words.getInt32(at, true), 0x01000193);
+  // A file whose length is no multiple of four is cut off.
+  return bytes.length % 4 === 0 ? hash >>> 0 : -1;
 }

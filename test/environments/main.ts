@@ -466,17 +466,13 @@ if (existsSync(bin('workerd'))) {
   for (const name of bytes) cpSync(join(site, 'model', name), join(site, name));
   const wasm = ['kernels.wasm', 'kernels-runtime.wasm'].filter((name) => flat.includes(name));
   for (const name of wasm) cpSync(join(folder, 'node_modules/ditac/dist/workerd', name), join(site, name));
-  const { origin, stop, pid } = await startWorkerd(site, 'worker.js', wasm, bytes);
-  try {
-    report('examples/worker: what it refuses', await refusals(origin));
-    report('examples/worker: 10,000 requests, 50 at a time', await load(origin, pid, { images, labels }));
-  } finally {
-    stop();
-  }
   const starts = {
     worker: () => startWorkerd(site, 'worker.js', wasm, bytes),
     empty: () => startWorkerd(site, 'empty.js', [], []),
   };
+  const { origin, stop } = await starts.worker();
+  report('examples/worker: what it refuses', await refusals(origin).finally(stop));
+  report('examples/worker: 10,000 requests, 50 at a time', await load(starts, { images, labels }));
   report('examples/worker: cold start', await compareColdStarts(starts, images));
 } else report('examples/worker', 'skipped: npm package workerd is not installed');
 
