@@ -1,4 +1,4 @@
-/** DiTAC and what comes with it. `ditac/cpab`, `ditac/oracle` and `ditac/safetensors` have the rest. */
+/** DiTAC and what comes with it. `ditac/cpab`, `ditac/oracle`, `ditac/runtime`, `ditac/safetensors`, `ditac/tfjs` and `ditac/verify` have the rest. */
 
 export { type BackwardOptions, GradientSum, type Gradients } from './activations/backward.js';
 export { CompiledActivation, type ForwardOptions } from './activations/compiled.js';
@@ -26,4 +26,5 @@ export type { GpuTensor, WebGpuBackend, WebGpuOptions } from './backends/webgpu/
 export { DeviceLostError } from './backends/webgpu/errors.js';
 export type { StateDict, Tensor } from './io/tensor.js';
 export { PLAN_VERSION, PlanError } from './plan/file.js';
+export type { BackwardImage, Image } from './plan/image.js';
 export type { Certificate, Plan } from './plan/plan.js';

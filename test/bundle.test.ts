@@ -17,10 +17,30 @@ test('DiTAC.forward is at most 40 kB gzipped, Wasm included, and brings neither 
   expect(text).not.toContain('@compute');
   expect(text).not.toContain('requestAdapter');
   expect(text).not.toContain('pushErrorScope');
+  expect(text).not.toContain('worker_threads');
+  expect(text).not.toContain('tensorflow');
 });
 
 test('transform alone needs no activations', async () => {
   const text = await bundle("import { transform } from 'ditac/cpab'; globalThis.f = transform;");
   expect(gzipSync(text, { level: 9 }).length).toBeLessThanOrEqual(30_000);
   expect(text).not.toContain('precision_mat');
+});
+
+test('ditac/runtime is at most 12 kB gzipped, Wasm included, and cannot compile', async () => {
+  const text = await bundle(
+    "import { Activation } from 'ditac/runtime'; globalThis.f = (bytes) => new Activation(bytes);",
+  );
+  expect(gzipSync(text, { level: 9 }).length).toBeLessThanOrEqual(12_000);
+  for (const absent of ['worker_threads', '@compute', 'precision_mat', 'gradY']) expect(text).not.toContain(absent);
+});
+
+test('reading a checkpoint needs nothing of the rest', async () => {
+  const text = await bundle("import { loadSafetensors } from 'ditac/safetensors'; globalThis.f = loadSafetensors;");
+  expect(gzipSync(text, { level: 9 }).length).toBeLessThanOrEqual(4_000);
+});
+
+test('threads are loaded when they are asked for', async () => {
+  const text = await bundle("import { loadBackend } from 'ditac'; globalThis.f = () => loadBackend('js');");
+  expect(text).toContain('import(');
 });
