@@ -90,7 +90,8 @@ const bundle = (input, dir, { replaced = {}, external = [], shared }) =>
       dir,
       minify: true,
       sourcemap: true,
-      comments: false,
+      // What bundlers are told: '@vite-ignore', '@__PURE__'.
+      comments: { legal: false, annotation: true, jsdoc: false },
       chunkFileNames: '[name]-[hash].js',
       codeSplitting: shared ? { groups: [{ name: 'core', test: shared }] } : false,
     },

@@ -7,7 +7,9 @@ import { expect, test } from 'vitest';
 async function bundle(contents: string): Promise<string> {
   const resolveDir = fileURLToPath(new URL('..', import.meta.url));
   const options = { bundle: true, minify: true, format: 'esm', platform: 'browser', write: false } as const;
-  const { outputFiles } = await build({ ...options, stdin: { contents, resolveDir } });
+  // The package, not the sources to which tsconfig.json points.
+  const tsconfigRaw = {};
+  const { outputFiles } = await build({ ...options, tsconfigRaw, stdin: { contents, resolveDir } });
   return outputFiles[0]!.text;
 }
 

@@ -1,4 +1,5 @@
 import { BackendError } from '../errors.js';
+import { importByName } from '../import.js';
 import type { Answer, Piece, StartMessage } from './protocol.js';
 
 /** A worker, wherever it runs. */
@@ -42,17 +43,11 @@ export async function findThreads(): Promise<{ spawn: Spawn; cores: number }> {
 }
 
 async function nodeThreads(): Promise<{ spawn: Spawn; cores: number }> {
-  // Not for bundlers.
-  const [threads, os] = ['node:worker_threads', 'node:os'];
-  const { Worker } = (await import(
-    /* webpackIgnore: true */ /* @vite-ignore */ threads!
-  )) as typeof import('node:worker_threads');
+  const { Worker } = await importByName<typeof import('node:worker_threads')>('node:worker_threads');
   // Node 20 has no navigator; Deno has, and would ask for a permission.
   const cores =
     globalThis.navigator?.hardwareConcurrency ??
-    (
-      (await import(/* webpackIgnore: true */ /* @vite-ignore */ os!)) as typeof import('node:os')
-    ).availableParallelism();
+    (await importByName<typeof import('node:os')>('node:os')).availableParallelism();
   const spawn: Spawn = (source, { onAnswer, onEnd }) => {
     // No arguments of the caller's process: some, as --cpu-prof or a loader, are not for it.
     const worker = new Worker(NODE_PORT + source, { eval: true, execArgv: [], stdin: false });

@@ -1,5 +1,6 @@
 import { describe } from '../../errors.js';
 import { BackendError } from '../errors.js';
+import { importByName } from '../import.js';
 
 export interface WebGpuOptions {
   /** A device of your own. Ask for its adapter's maxStorageBufferBindingSize and maxBufferSize if tensors are large. */
@@ -37,11 +38,9 @@ const instances = new Map<string, GPU>();
 /** The platform's own WebGPU, or that of the npm package `webgpu` (Dawn), an optional peer for Node. */
 async function findGpu(flags: readonly string[]): Promise<GPU> {
   if (globalThis.navigator?.gpu) return globalThis.navigator.gpu;
-  // Not for bundlers: it is a native module.
-  const name = 'webgpu';
   let dawn: { create(flags: readonly string[]): GPU };
   try {
-    dawn = await import(/* webpackIgnore: true */ /* @vite-ignore */ name);
+    dawn = await importByName('webgpu');
   } catch (cause) {
     throw new BackendError(
       "no WebGPU here: navigator.gpu is missing, and the npm package 'webgpu' is not installed (npm install webgpu)",
