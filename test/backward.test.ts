@@ -4,7 +4,12 @@ import { transform, transformBackward } from 'ditac/cpab';
 import { compareBits, doubleDouble, exactActivation, exactTransform, stratified } from 'ditac/oracle';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { flowPieces } from '../src/cpab/flow.js';
 import { normalStream, uniformStream } from '../src/cpab/random.js';
+import { backwardTable } from '../src/plan/backward-table.js';
+import { backwardImage } from '../src/plan/image.js';
+import { Moments } from '../src/plan/moments.js';
+import { flowBetween } from '../src/plan/pieces.js';
 import { floatsOf, goldenCases, goldenJson, largest, transformCases } from './golden.js';
 
 /** What the README promises, as a share of the largest component. */
@@ -542,4 +547,30 @@ describe('bad input', () => {
     trained.update(trained.thetas);
     expect(() => trained.backward(x, x, { into: sum })).toThrow(/before its parameters were updated/);
   });
+});
+
+test('one changed bit of a table shows: a coefficient in gradX, a block in the sums', async () => {
+  const backend = await loadBackend('wasm');
+  const field = { origin: 0, cellWidth: 0.2, velocity: Float64Array.of(0, 0.3, -0.1, 0.2, 0.15, 0) };
+  const table = backwardTable(flowBetween(flowPieces(field), -3e38, 3e38, false), 2 ** -26);
+  const x = Float32Array.from({ length: 4000 }, (_, i) => i / 4000);
+  const gradY = normals(4000, 1);
+  const run = (rows: Float32Array) => {
+    const image = backwardImage({ ...table, rows });
+    const moments = new Moments(image.blocks);
+    const gradX = new Float32Array(x.length);
+    backend.backward({ images: [image], inner: 1 }, x, gradY, gradX, [moments]);
+    backend.release([image]);
+    return { gradX, sums: Array.from({ length: image.blocks }, (_, block) => moments.of(block)) };
+  };
+  const expected = run(table.rows);
+  const row = 8 * Math.floor(table.rows.length / 16);
+  const coefficient = table.rows.slice();
+  new Int32Array(coefficient.buffer)[row + 2]! ^= 1;
+  expect(compareBits(expected.gradX, run(coefficient).gradX).differing).toBeGreaterThan(0);
+  expect(run(coefficient).sums).toEqual(expected.sums);
+  const block = table.rows.slice();
+  block[row + 6]! += 1;
+  expect(run(block).sums).not.toEqual(expected.sums);
+  expect(compareBits(expected.gradX, run(block).gradX).differing).toBe(0);
 });
