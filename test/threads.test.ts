@@ -1,9 +1,13 @@
 /** The worker pool: one thread's bits, whatever its size; what goes wrong with threads, memory and callers. */
 import { spawnSync } from 'node:child_process';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { BackendError, DiTAC, loadBackend, type ThreadsBackend, VARIANTS } from 'ditac';
 import { transform, transformBackward } from 'ditac/cpab';
 import { compareBits, stratified } from 'ditac/oracle';
+import { build } from 'esbuild';
 import { afterAll, describe, expect, test } from 'vitest';
 import { normalStream, uniformStream } from '../src/cpab/random.js';
 
@@ -256,6 +260,12 @@ test('memory grows on demand, is reused, and has a limit that leaves the pool us
   threads.dispose();
 });
 
+test('tables that do not fit beside each other are exchanged by one thread', async () => {
+  const thetas = Float32Array.from({ length: 9 * 6000 }, normalStream(6));
+  const points = x.subarray(0, 8);
+  sameBits(transform(points, thetas, { tess: 10 }), await transform(points, thetas, { tess: 10, backend: pool }));
+});
+
 test('a tensor that is freed serves the work that was handed over', async () => {
   const [from, to] = [pool.upload(x), pool.tensor(x.length)];
   const images = [(await import('../src/plan/image.js')).planImage(act.plan)];
@@ -289,6 +299,33 @@ test('an idle pool does not keep a process alive, disposed or not; work does', (
       act.on(pool).forward(new Float32Array(1e6)).then((y) => { console.log(y.length); ${last} });`);
     expect({ status, signal, stdout }).toEqual({ status: 0, signal: null, stdout: '1000000\n' });
   }
+});
+
+test('from a bundle, far from the package', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'ditac-bundle-'));
+  await build({
+    stdin: {
+      contents: `import { DiTAC, loadBackend } from 'ditac';
+        const pool = await loadBackend('threads', { size: 2, threshold: 0 });
+        const act = new DiTAC({ seed: 1 });
+        const x = Float32Array.from({ length: 10000 }, (_, i) => Math.sin(i));
+        const [p, q] = [act.forward(x), await act.on(pool).forward(x)];
+        console.log(p.every((v, i) => Object.is(v, q[i])));`,
+      resolveDir: root,
+    },
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    tsconfigRaw: {},
+    external: ['webgpu'],
+    outfile: join(folder, 'bundle.mjs'),
+  });
+  const { stdout, status } = spawnSync(process.execPath, ['bundle.mjs'], {
+    cwd: folder,
+    encoding: 'utf8',
+    timeout: 30_000,
+  });
+  expect({ stdout, status }).toEqual({ stdout: 'true\n', status: 0 });
 });
 
 test('without shared memory it explains itself, and auto takes the best that works', async () => {

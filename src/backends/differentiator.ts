@@ -28,7 +28,7 @@ export class Differentiator {
   constructor(channels: readonly Differentiable[], resolution: number) {
     this.#channels = channels;
     this.#backwardTables = channels.map(({ pieces }) => backwardTable(pieces, resolution));
-    const room = Math.max(...this.#backwardTables.map(({ blocks }) => blocks));
+    const room = this.#backwardTables.reduce((most, { blocks }) => Math.max(most, blocks), 0);
     this.#images = new ChannelTables(() => this.#backwardTables.map((table) => backwardImage(table, room)));
   }
 

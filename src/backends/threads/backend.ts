@@ -25,6 +25,8 @@ const MOST_RESIDENT = 2 ** 19;
 const MOST_PIECE = 2 ** 18;
 /** And at the least. */
 const LEAST_PIECE = 2 ** 12;
+/** Tables of a call may take so many bytes, half of the room that there is; one thread can exchange them as it goes. */
+const MOST_TABLE_BYTES = 2 ** 26;
 /** Sums of a piece may take so many bytes; a gradient of more channels is computed where the call is made. */
 const MOST_SUMS_BYTES = 2 ** 26;
 /** How long a blocked thread waits for a piece before it gives up: a piece takes milliseconds. */
@@ -234,7 +236,10 @@ export class ThreadsBackend implements PoolBackend {
         into.set(tensor);
         return into;
       },
-      free: (tensor) => this.free(tensor),
+      free: (tensor) => {
+        const address = this.#memory.addressOf(tensor);
+        if (address !== undefined) this.#memory.giveTensor(address);
+      },
       release: (images) => this.release(images),
       dispose: () => this.dispose(),
       run: (kernel, { images, inner, offset = 0 }, x, y) => {
@@ -249,6 +254,7 @@ export class ThreadsBackend implements PoolBackend {
   /** Whether a call is done where it is made. */
   #isSmall({ work, images, y, x }: Call): boolean {
     if (y.length === 0 || x.length === 0 || y.length < this.thresholds[work]) return true;
+    if (images.reduce((sum, { bytes }) => sum + bytes, 0) > MOST_TABLE_BYTES) return true;
     if (work !== 'backward') return false;
     const { windowLength } = images[0] as BackwardImage;
     return 8 * WINDOWS * windowLength * images.length > MOST_SUMS_BYTES;
