@@ -123,9 +123,7 @@ export function transformBackward(
   const differentiator = new Differentiator(channels, RESOLUTION);
   const moments = differentiator.moments();
   const all = isShared ? new Float32Array(points * batch) : gradX;
-  const done = differentiator.run(backend, Math.max(points, 1), x, gradY, all, moments, options);
   const finish = () => {
-    differentiator.release();
     if (isShared) {
       for (let i = 0; i < points; i++) {
         let sum = 0;
@@ -145,7 +143,17 @@ export function transformBackward(
     });
     return { gradX, gradTheta, gradTime };
   };
-  return done === undefined ? finish() : done.then(finish);
+  // The tables are made for this call only.
+  let done: void | Promise<void>;
+  try {
+    done = differentiator.run(backend, Math.max(points, 1), x, gradY, all, moments, options);
+  } catch (cause) {
+    differentiator.release();
+    throw cause;
+  }
+  if (done !== undefined) return done.then(finish).finally(() => differentiator.release());
+  differentiator.release();
+  return finish();
 }
 
 /** Images of [0,1] nearer than this are not told apart: a small share of the error that `transform` may make. */

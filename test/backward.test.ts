@@ -4,6 +4,7 @@ import { transform, transformBackward } from 'ditac/cpab';
 import { compareBits, doubleDouble, exactActivation, exactTransform, stratified } from 'ditac/oracle';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { hostBackend } from '../src/backends/host.js';
 import { flowPieces } from '../src/cpab/flow.js';
 import { normalStream, uniformStream } from '../src/cpab/random.js';
 import { backwardTable } from '../src/plan/backward-table.js';
@@ -338,6 +339,24 @@ describe('NaN and infinities', () => {
     expect([...inf.backward(far, large).gradThetas].every(Number.isNaN)).toBe(true);
   });
 
+  test('gradients that cancel far out leave what x is multiplied by', () => {
+    const far = new DiTAC({ variant: 'inf', tess: 3, a: -1, b: 1, thetas: [0.3, -0.2, 0.5, 0.1] });
+    const at = (...pairs: [number, number][]) =>
+      far.backward(
+        Float32Array.from(pairs, ([v]) => v),
+        Float32Array.from(pairs, ([, g]) => g),
+      ).gradThetas;
+    const [p, q] = [at([1000, 1]), at([2000, -1])];
+    const both = at([1000, 1], [2000, -1]);
+    expect(largest(both.map(Math.abs))).toBeGreaterThan(100);
+    expect(
+      relative(
+        both,
+        Float32Array.from(p, (v, k) => v + q[k]!),
+      ),
+    ).toBeLessThan(BAR);
+  });
+
   test.each([1, 2, 3, 4, 5, 8, 64])('%i bad elements are as bad as one', (count) => {
     const { gradThetas } = act.backward(new Float32Array(count).fill(1), new Float32Array(count).fill(nan));
     expect([...gradThetas].every(Number.isNaN)).toBe(true);
@@ -350,6 +369,24 @@ describe('NaN and infinities', () => {
       0,
     ]);
   });
+});
+
+test.each([
+  [1000, 1000.01, 'inf'],
+  [900.2125, 900.2414, 'bare'],
+  [-1e6, -999_999, 'bare'],
+  [2 ** 20 - 1, 2 ** 20, 'inf'],
+  [0.001, 0.0010001, 'bare'],
+] as const)('narrow intervals far from zero: [%f, %f], %s', (a, b, variant) => {
+  const act = new DiTAC({ a, b, variant, tess: 8, seed: 3 });
+  const width = b - a;
+  const x = Float32Array.from({ length: 2000 }, (_, i) => a - width + (3 * width * i) / 2000);
+  const gradY = normals(2000, 1);
+  const { gradX, gradThetas } = act.backward(x, gradY);
+  const js = act.on(hostBackend('js')).backward(x, gradY);
+  expect(compareBits(gradX, js.gradX).differing).toBe(0);
+  expect(compareBits(gradThetas, js.gradThetas).differing).toBe(0);
+  expect([...gradX, ...gradThetas].every(Number.isFinite)).toBe(true);
 });
 
 test('far out, the gradient of an affine extension is exact', () => {
@@ -394,6 +431,17 @@ describe('around training', () => {
     }
     // What was handed out is what it was.
     expect(compareBits(before, kept.forward(x)).differing).toBe(0);
+  });
+
+  test('what `on` gave has the parameters of the moment of the call', () => {
+    const act = new DiTAC({ a: -3, b: 3, seed: 1 });
+    const [x, gradY] = [normals(100, 1), normals(100, 2)];
+    const f = act.on(hostBackend('wasm'));
+    f.forward(x);
+    const fresh = new DiTAC({ a: -3, b: 3, seed: 2 });
+    act.update(fresh.thetas);
+    expect(compareBits(f.forward(x), fresh.forward(x)).differing).toBe(0);
+    expect(f.backward(x, gradY)).toEqual(fresh.backward(x, gradY));
   });
 
   test('a refused update changes nothing', () => {

@@ -12,7 +12,13 @@ import { compile } from '../plan/compile.js';
 import type { Plan } from '../plan/plan.js';
 import { type BackwardOptions, BackwardPass, type GradientSum, type Gradients } from './backward.js';
 import { readCheckpoint } from './checkpoint.js';
-import { CompiledActivation, type DeviceFunction, type ForwardOptions, type HostFunction } from './compiled.js';
+import {
+  CompiledActivation,
+  type DeviceFunction,
+  expectBackend,
+  type ForwardOptions,
+  type HostFunction,
+} from './compiled.js';
 import { LAYOUTS, type Layout } from './layout.js';
 import { gradientPieces, VARIANTS, type Variant, variantPieces, variantReference } from './variants.js';
 
@@ -328,8 +334,11 @@ export class DiTAC {
     backward(x: Float32Array, gradY: Float32Array, options?: BackwardOptions): Gradients | Promise<Gradients>;
   };
   on(backend: Backend): unknown {
+    expectBackend(backend);
     return {
-      ...this.#compiled.on(backend),
+      // With the parameters of the moment of the call, as `backward` has them.
+      forward: (x: Float32Array, out?: Float32Array, options?: ForwardOptions) =>
+        this.#compiled.on(backend).forward(x, out, options),
       backward: (x: unknown, gradY: unknown, options?: BackwardOptions) =>
         x instanceof Float32Array || backend.isSynchronous
           ? this.#pass().run(backend, x as Float32Array, gradY as Float32Array, options)

@@ -85,6 +85,8 @@ async function inPieces(
   for (let from = 0; from < length; from += piece) {
     signal?.throwIfAborted();
     const next = start(from, Math.min(from + piece, length));
+    // It may fail while another is waited for, and nobody would hear of it.
+    next.catch(() => {});
     await Promise.all([last, from + piece < length ? undefined : next]);
     onProgress?.(Math.min(from + piece, length) / length);
     last = next;

@@ -1,14 +1,12 @@
 import { type Engine, type EngineName, FREE_ADDRESS } from '../engines/engine.js';
 import { createEngine } from '../engines/engines.js';
-import { alignImage, type BackwardImage, type Image, WINDOWS } from '../plan/image.js';
+import { alignImage, type BackwardImage, type Image, MOST_IMAGE_ADDRESS, WINDOWS } from '../plan/image.js';
 import type { Moments } from '../plan/moments.js';
 import type { HostBackend, Kernel, Tables } from './backend.js';
 import { Regions } from './regions.js';
 import { RUNNER_BYTES, Runner } from './runner.js';
 
 const TABLES_ADDRESS = alignImage(FREE_ADDRESS + RUNNER_BYTES);
-/** A table beyond these bytes pushes all others out. Cell addresses have 27 bits. */
-const MOST_BYTES = 2 ** 27;
 
 /** A backend over an engine with linear memory: tensors of any size stream through a fixed window of it. */
 class EngineBackend implements HostBackend {
@@ -19,7 +17,7 @@ class EngineBackend implements HostBackend {
   readonly maxLength = Number.POSITIVE_INFINITY;
   readonly #engine: Engine;
   readonly #runner: Runner;
-  #regions = new Regions(TABLES_ADDRESS, MOST_BYTES);
+  #regions = new Regions(TABLES_ADDRESS, MOST_IMAGE_ADDRESS);
   /** Where images are. Forgotten with `#regions` when memory is full. */
   #places = new WeakMap<Image, number>();
   #sums = { address: 0, bytes: 0 };
@@ -111,11 +109,12 @@ class EngineBackend implements HostBackend {
   #take(bytes: number): number {
     let address = this.#regions.take(bytes);
     if (address === undefined) {
-      this.#regions = new Regions(TABLES_ADDRESS, MOST_BYTES);
+      this.#regions = new Regions(TABLES_ADDRESS, MOST_IMAGE_ADDRESS);
       this.#places = new WeakMap();
       this.#sums = { address: 0, bytes: 0 };
       address = this.#regions.take(bytes);
-      if (address === undefined) throw new RangeError(`tables of ${bytes} bytes do not fit; at most ${MOST_BYTES}`);
+      if (address === undefined)
+        throw new RangeError(`tables of ${bytes} bytes do not fit; at most ${MOST_IMAGE_ADDRESS}`);
     }
     this.#engine.reserve(address + bytes);
     return address;

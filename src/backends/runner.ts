@@ -86,8 +86,7 @@ export class Runner {
       for (; from + 4 <= x.length; ) {
         const whole = Math.min(CHUNK, (x.length - from) & -4);
         const isSame = x.byteOffset === y.byteOffset;
-        if (isSame)
-          engine.floats.copyWithin(this.#x >> 2, (x.byteOffset >> 2) + from, (x.byteOffset >> 2) + from + whole);
+        if (isSame) engine.floats.copyWithin(this.#x / 4, x.byteOffset / 4 + from, x.byteOffset / 4 + from + whole);
         call(isSame ? this.#x : x.byteOffset + 4 * from, y.byteOffset + 4 * from, whole);
         from += whole;
       }

@@ -29,6 +29,10 @@ export function compileCheckpoint(file: string, { out, prefix, interval, layout 
   const prefixes = prefix === undefined ? found.map((name) => name.slice(0, -'thetas'.length)) : [prefix];
   if (prefixes.length === 0)
     throw new RangeError(`${file} holds no DiTAC activation: no tensor's name ends with 'thetas'`);
+  const names = prefixes.map((each) => nameFor(out, each, prefixes.length));
+  const twice = names.find((name, i) => names.indexOf(name) < i);
+  if (twice !== undefined)
+    throw new RangeError(`two activations would be written to ${twice}; compile each with --prefix`);
   // All are compiled before the first is written.
   return prefixes
     .map((each) => {

@@ -12,8 +12,8 @@ export function velocityGradient(field: VelocityField, { intervals }: BackwardTa
   const gradient = new VelocityGradient(field);
   for (const interval of intervals) {
     const own = moments.of(interval.block);
-    if (own.every((moment) => moment === 0)) continue;
     const far = interval.farBlock === 0 ? 0 : moments.of(interval.farBlock)[0];
+    if (far === 0 && own.every((moment) => moment === 0)) continue;
     const weights = weightsOf(interval, own, far);
     weights.forEach((weight, j) => {
       gradient.add(interval.flow, interval.points[j]!, weight * interval.factors[j]!);

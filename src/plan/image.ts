@@ -18,6 +18,8 @@ const SLOT = 4;
 const HEADER_BYTES = 14 * 4 * SLOT;
 /** Low bits of 2²³ + k shifted by 4: a byte address below 2²⁷. */
 const ADDRESS_BITS = 0x07ffffff;
+/** Images must lie below this address: 2²³ + address/16 + a million cells is then still below 2²⁴, up to where float32 has all integers. */
+export const MOST_IMAGE_ADDRESS = 3 * 2 ** 25;
 
 /**
  * Images begin at multiples of 32. An x halfway between two cells is rounded to the one whose number, counted in units of 16 bytes
@@ -133,8 +135,11 @@ const MOST_SEARCH_CELLS = 1024;
 function searchTable(headerBytes: number, bounds: Float32Array) {
   const low = bounds.length > 0 ? bounds[0]! : 0;
   const high = bounds.length > 0 ? bounds[bounds.length - 1]! : 0;
-  // As fine as the limit allows, but not finer than what x·2^exponent can hold.
-  const exponent = Math.min(20, Math.floor(Math.log2((MOST_SEARCH_CELLS - 4) / Math.max(high - low, 2 ** -16))));
+  // As fine as the limit allows, but cell numbers stay below 2²⁰: with an address they fit the integers of a float32.
+  const exponent = Math.min(
+    20 - Math.max(0, Math.ceil(Math.log2(Math.max(-low, high, 1)))),
+    Math.floor(Math.log2((MOST_SEARCH_CELLS - 4) / Math.max(high - low, 2 ** -16))),
+  );
   const scale = 2 ** exponent;
   const first = Math.floor(low * scale) - 1;
   const last = Math.ceil(high * scale) + 1;

@@ -72,6 +72,8 @@ export class ThreadsBackend implements PoolBackend {
   #handedOver: Promise<void> = Promise.resolve();
   #problem: unknown;
   readonly #flags: number;
+  /** Tensors that were not freed yet. */
+  readonly #tensors = new WeakSet<Float32Array>();
   #isDisposed = false;
 
   private constructor(size: number, memory: SharedMemory, pool: Pool, host: HostBackend, flags: number) {
@@ -134,7 +136,9 @@ export class ThreadsBackend implements PoolBackend {
    */
   tensor(length: number): Float32Array {
     expectInteger('length', length, 0, 2 ** 30);
-    return this.#memory.view(this.#memory.takeTensor(length), length);
+    const tensor = this.#memory.view(this.#memory.takeTensor(length), length);
+    this.#tensors.add(tensor);
+    return tensor;
   }
 
   allocate(length: number): Float32Array {
@@ -158,11 +162,10 @@ export class ThreadsBackend implements PoolBackend {
     return into;
   }
 
+  /** Gives a tensor's memory back: what `tensor`, `allocate` or `upload` returned. Calls under way still find it. */
   free(tensor: Float32Array): void {
-    const address = this.#memory.addressOf(tensor);
-    if (address === undefined) return;
-    // Work that was handed over still finds it.
-    void this.#handedOver.then(() => this.#memory.giveTensor(address));
+    if (!this.#tensors.delete(tensor)) return;
+    void this.#handedOver.then(() => this.#memory.giveTensor(tensor.byteOffset));
   }
 
   release(images: readonly Image[]): void {
@@ -237,8 +240,7 @@ export class ThreadsBackend implements PoolBackend {
         return into;
       },
       free: (tensor) => {
-        const address = this.#memory.addressOf(tensor);
-        if (address !== undefined) this.#memory.giveTensor(address);
+        if (this.#tensors.delete(tensor)) this.#memory.giveTensor(tensor.byteOffset);
       },
       release: (images) => this.release(images),
       dispose: () => this.dispose(),
@@ -300,43 +302,63 @@ export class ThreadsBackend implements PoolBackend {
     }
     if (this.#isDisposed) throw new BackendError('the pool was disposed');
     const memory = this.#memory;
-    const { words } = memory;
-    let problem: unknown;
-    // Staging tensors of its own: those of calls under way come back only when this thread does not block.
-    const resources = {
+    try {
+      // Returns at once, or is not allowed here: better known before anything is handed over.
+      Atomics.wait(memory.words, this.#flags >> 2, Atomics.load(memory.words, this.#flags >> 2) + 1, 0);
+    } catch (cause) {
+      throw new BackendError('this thread may not block: use the pool itself, whose calls return Promises', { cause });
+    }
+    // Beside staging tensors that are free, some of its own: those of calls under way come back only when this thread does not block.
+    const own = new Set<number>();
+    const resources: Resources = {
       memory,
-      takeStaging: () => memory.takeTensor(2 * MOST_PIECE),
-      giveStaging: (address: number) => memory.giveTensor(address),
+      takeStaging: () => {
+        const known = this.#staging.pop();
+        if (known !== undefined) return known;
+        const address = memory.takeTensor(2 * MOST_PIECE);
+        own.add(address);
+        return address;
+      },
+      giveStaging: (address) => {
+        if (own.delete(address)) memory.giveTensor(address);
+        else this.#staging.push(address);
+      },
+      canWait: () => false,
     };
+    let problem: unknown;
     const job = new TensorJob(resources, call, this.size, { onProgress: () => {}, onEnd: () => {} });
     const under: { piece: Omit<Piece, 'id'>; flag: number }[] = [];
-    try {
-      for (let turn = 0; ; turn++) {
-        while (problem === undefined && under.length < 2 * this.size) {
-          const piece = job.next();
-          if (!piece) break;
-          const flag = this.#flags + 4 * ((turn + under.length) % (3 * this.size));
-          Atomics.store(words, flag >> 2, 0);
-          this.#pool.handOver({ ...piece, flag }, turn + under.length);
-          under.push({ piece, flag });
-        }
-        const first = under.shift();
-        if (!first) break;
-        if (Atomics.wait(words, first.flag >> 2, 0, PATIENCE_MS) === 'timed-out')
-          throw new BackendError(
-            `a thread has not answered for ${PATIENCE_MS / 1000} s; dispose the pool and load another`,
-          );
-        if (Atomics.load(words, first.flag >> 2) === 1) job.onPiece(first.piece);
-        else problem ??= new BackendError('a thread failed at a piece of the tensor');
+    const next = (turn: number) => {
+      const piece = problem === undefined ? job.next() : undefined;
+      if (!piece) return false;
+      const flag = this.#flags + 4 * (turn % (3 * this.size));
+      Atomics.store(memory.words, flag >> 2, 0);
+      this.#pool.handOver({ ...piece, flag }, turn);
+      under.push({ piece, flag });
+      return true;
+    };
+    // What is under way is waited for whatever happens: it writes to memory that is given back then.
+    for (let turn = 0; ; ) {
+      try {
+        while (under.length < 2 * this.size && next(turn)) turn += 1;
+      } catch (cause) {
+        problem ??= cause;
       }
-    } catch (cause) {
-      problem ??=
-        cause instanceof TypeError
-          ? new BackendError('this thread may not block: use the pool itself, whose calls return Promises', { cause })
-          : cause;
-    } finally {
-      job.onEnd(problem);
+      const first = under.shift();
+      if (!first) break;
+      if (Atomics.wait(memory.words, first.flag >> 2, 0, PATIENCE_MS) === 'timed-out') {
+        this.dispose();
+        problem = new BackendError(`a thread has not answered for ${PATIENCE_MS / 1000} s; the pool was disposed`);
+        break;
+      }
+      try {
+        if (Atomics.load(memory.words, first.flag >> 2) === 1) job.onPiece(first.piece);
+        else problem ??= new BackendError('a thread failed at a piece of the tensor');
+      } catch (cause) {
+        problem ??= cause;
+      }
     }
+    job.onEnd(problem);
     if (problem !== undefined) throw problem;
   }
 
@@ -356,6 +378,7 @@ export class ThreadsBackend implements PoolBackend {
           throw cause;
         }
       },
+      canWait: () => this.#pool.isBusy,
       giveStaging: (address) => {
         this.#staging.push(address);
       },
@@ -398,6 +421,8 @@ interface Resources {
   /** The address of a staging tensor of 2·MOST_PIECE floats, if one is free. */
   takeStaging(): number | undefined;
   giveStaging(address: number): void;
+  /** Whether others are at work, whose end may leave room. */
+  canWait(): boolean;
 }
 
 /** A call as pieces. Arrays that are not in the shared memory travel through staging tensors, a piece at a time. */
@@ -407,19 +432,22 @@ class TensorJob implements Job {
   readonly #events: JobEvents;
   readonly #piece: number;
   readonly #isResident: boolean;
-  /** Held as long as the job lasts. */
-  #directory: number | undefined;
+  /** Held as long as the job lasts, as tables and tensors are. */
+  readonly #directory: number;
+  readonly #letTensorsGo: () => void;
   #from = 0;
   #done = 0;
   readonly #underWay = new Map<number, { from: number; length: number; staging: number | undefined; sums: number }>();
-  #next = 0;
 
   constructor(resources: Resources, call: Call, size: number, events: JobEvents) {
     this.#resources = resources;
     this.#call = call;
     this.#events = events;
     const { x, y, gradY } = call;
-    this.#isResident = [x, y, gradY ?? y].every((tensor) => resources.memory.addressOf(tensor) !== undefined);
+    const addresses = [x, y, gradY ?? y].map((tensor) => resources.memory.addressOf(tensor));
+    this.#isResident = !addresses.includes(undefined);
+    this.#directory = this.#hold();
+    this.#letTensorsGo = resources.memory.useTensors(addresses.filter((address) => address !== undefined));
     const share = Math.ceil(call.y.length / (2 * size));
     const least = LEAST_PIECE * (call.work === 'backward' ? call.images.length : 1);
     // Multiples of four, so that no vector is cut.
@@ -437,26 +465,32 @@ class TensorJob implements Job {
     const { work, images, inner, offset, x, y, gradY } = this.#call;
     const from = this.#from;
     const { start, xLength, length } = this.#cut(from);
-    const isResident = this.#isResident;
-    const staging = isResident ? undefined : this.#resources.takeStaging();
-    if (!isResident && staging === undefined) return undefined;
-    let sums = 0;
     const windowLength = work === 'backward' ? (images[0] as BackwardImage).windowLength : 0;
+    let staging: number | undefined;
+    let sums = 0;
+    let places: Pick<Piece, 'x' | 'y' | 'gradY'>;
     try {
-      this.#directory ??= this.#hold();
+      if (this.#isResident) {
+        places = {
+          x: x.byteOffset + 4 * start,
+          y: y.byteOffset + 4 * from,
+          gradY: (gradY?.byteOffset ?? 0) + 4 * from,
+        };
+      } else {
+        staging = this.#resources.takeStaging();
+        if (staging === undefined) return undefined;
+        const second = staging + 4 * MOST_PIECE;
+        places = { x: staging, y: second, gradY: second };
+        memory.view(places.x, xLength).set(x.subarray(start, start + xLength));
+        if (gradY) memory.view(places.gradY, length).set(gradY.subarray(from, from + length));
+      }
       if (work === 'backward') sums = memory.take(8 * WINDOWS * windowLength * images.length);
     } catch (cause) {
       if (staging !== undefined) this.#resources.giveStaging(staging);
+      // Room comes back when a piece that is under way has ended.
+      if (cause instanceof RangeError && (this.#underWay.size > 0 || this.#resources.canWait())) return undefined;
       throw cause;
     }
-    const places = isResident
-      ? { x: x.byteOffset + 4 * start, y: y.byteOffset + 4 * from, gradY: (gradY?.byteOffset ?? 0) + 4 * from }
-      : { x: staging!, y: staging! + 4 * MOST_PIECE, gradY: staging! + 4 * MOST_PIECE };
-    if (!isResident) {
-      memory.view(places.x, xLength).set(x.subarray(start, start + xLength));
-      if (gradY) memory.view(places.gradY, length).set(gradY.subarray(from, from + length));
-    }
-    this.#next += 1;
     this.#underWay.set(places.y, { from, length, staging, sums });
     this.#from = from + length;
     return {
@@ -531,10 +565,9 @@ class TensorJob implements Job {
 
   onEnd(error: unknown): void {
     for (const address of [...this.#underWay.keys()]) this.#giveBack(address);
-    if (this.#directory !== undefined) {
-      this.#resources.memory.give(this.#directory);
-      this.#resources.memory.letGo(this.#call.images);
-    }
+    this.#letTensorsGo();
+    this.#resources.memory.give(this.#directory);
+    this.#resources.memory.letGo(this.#call.images);
     this.#events.onEnd(error);
   }
 }
@@ -544,8 +577,11 @@ let shared: Promise<ThreadsBackend> | undefined;
 /** The pool with default options, started once; a new one for options. */
 export async function loadThreads(options?: ThreadsOptions): Promise<ThreadsBackend> {
   if (options !== undefined) return ThreadsBackend.start(options);
-  const known = await shared?.catch(() => undefined);
-  if (known && !known.isDisposed) return known;
-  shared = ThreadsBackend.start();
+  const before = shared;
+  // Set before anything is awaited: two calls at a time get one pool.
+  shared = (async () => {
+    const known = await before?.catch(() => undefined);
+    return known && !known.isDisposed ? known : ThreadsBackend.start();
+  })();
   return shared;
 }

@@ -1,11 +1,18 @@
 import { FREE_ADDRESS } from '../../engines/engine.js';
-import { alignImage, type Image } from '../../plan/image.js';
+import { alignImage, type Image, MOST_IMAGE_ADDRESS } from '../../plan/image.js';
 import { BackendError } from '../errors.js';
 import { Regions } from '../regions.js';
 
 const PAGE = 65536;
-/** Cell addresses have 27 bits: tables lie below, tensors above. */
-const TENSORS_FROM = 2 ** 27;
+/** Tables lie below, tensors above. */
+const TENSORS_FROM = MOST_IMAGE_ADDRESS;
+
+/** A tensor's memory: calls that use it, and whether its owner has given it back. */
+interface Resident {
+  readonly bytes: number;
+  users: number;
+  isFree: boolean;
+}
 
 interface Place {
   readonly address: number;
@@ -20,6 +27,8 @@ export class SharedMemory {
   readonly #low = new Regions(alignImage(FREE_ADDRESS), TENSORS_FROM);
   readonly #high: Regions;
   readonly #places = new Map<Image, Place>();
+  /** By address. */
+  readonly #tensors = new Map<number, Resident>();
   /** The memory's buffer, and those that it had before it grew. */
   readonly #buffers = new WeakSet<ArrayBufferLike>();
   #floats: Float32Array;
@@ -79,10 +88,39 @@ export class SharedMemory {
       this.#high.give(address);
       throw cause;
     }
+    this.#tensors.set(address, { bytes: Math.max(4 * length, 4), users: 0, isFree: false });
     return address;
   }
 
+  /** Gives a tensor's memory back as soon as no call uses it. */
   giveTensor(address: number): void {
+    const tensor = this.#tensors.get(address);
+    if (!tensor) return;
+    tensor.isFree = true;
+    this.#settle(address, tensor);
+  }
+
+  /** Keeps the tensors that hold these addresses, until what is returned is called. */
+  useTensors(addresses: readonly number[]): () => void {
+    const used: [number, Resident][] = [];
+    for (const address of addresses) {
+      for (const entry of this.#tensors) {
+        if (address < entry[0] || address >= entry[0] + entry[1].bytes) continue;
+        entry[1].users += 1;
+        used.push(entry);
+      }
+    }
+    return () => {
+      for (const [address, tensor] of used.splice(0)) {
+        tensor.users -= 1;
+        this.#settle(address, tensor);
+      }
+    };
+  }
+
+  #settle(address: number, tensor: Resident): void {
+    if (!tensor.isFree || tensor.users > 0) return;
+    this.#tensors.delete(address);
     this.#high.give(address);
   }
 
@@ -97,7 +135,12 @@ export class SharedMemory {
       throw new RangeError(
         `${bytes} bytes of tables do not fit beside those in use; there is room for ${TENSORS_FROM}`,
       );
-    this.#reserve(address + alignImage(bytes));
+    try {
+      this.#reserve(address + alignImage(bytes));
+    } catch (cause) {
+      this.#low.give(address);
+      throw cause;
+    }
     return address;
   }
 

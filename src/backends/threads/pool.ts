@@ -37,8 +37,8 @@ interface Member {
 
 /** Pieces that a thread has at a time: one that it works on, and some that wait while the calling thread is not scheduled. */
 const AHEAD = 4;
-/** Threads that end before they have started, one after another, until no more are made. */
-const MOST_FAILURES = 8;
+/** Threads that end before they have started, one after another, until no more are made; the next call tries again. */
+const MOST_FAILURES = 4;
 
 /**
  * Threads that take pieces of jobs, in turns, so that a short job does not wait for a long one. A thread that ends fails the jobs whose
@@ -53,6 +53,8 @@ export class Pool {
   #lastId = 0;
   #failures = 0;
   #isClosed = false;
+  /** Those that were given up, to be started again. */
+  readonly #missing: StartMessage[] = [];
   #waitingToStart: { resolve(): void; reject(reason: unknown): void } | undefined;
 
   constructor(spawn: Spawn, source: string) {
@@ -73,13 +75,26 @@ export class Pool {
     return this.#members.map(({ thread }) => thread);
   }
 
+  /** Whether a piece of any job is under way. */
+  get isBusy(): boolean {
+    return this.#members.some(({ outstanding }) => outstanding.size > 0);
+  }
+
   submit(job: Job): void {
     if (this.#isClosed) {
       job.onEnd(new BackendError('the pool was disposed'));
       return;
     }
     this.#tasks.push({ job, outstanding: 0, error: undefined, hasFailed: false });
+    this.#heal();
     this.pump();
+  }
+
+  /** Tries again to have as many threads as there should be. */
+  #heal(): void {
+    if (this.#missing.length === 0) return;
+    this.#failures = 0;
+    for (const start of this.#missing.splice(0)) this.#enlist(start);
   }
 
   /** Begins no further piece of a job; it ends with the error when those under way have. */
@@ -92,6 +107,7 @@ export class Pool {
 
   /** Hands a piece over at once, for a thread that blocks until its flag is set. Its answer comes later, and is not waited for. */
   handOver(piece: Omit<Piece, 'id'>, member: number): void {
+    this.#heal();
     const present = this.#members.filter((each) => each.hasStarted);
     if (present.length === 0) throw new BackendError('the pool has no threads left');
     this.#lastId += 1;
@@ -205,6 +221,7 @@ export class Pool {
     if (!member.hasStarted) this.#failures += 1;
     if (this.#failures < MOST_FAILURES) this.#enlist(member.start);
     else {
+      this.#missing.push(member.start);
       this.#waitingToStart?.reject(reason);
       this.#waitingToStart = undefined;
       if (this.#members.length === 0) this.#end(reason);

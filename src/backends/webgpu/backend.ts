@@ -1,5 +1,5 @@
 import { describe, expectFloat32Array, expectInteger } from '../../errors.js';
-import { alignImage, type BackwardImage, type Image, WINDOWS } from '../../plan/image.js';
+import { alignImage, type BackwardImage, type Image, MOST_IMAGE_ADDRESS, WINDOWS } from '../../plan/image.js';
 import type { Moments } from '../../plan/moments.js';
 import type { DeviceBackend, Kernel, ProbeFailure, Tables } from '../backend.js';
 import { BackendError } from '../errors.js';
@@ -29,8 +29,6 @@ const CALL_WORDS = 12;
 const MOST_ELEMENTS = 2 ** 24;
 /** Workgroups that search for listed elements; few are listed as a rule. */
 const SEARCHING_GROUPS = 256;
-/** Addresses inside a table's memory have 27 bits. */
-const MOST_TABLE_BYTES = 2 ** 27;
 /** Bytes of sums in one buffer. */
 const MOST_SUMS_BYTES = 2 ** 26;
 const KEPT_READERS = 4;
@@ -380,7 +378,7 @@ export class WebGpuBackend implements DeviceBackend<GpuTensor> {
   #tablesOf(images: readonly Image[]): readonly TableBuffer[] {
     const known = this.#tables.get(images);
     if (known) return known;
-    const most = Math.min(MOST_TABLE_BYTES, 4 * this.maxLength);
+    const most = Math.min(MOST_IMAGE_ADDRESS, 4 * this.maxLength);
     const tables: TableBuffer[] = [];
     for (let from = 0; from < images.length; ) {
       let to = from;
@@ -505,8 +503,11 @@ let shared: Promise<WebGpuBackend> | undefined;
 /** The backend on the default device, started once; a new one for options, or after the device was lost. */
 export async function loadWebGpu(options?: WebGpuOptions): Promise<WebGpuBackend> {
   if (options !== undefined) return WebGpuBackend.start(options);
-  const known = await shared?.catch(() => undefined);
-  if (known?.isAlive) return known;
-  shared = WebGpuBackend.start({});
+  const before = shared;
+  // Set before anything is awaited: two calls at a time get one backend.
+  shared = (async () => {
+    const known = await before?.catch(() => undefined);
+    return known?.isAlive ? known : WebGpuBackend.start({});
+  })();
   return shared;
 }
