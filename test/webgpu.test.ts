@@ -183,6 +183,7 @@ describe.skipIf(missing)('webgpu', () => {
     expect(reports.map(({ name, ok, differing }) => [name, ok, differing])).toEqual([
       ['wasm', true, 0],
       ['js', true, 0],
+      ['threads', true, 0],
       ['webgpu', true, 0],
     ]);
   });
