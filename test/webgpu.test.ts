@@ -49,6 +49,46 @@ describe.skipIf(missing)('webgpu', () => {
     for (const tensor of [first, second, third]) backend.free(tensor);
   });
 
+  test('gradients of tensors stay on the device, in x, in gradY or apart; no buffer is left behind', async () => {
+    const gradY = x.slice().reverse();
+    const whole = act.backward(x, gradY);
+    await act.on(backend).backward(x, gradY);
+    const before = backend.memory.buffers;
+    for (const where of ['new', 'apart', 'x', 'gradY'] as const) {
+      const [input, upstream, apart] = [backend.upload(x), backend.upload(gradY), backend.allocate(x.length)];
+      const out = { new: undefined, apart, x: input, gradY: upstream }[where];
+      const { gradX, gradThetas } = await act.on(backend).backward(input, upstream, out ? { out } : {});
+      if (out) expect(gradX).toBe(out);
+      expectSameBits(whole.gradX, await backend.download(gradX));
+      expectSameBits(whole.gradThetas, gradThetas);
+      for (const tensor of new Set([input, upstream, apart, gradX])) backend.free(tensor);
+    }
+    for (let k = 0; k < 50; k++) await act.on(backend).backward(x, gradY);
+    expect(backend.memory.buffers).toBeLessThanOrEqual(before + 1);
+    await expect(act.on(backend).backward(backend.allocate(3), backend.allocate(4))).rejects.toThrow(
+      /gradY must have length 3/,
+    );
+  });
+
+  test('gradients of more channels than sums have room for at a time', async () => {
+    const channels = 700;
+    const many = new DiTAC({ tess: 4, channels, seed: 1, layout: 'channelsLast' });
+    const part = x.subarray(0, 14 * channels);
+    const gradY = part.slice().reverse();
+    const [p, q] = [many.backward(part, gradY), await many.on(backend).backward(part, gradY)];
+    expectSameBits(p.gradX, q.gradX);
+    expectSameBits(p.gradThetas, q.gradThetas);
+  });
+
+  test('a device that is lost in the middle of a gradient rejects it, and the sum has nothing of it', async () => {
+    const own = await another();
+    const into = act.gradientSum();
+    const call = act.on(own).backward(x, x, { into });
+    own.gpuDevice.destroy();
+    await expect(call).rejects.toThrow(BackendError);
+    expect([...into.thetas]).toEqual(new Array(9).fill(0));
+  });
+
   test('a caller’s own device and buffers', async () => {
     const { gpuDevice } = backend;
     const own = await loadBackend('webgpu', { device: gpuDevice });
