@@ -27,6 +27,12 @@ const normals = (count: number, seed: number, scale = 1) => {
   return Float32Array.from({ length: count }, () => scale * normal());
 };
 
+/** A table as backends take it, of a flow with five cells on [0, 1]. */
+function tableOfFlow() {
+  const field = { origin: 0, cellWidth: 0.2, velocity: Float64Array.of(0, 0.3, -0.1, 0.2, 0.15, 0) };
+  return backwardTable(flowBetween(flowPieces(field), -3e38, 3e38, false), 2 ** -26);
+}
+
 test.each(goldenCases('ditac'))('%s: gradX and gradThetas are the 350-digit truth', (name) => {
   const j = goldenJson(`ditac/${name}.json`);
   const act = new DiTAC({ tess: j.tess, a: j.a, b: j.b, basis: j.basis, thetas: floatsOf(j.thetas_bits) });
@@ -219,6 +225,25 @@ describe('a sum does not depend on how a tensor is divided', () => {
       }),
       { numRuns: 10 },
     );
+  });
+
+  test.each(['js', 'wasm'] as const)('%s: what is summed are integers, of at most 2⁵²', async (name) => {
+    const backend = await loadBackend(name);
+    const image = backwardImage(tableOfFlow());
+    let nonzero = 0;
+    class Watched extends Moments {
+      override addDoubles(window: number, sums: Float64Array) {
+        for (const sum of sums) {
+          if (!Number.isInteger(sum) || Math.abs(sum) > 2 ** 52) throw new Error(`${sum} in window ${window}`);
+          if (sum !== 0) nonzero += 1;
+        }
+        super.addDoubles(window, sums);
+      }
+    }
+    const moments = new Watched(image.blocks);
+    backend.backward({ images: [image], inner: 1 }, x, gradY, new Float32Array(x.length), [moments]);
+    backend.release([image]);
+    expect(nonzero).toBeGreaterThan(4 * image.blocks);
   });
 
   test('a sum of float32 in order would not have this', () => {
@@ -599,8 +624,7 @@ describe('bad input', () => {
 
 test('one changed bit of a table shows: a coefficient in gradX, a block in the sums', async () => {
   const backend = await loadBackend('wasm');
-  const field = { origin: 0, cellWidth: 0.2, velocity: Float64Array.of(0, 0.3, -0.1, 0.2, 0.15, 0) };
-  const table = backwardTable(flowBetween(flowPieces(field), -3e38, 3e38, false), 2 ** -26);
+  const table = tableOfFlow();
   const x = Float32Array.from({ length: 4000 }, (_, i) => i / 4000);
   const gradY = normals(4000, 1);
   const run = (rows: Float32Array) => {
