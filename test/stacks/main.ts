@@ -142,9 +142,7 @@ for (const [name, run] of STACKS) {
   }
 }
 console.log(table.toString());
-if (reports.length > 0 && reports.every(({ withoutBarriers }) => withoutBarriers.differing === 0)) {
-  console.error('leaving the barriers out changed nothing on any stack: are they tested at all?');
-  failed += 1;
-}
+const changesNothing = reports.length > 0 && reports.every(({ withoutBarriers }) => withoutBarriers.differing === 0);
+if (changesNothing) console.error('leaving the barriers out changed nothing on any stack: are they tested at all?');
 console.log(`${STACKS.length - skipped - failed} passed, ${failed} failed, ${skipped} skipped`);
-process.exit(failed > 0 ? 1 : 0);
+process.exit(failed > 0 || changesNothing ? 1 : 0);
