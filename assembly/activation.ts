@@ -24,6 +24,7 @@ import {
   Mask,
   minus,
   ofBits,
+  orWord,
   pick,
   pickWord,
   plus,
@@ -41,7 +42,38 @@ import {
   toBits,
   Words,
   wordAbove,
+  wordColumn2,
+  wordEquals,
 } from '#lanes';
+import {
+  ADDRESS_BITS,
+  AT_ZERO,
+  BOUNDS,
+  CELL_WIDTH,
+  HALF,
+  HIGHEST,
+  INVERSE_PERIOD,
+  INVERSE_WIDTH,
+  LIMIT_HIGH,
+  LIMIT_LOW,
+  LOWEST,
+  MAGIC,
+  MIDDLE,
+  PERIOD,
+  PERIODIC_BOUNDS,
+  PERIODIC_FROM,
+  PERIODIC_HALF,
+  PERIODIC_ROWS,
+  PERIODIC_TO,
+  ROW_SHIFT,
+  ROWS,
+  SATURATED,
+  SCALE_BITS,
+  SLOPE_ABOVE_ZERO,
+  SLOPE_BELOW_ZERO,
+  TREND,
+  TREND_LOW,
+} from './layout';
 import { segmentOf } from './search';
 
 /**
@@ -49,24 +81,8 @@ import { segmentOf } from './search';
  *
  * Almost every x falls into a cell of a uniform grid, whose quadratic is found without a search. Cells that hold a knot,
  * a root or a steep stretch are marked by a NaN; for them the segment that holds x is found by a short bisection.
- * The layout of the table is written by `src/plan/image.ts`; the numbers here and there must agree.
+ * `src/plan/image.ts` writes the table.
  */
-
-/** Header of the table, in bytes: slots of 16, each value four times, so that one load fills all lanes. */
-const LOWEST: usize = 0;
-const HIGHEST: usize = 16;
-const INVERSE_WIDTH: usize = 32;
-const MAGIC: usize = 48;
-const WIDTH: usize = 64;
-const ADDRESS_BITS: usize = 80;
-const HALF: usize = 96;
-const BOUNDS: usize = 112;
-const SEGMENTS: usize = 128;
-const AT_ZERO: usize = 144;
-const SLOPE_BELOW_ZERO: usize = 160;
-const SLOPE_ABOVE_ZERO: usize = 176;
-const LIMIT_LOW: usize = 192;
-const LIMIT_HIGH: usize = 208;
 
 const LARGEST_FLOAT: f32 = 3.4028234663852886e38;
 /** Bit patterns: 2⁻⁶⁰, below which x is "tiny"; infinity; the canonical NaN; the smallest normal number. */
@@ -88,7 +104,7 @@ export function activate(table: usize, x: usize, y: usize, count: usize, list: u
   const highest = loadLanes(table + HIGHEST);
   const inverseWidth = loadLanes(table + INVERSE_WIDTH);
   const magic = loadLanes(table + MAGIC);
-  const width = loadLanes(table + WIDTH);
+  const width = loadLanes(table + CELL_WIDTH);
   const addressBits = loadWords(table + ADDRESS_BITS);
   const bytes = count << 2;
   let listed = list;
@@ -123,7 +139,7 @@ export function activateLanes(table: usize, x: Lanes): Lanes {
   const magic = loadLanes(table + MAGIC);
   const t = cellOf(x, loadLanes(table + LOWEST), loadLanes(table + HIGHEST), loadLanes(table + INVERSE_WIDTH), magic);
   const cell = andWord(shiftLeft(toBits(t), 4), loadWords(table + ADDRESS_BITS));
-  const y = cellValue(cell, minus(x, times(minus(t, magic), loadLanes(table + WIDTH))));
+  const y = cellValue(cell, minus(x, times(minus(t, magic), loadLanes(table + CELL_WIDTH))));
   if (anyLane(eitherMask(isNaNLane(y), isNaNLane(x)))) return activateBySearch(table, x, cell);
   return y;
 }
@@ -146,24 +162,76 @@ export function cellValue(cell: Words, u: Lanes): Lanes {
 /** The function where the grid has no answer: by the segment, found by bisection, and the cases that no polynomial covers. */
 export function activateBySearch(table: usize, x: Lanes, cell: Words): Lanes {
   const largest = every(LARGEST_FLOAT);
-  const v = smaller(largest, larger(every(-LARGEST_FLOAT), x));
+  const v = smaller(largest, larger(every(-LARGEST_FLOAT), withoutSubnormal(x)));
   // A cell that is not in use holds, in place of coefficients, where the search starts and its first step.
   const isOutside = eitherMask(atLeast(loadLanes(table + LOWEST), v), atLeast(v, loadLanes(table + HIGHEST)));
   const start = pickWord(isOutside, everyWord(0), gatherWord(addWord(cell, everyWord(4))));
   const half = pickWord(isOutside, loadWords(table + HALF), gatherWord(addWord(cell, everyWord(8))));
   const index = segmentOf(v, start, half, loadWord(table + BOUNDS));
-  const at = addWord(shiftLeft(index, 5), loadWords(table + SEGMENTS));
-  const y = segmentPolynomial(v, at);
+  const at = addWord(shiftLeft(index, ROW_SHIFT), loadWords(table + ROWS));
+  let y = segmentPolynomial(minus(v, gather(at)), at);
+  const isFar = atLeast(ofBits(andWord(toBits(v), everyWord(MAGNITUDE))), loadLanes(table + PERIODIC_FROM));
+  if (anyLane(isFar)) y = pick(isFar, periodic(table, v), y);
   if (anyLane(isSpecial(x))) return special(table, x, y);
   return y;
 }
 
+/** Subnormal numbers count as zero of the same sign, in every comparison too. */
+export function withoutSubnormal(x: Lanes): Lanes {
+  const bits = toBits(x);
+  const isSubnormal = wordAbove(everyWord(NORMAL_BITS), andWord(bits, everyWord(MAGNITUDE)));
+  return ofBits(pickWord(isSubnormal, andWord(bits, everyWord(SIGN)), bits));
+}
+
 /**
- * One segment: {centre, h0, h1, c0, c1, c2, c3, c4}, y = (h0 + h1·u) + (c0 + c1·u + … + c4·u⁴) with u = x - centre.
- * Either h1 = 0 and h0 is the leading part of the value, or the segment is centred on a root, h0 = 0 and h1 holds the 12
- * leading bits of the slope: then h1·(leading bits of u) is exact, and no digit of a small result is lost.
+ * A trend and a periodic part at x = k·P + u, |k| ≤ 2¹⁶ (Cody and Waite, Software Manual for the Elementary Functions, 1980). P comes in seven
+ * parts of 7 bits and the rest, so products with k are exact. So are the first three differences: at each, what is left has at most 24 bits. The
+ * next three leave a high part and errors whose sum is exact too; those, and what the last two parts take away, are added to the offset from a
+ * segment's centre, where no digit is lost even near a root (docs/numerics.md, "Periodic functions").
  */
-export function segmentPolynomial(x: Lanes, at: Words): Lanes {
+function periodic(table: usize, x: Lanes): Lanes {
+  const size = ofBits(andWord(toBits(x), everyWord(MAGNITUDE)));
+  const isKnown = atLeast(loadLanes(table + PERIODIC_TO), size);
+  const v = pick(isKnown, x, every(0));
+  const shift = every(12582912);
+  const k = minus(plus(times(v, loadLanes(table + INVERSE_PERIOD)), shift), shift);
+  const u1 = minus(v, times(k, loadLanes(table + PERIOD)));
+  const u2 = minus(u1, times(k, loadLanes(table + PERIOD + 16)));
+  const u3 = minus(u2, times(k, loadLanes(table + PERIOD + 32)));
+  const p4 = times(k, loadLanes(table + PERIOD + 48));
+  const p5 = times(k, loadLanes(table + PERIOD + 64));
+  const p6 = times(k, loadLanes(table + PERIOD + 80));
+  const p7 = times(k, loadLanes(table + PERIOD + 96));
+  const p8 = times(k, loadLanes(table + PERIOD + 112));
+  const u4 = minus(u3, p4);
+  const u5 = minus(u4, p5);
+  const u6 = minus(u5, p6);
+  const lost = plus(plus(lostIn(u3, p4, u4), lostIn(u4, p5, u5)), lostIn(u5, p6, u6));
+  const index = segmentOf(u6, everyWord(0), loadWords(table + PERIODIC_HALF), loadWord(table + PERIODIC_BOUNDS));
+  const at = addWord(shiftLeft(index, ROW_SHIFT), loadWords(table + PERIODIC_ROWS));
+  const u = minus(minus(plus(minus(u6, gather(at)), lost), p7), p8);
+  const part = pick(isKnown, segmentPolynomial(u, at), loadLanes(table + MIDDLE));
+  // The trend as a linear segment has it: the product of the leading parts is exact.
+  const leading = ofBits(andWord(toBits(x), everyWord(LEADING_BITS)));
+  const slope = loadLanes(table + TREND);
+  const trend = plus(times(slope, minus(x, leading)), times(loadLanes(table + TREND_LOW), x));
+  return plus(times(slope, leading), plus(trend, part));
+}
+
+/** What rounding took from a - b = s (Knuth). */
+function lostIn(a: Lanes, b: Lanes, s: Lanes): Lanes {
+  const taken = minus(a, s);
+  return plus(minus(a, plus(s, taken)), minus(taken, b));
+}
+
+/**
+ * One segment: {centre, h0, h1, c0, c1, c2, c3, c4}, y = (h0 + h1·u) + (c0 + c1·u + … + c4·u⁴) with u = (x - centre)/scale, a power of two
+ * whose inverse stands in the last bits of h1. Either h1 = 0 and h0 is the leading part of the value, or the segment is centred on a root,
+ * h0 = 0 and h1 holds the 12 leading bits of the slope: then h1·(leading bits of u) is exact, and no digit of a small result is lost.
+ *
+ * @param offset x - centre.
+ */
+export function segmentPolynomial(offset: Lanes, at: Words): Lanes {
   const a = row0(at, 0);
   const b = row1(at, 0);
   const c = row2(at, 0);
@@ -172,16 +240,23 @@ export function segmentPolynomial(x: Lanes, at: Words): Lanes {
   const f = row1(at, 16);
   const g = row2(at, 16);
   const h = row3(at, 16);
-  const u = minus(x, column0(a, b, c, d));
+  const h1 = wordColumn2(a, b, c, d);
+  const inverse = andWord(h1, everyWord(SCALE_BITS));
+  const u = times(offset, ofBits(shiftLeft(inverse, 23)));
   const leading = ofBits(andWord(toBits(u), everyWord(LEADING_BITS)));
-  const slope = column2(a, b, c, d);
+  const slope = ofBits(andWord(h1, everyWord(LEADING_BITS)));
   let tail = plus(column2(e, f, g, h), times(u, column3(e, f, g, h)));
   tail = plus(column1(e, f, g, h), times(u, tail));
   tail = plus(column0(e, f, g, h), times(u, tail));
   tail = plus(column3(a, b, c, d), times(u, tail));
   // (leading - u) rather than (u - leading): an exact zero then has the sign that lets -0 pass through.
   tail = minus(tail, times(slope, minus(leading, u)));
-  return plus(plus(column1(a, b, c, d), times(slope, leading)), tail);
+  const first = column1(a, b, c, d);
+  const y = plus(plus(first, times(slope, leading)), tail);
+  // In the place of a scale, 0: the result is infinite, with the sign of h0.
+  const isInfinite = wordEquals(inverse, everyWord(SATURATED));
+  const infinity = orWord(andWord(toBits(first), everyWord(SIGN)), everyWord(INFINITY_BITS));
+  return ofBits(pickWord(isInfinite, infinity, toBits(y)));
 }
 
 /** Whether |x| is below 2⁻⁶⁰, infinite or NaN. */
@@ -199,8 +274,9 @@ export function special(table: usize, x: Lanes, y: Lanes): Lanes {
   const isSubnormal = wordAbove(everyWord(NORMAL_BITS), magnitude);
   const flushed = ofBits(pickWord(isSubnormal, andWord(bits, everyWord(SIGN)), bits));
   const slope = pick(isNegative, loadLanes(table + SLOPE_BELOW_ZERO), loadLanes(table + SLOPE_ABOVE_ZERO));
-  // Adding -0 changes nothing, not even the sign of a zero.
-  const nearZero = plus(loadLanes(table + AT_ZERO), times(slope, flushed));
+  // f(0) is NaN in the table where it is not 0: then the segment is right for a tiny x too.
+  const atZero = loadLanes(table + AT_ZERO);
+  const nearZero = pick(isNaNLane(atZero), y, times(slope, flushed));
   const limit = pick(isNegative, loadLanes(table + LIMIT_LOW), loadLanes(table + LIMIT_HIGH));
   const finite: Mask = wordAbove(everyWord(INFINITY_BITS), magnitude);
   const number: Mask = wordAbove(everyWord(INFINITY_BITS + 1), magnitude);

@@ -95,10 +95,10 @@ export function backwardLanes(table: usize, sums: usize, x: Lanes, gradY: Lanes)
     return backwardOfSpecial(table, sums, x, gradY);
   }
   const g = withoutSubnormals(table, gradY);
-  return withoutSmall(table, times(g, slopeAndMoments(table, sums, x, g)));
+  return withoutSmall(table, times(g, slopeAndMoments(table, sums, withoutSubnormals(table, x), g)));
 }
 
-/** f′ of a finite x; adds the moments that go with g. No bound, coefficient or slope is so small that a subnormal x could matter. */
+/** f′ of a finite x that is not subnormal; adds the moments that go with g. */
 function slopeAndMoments(table: usize, sums: usize, x: Lanes, g: Lanes): Lanes {
   const at = rowOf(table, x);
   const a = row0(at, 0);
@@ -116,7 +116,7 @@ function slopeAndMoments(table: usize, sums: usize, x: Lanes, g: Lanes): Lanes {
   addMoments(table, sums, wordColumn2(e, f, h, k), g, u);
   // Far out f is affine, and u would overflow: there the moments are those of 1 and x.
   const far = wordColumn3(e, f, h, k);
-  if (anyLane(wordAbove(far, everyWord(0)))) addFar(table, sums, far, withoutSubnormals(table, x), g);
+  if (anyLane(wordAbove(far, everyWord(0)))) addFar(table, sums, far, x, g);
   return slope;
 }
 
@@ -168,7 +168,7 @@ function backwardOfSpecial(table: usize, sums: usize, x: Lanes, gradY: Lanes): L
   const infinity = everyWord(INFINITY_BITS);
   const sizeX = andWord(toBits(x), mask);
   const sizeY = andWord(toBits(gradY), mask);
-  const v = smaller(ofBits(most), larger(ofBits(orWord(most, sign)), x));
+  const v = smaller(ofBits(most), larger(ofBits(orWord(most, sign)), withoutSubnormals(table, x)));
   const far = gatherWord(addWord(rowOf(table, v), everyWord(FAR_BLOCK)));
   const isFar = wordAbove(pickWord(wordEquals(sizeX, infinity), far, everyWord(0)), everyWord(0));
   const isNaNX = wordAbove(sizeX, infinity);

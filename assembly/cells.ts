@@ -1,7 +1,29 @@
 import { loadWord, storeWord } from '#lanes';
-import { loadDouble, loadSingle, roundToSingle, storeDouble, storeSingle } from '#scalars';
-import { COUNT, coefficient, LARGE, SLACK, SMALL, START, segment, UNIT_ROUNDOFF } from './fit';
+import { loadDouble, loadSingle, ofSingleBits, roundToSingle, singleBits, storeDouble, storeSingle } from '#scalars';
+import { coefficient, LARGE, SMALL, segment, TINY, UNIT_ROUNDOFF } from './fit';
 import { unitInLastPlace } from './float32';
+import {
+  CELL_ROWS,
+  COUNT,
+  FIRST_CELL,
+  FROM_CELL,
+  LAST_CELL,
+  SATURATED,
+  SCALE_BITS,
+  SLACK,
+  START,
+  TO_CELL,
+  UNSCALED,
+  UNUSED,
+  WIDTH,
+  WORST_LARGE,
+  WORST_LARGE_AT,
+  WORST_SMALL,
+  WORST_SMALL_AT,
+  WORST_TINY,
+  WORST_TINY_AT,
+} from './layout';
+import { powerOfTwo } from './numeric';
 
 /**
  * The uniform grid over the busy part of the line: one quadratic {h0, c0, c1, c2} a cell, y = h0 + (c0 + u·(c1 + u·c2)) with
@@ -11,27 +33,10 @@ import { unitInLastPlace } from './float32';
  * target, or that holds a knot, gets NaN instead, which sends the kernel to the segments.
  */
 
-/**
- * What the caller gives, besides segments: cell k is centred on k·WIDTH; numbers of the first and last cell of the grid, and of those to
- * fill; where the rows of these go.
- */
-export const WIDTH: usize = 8;
-export const FIRST_CELL: usize = 16;
-export const LAST_CELL: usize = 20;
-export const ROWS: usize = 24;
-export const FROM_CELL: usize = 72;
-export const TO_CELL: usize = 76;
-/**
- * What comes back: the largest error bound among the cells in use, in ULP of the true result, where |y| ≥ 2⁻⁸ and below, each
- * with its place; how many cells are left to the segments.
- */
-export const WORST_LARGE: usize = 32;
-export const WORST_LARGE_AT: usize = 40;
-export const WORST_SMALL: usize = 48;
-export const WORST_SMALL_AT: usize = 56;
-export const UNUSED: usize = 64;
-
 const NAN_BITS: i32 = 0x7fc00000;
+const ROUNDOFF: f64 = 1.0 / 9007199254740992.0;
+/** A cell's result stays far from overflow. */
+const MOST: f64 = 1e38;
 /** 2⁻⁹⁰: relative accuracy is kept far below 2⁻²⁴, as long as no coefficient is near the subnormals. */
 const LEAST: f64 = 8.077935669463161e-28;
 
@@ -42,9 +47,9 @@ export function fillCells(job: usize): void {
   const last = loadWord(job + LAST_CELL);
   const to = loadWord(job + TO_CELL);
   const count = loadWord(job + COUNT);
-  for (let at = WORST_LARGE; at <= WORST_SMALL_AT; at += 8) storeDouble(job + at, 0);
+  for (let at = WORST_LARGE; at <= WORST_TINY_AT; at += 8) storeDouble(job + at, 0);
   let unused: i32 = 0;
-  let row = <usize>loadWord(job + ROWS);
+  let row = <usize>loadWord(job + CELL_ROWS);
   let m: i32 = 0;
   for (let k = loadWord(job + FROM_CELL); k <= to; k++) {
     const centre = k * width;
@@ -79,13 +84,19 @@ export function firstStep(count: i32): i32 {
 
 /** Writes one cell's quadratic; returns false if it would miss the target. */
 function fillCell(job: usize, source: usize, centre: f64, radius: f64, row: usize): boolean {
-  const u = centre - loadSingle(source);
+  const h1 = singleBits(loadSingle(source + 8));
+  const exponent = h1 & SCALE_BITS;
+  if (exponent === SATURATED) return false;
+  // The segment's polynomial is one of (x - its centre)·inverse.
+  const inverse = powerOfTwo(exponent - UNSCALED);
+  const u = (centre - loadSingle(source)) * inverse;
+  const reach = radius * inverse;
   const c0 = loadSingle(source + 4) + loadSingle(source + 12);
-  const c1 = loadSingle(source + 8) + loadSingle(source + 16);
+  const c1 = ofSingleBits(h1 & ~0xfff) + loadSingle(source + 16);
   const c2 = loadSingle(source + 20);
   const c3 = loadSingle(source + 24);
   const c4 = loadSingle(source + 28);
-  const square = radius * radius;
+  const square = reach * reach;
   let p0 = c0 + u * (c1 + u * (c2 + u * (c3 + u * c4)));
   let p1 = c1 + u * (2 * c2 + u * (3 * c3 + u * 4 * c4));
   let p2 = c2 + u * (3 * c3 + u * 6 * c4);
@@ -94,36 +105,48 @@ function fillCell(job: usize, source: usize, centre: f64, radius: f64, row: usiz
   p2 += c4 * square;
   p0 -= (c4 * square * square) / 8;
   p1 += 0.75 * p3 * square;
+  const economised = (Math.abs(c4) * square * square) / 8 + (Math.abs(p3) * square * reach) / 4;
+  // Of these float64 operations, each coefficient's with its power of the reach: at most 12 roundings of what went into it.
+  const size = Math.abs(u) + reach;
+  const rounded =
+    12 *
+    ROUNDOFF *
+    (Math.abs(c0) + size * (Math.abs(c1) + size * (Math.abs(c2) + size * (Math.abs(c3) + size * Math.abs(c4)))));
+  // From here on in x itself.
+  p1 *= inverse;
+  p2 *= inverse * inverse;
   const h0 = roundToSingle(p0);
   const low = coefficient(p0 - h0);
   const slope = coefficient(p1);
   const bend = coefficient(p2);
   const polynomial =
     Math.abs(loadSingle(source + SLACK)) +
-    (Math.abs(c4) * square * square) / 8 +
-    (Math.abs(p3) * square * radius) / 4 +
+    economised +
+    rounded +
     Math.abs(p0 - h0 - low) +
     Math.abs(p1 - slope) * radius +
-    Math.abs(p2 - bend) * square;
+    Math.abs(p2 - bend) * radius * radius;
   const bendSize = radius * Math.abs(bend);
   const slopeSize = Math.abs(slope) + bendSize;
   const slopeError = UNIT_ROUNDOFF * (bendSize + slopeSize);
   const tail = Math.abs(low) + radius * slopeSize;
   const error = polynomial + radius * slopeError + UNIT_ROUNDOFF * (radius * slopeSize + tail);
   const least = Math.abs(p0) - radius * slopeSize - polynomial;
+  const most = Math.abs(p0) + radius * slopeSize + polynomial;
   const bound = 0.5 + (1.0001 * error) / unitInLastPlace(least);
-  if (!(least > LEAST) || !(bound <= 0.98) || !(Math.abs(h0) < Infinity)) return false;
-  if (least + 2 * radius * slopeSize >= LARGE && bound > loadDouble(job + WORST_LARGE)) {
-    storeDouble(job + WORST_LARGE, bound);
-    storeDouble(job + WORST_LARGE_AT, centre);
-  }
-  if (least >= SMALL && least < LARGE && bound > loadDouble(job + WORST_SMALL)) {
-    storeDouble(job + WORST_SMALL, bound);
-    storeDouble(job + WORST_SMALL_AT, centre);
-  }
+  if (!(least > LEAST) || !(bound <= 0.98) || !(most < MOST)) return false;
+  if (most >= LARGE) keepWorst(job, WORST_LARGE, WORST_LARGE_AT, bound, centre);
+  if (least < LARGE && most >= SMALL) keepWorst(job, WORST_SMALL, WORST_SMALL_AT, bound, centre);
+  if (least < SMALL) keepWorst(job, WORST_TINY, WORST_TINY_AT, 0.5 * TINY * bound, centre);
   storeSingle(row, h0);
   storeSingle(row + 4, low);
   storeSingle(row + 8, slope);
   storeSingle(row + 12, bend);
   return true;
+}
+
+function keepWorst(job: usize, worst: usize, at: usize, bound: f64, centre: f64): void {
+  if (!(bound > loadDouble(job + worst))) return;
+  storeDouble(job + worst, bound);
+  storeDouble(job + at, centre);
 }

@@ -1,85 +1,94 @@
 import { loadWord, storeWord } from '#lanes';
 import { loadDouble, loadSingle, ofSingleBits, roundToSingle, singleBits, storeDouble, storeSingle } from '#scalars';
-import { ceilToFloat32, nextDown, unitInLastPlace } from './float32';
-import { power } from './numeric';
+import { ceilToFloat32, nextDown, nextUp, unitInLastPlace } from './float32';
+import { expand, result } from './jets';
 import {
-  expand,
+  COUNT,
   FIRST,
-  FLOW,
-  GAIN,
+  LOW_PARTS,
+  INFINITE,
   INTERCEPT,
+  INTERVAL,
   KIND,
+  LARGE_ERROR,
   LAST,
   LINEAR,
+
+  OFFSET,
+  REGISTERS,
   REST,
-  ROUNDING,
+  ROOM,
+  SATURATED,
+  SEGMENT_SHIFT,
+  SEGMENTS,
+  SERIES_ERROR,
+  SLACK,
   SLOPE,
-  setTerm,
-  TAYLOR,
+  SMALL_ERROR,
+  START,
+  STUCK,
+  TAPE,
+  TAPE_AT,
   TERMS,
-  term,
-} from './series';
+  TINY_ERROR,
+  UNSCALED,
+  VALUE_ERROR,
+  WORK,
+} from './layout';
+import { exponentOf, power, powerOfTwo } from './numeric';
 
 /**
- * Fitting a piece by segments: degree-4 polynomials with float32 coefficients and a bound on their error. An interval that
- * does not keep the promised error is halved.
+ * Fitting a piece by segments: degree-4 polynomials with float32 coefficients and a proved bound on their error. An interval that does not
+ * keep the promised error is halved.
  *
- * The bound is derived, not sampled: Taylor remainder + economisation + rounding of the coefficients + a running error
- * analysis of the kernel's operations (Higham, Accuracy and Stability of Numerical Algorithms, §5.1).
+ * The bound is made after the fact, for the floats that are stored: their distance from the Taylor coefficients, what separates those from
+ * the function (jets.ts), economisation, and a running error analysis of the kernel's operations (Higham, Accuracy and Stability of Numerical
+ * Algorithms, §5.1). docs/numerics.md, "Segments", has every step.
  */
 
-/** What the caller of `fit` gives: edges of intervals are odd multiples of OFFSET away from the multiples of INTERVAL. */
-export const OFFSET: usize = 104;
-/** Where segments go, how many there are already, and for how many there is room. */
-export const SEGMENTS: usize = 112;
-export const COUNT: usize = 116;
-export const ROOM: usize = 120;
-/** What comes back: an x at which no segment fits, not even one for it alone; NaN if there is none. */
-export const STUCK: usize = 128;
-
-/**
- * A segment in memory: the row that `segmentPolynomial` reads (8 float32); its first input; how far the row's polynomial,
- * evaluated without rounding, may be from the function, absolute, negative if the segment starts at a knot; its largest
- * error where |y| ≥ 2⁻⁸ and where 2⁻²⁴ ≤ |y| < 2⁻⁸, in ULP of the true result, and where |y| < 2⁻²⁴, absolute; 0 if there is
- * no such y.
- */
-export const SEGMENT_SHIFT: usize = 6;
-export const START: usize = 32;
-export const SLACK: usize = 36;
-export const LARGE_ERROR: usize = 40;
-export const SMALL_ERROR: usize = 44;
-export const TINY_ERROR: usize = 48;
-
-/** Room to work: the economised series, and the error as a function of |y| (`errorAt`). */
-const SHIFTED: usize = REST;
-const FIXED: usize = REST + 96;
-const RATE: usize = REST + 104;
-const CONSTANT: usize = REST + 112;
-const LEAST_SLOPE: usize = REST + 120;
-const RADIUS: usize = REST + 128;
+/** Room to work: the series in hand; the economised one; the error as a function of |y| (`errorAt`). */
+const TAYLOR: usize = WORK;
+const SHIFTED: usize = WORK + 96;
+const FIXED: usize = WORK + 192;
+const RATE: usize = WORK + 200;
+const CONSTANT: usize = WORK + 208;
+const LEAST_SLOPE: usize = WORK + 216;
+const RADIUS: usize = WORK + 224;
 /** What Horner's rule gives besides the value. */
-const HORNER_ERROR: usize = REST + 136;
-/** Bytes of a job. */
-export const JOB_BYTES: usize = REST + 144;
+const HORNER_ERROR: usize = WORK + 232;
+/** Errors of the value and of the rest of the series. */
+const OF_VALUE: usize = WORK + 240;
+const OF_SERIES: usize = WORK + 248;
+/** Limits of the part of the piece in hand. */
+const FROM: usize = WORK + 256;
+const TO: usize = WORK + 264;
 
-/**
- * Intervals are halved from these widths down, or from wider ones where a piece would have more than MOST_INTERVALS of them; cell
- * edges and interval ends then fall together.
- */
-const INTERVAL: f64 = 0.125;
-const WIDE_INTERVAL: f64 = 16;
-const MOST_INTERVALS: f64 = 512;
-/** Unit roundoff of float32. */
+/** Cells of a grid lie within ±16, and there intervals end where cells do. */
+const NEAR: f64 = 16;
+/** Unit roundoff of float32, and of float64. */
 export const UNIT_ROUNDOFF: f64 = 1.0 / 16777216.0;
+const U: f64 = 1.0 / 9007199254740992.0;
 /** From this magnitude of y on a table keeps 1 ULP, 2⁻⁸; between the two it may take 2; below the second, 2⁻²⁴, errors are absolute. */
 export const LARGE: f64 = 1.0 / 256.0;
 export const SMALL: f64 = 1.0 / 16777216.0;
 /** What the last bit of a result of magnitude 2⁻²⁴ is worth, 2⁻⁴⁷. */
-const TINY: f64 = SMALL / 8388608.0;
+export const TINY: f64 = SMALL / 8388608.0;
 /** Results smaller than 2⁻⁹⁶ become zero: they are 49 binades below where accuracy is promised. */
 const VANISHING: f64 = TINY / 562949953421312.0;
+/** From here on the nearest float32 is infinite, 2¹²⁸·(1 - 2⁻²⁵); and where a ULP less is still 2 ULP away, 2¹²⁸·(1 - 2⁻²²). */
+const OVERFLOW: f64 = 3.4028235677973366e38;
+const NEAR_OVERFLOW: f64 = 3.4028228579130005e38;
+/** 2¹²⁶. */
+const BINADE_126: f64 = 8.507059173023462e37;
 /** Keeps the 12 leading significant bits of a float32. */
 const LEADING_BITS: i32 = -0x1000;
+
+function term(a: usize, n: i32): f64 {
+  return loadDouble(a + ((<usize>n) << 3));
+}
+function setTerm(a: usize, n: i32, x: f64): void {
+  storeDouble(a + ((<usize>n) << 3), x);
+}
 
 /**
  * Fits the job's piece, in order; COUNT grows by its segments.
@@ -87,19 +96,30 @@ const LEADING_BITS: i32 = -0x1000;
  */
 export function fit(job: usize): boolean {
   const count = loadWord(job + COUNT);
-  const kind = loadWord(job + KIND);
-  let isDone = true;
+  const first = loadDouble(job + FIRST);
+  const last = loadDouble(job + LAST);
+  const offset = loadDouble(job + OFFSET);
   storeDouble(job + STUCK, NaN);
-  if (kind === LINEAR) {
-    isDone = divide(job, -Infinity, Infinity);
+  const near = NEAR + offset;
+  let isDone = true;
+  if (loadWord(job + KIND) !== TAPE) {
+    limit(job, first, last);
+    isDone = divide(job, first, last > 2 * BINADE_126 ? 4 * BINADE_126 : nextUp(last));
   } else {
-    const gain = loadDouble(job + GAIN);
-    let interval = kind === FLOW && gain === gain ? WIDE_INTERVAL : INTERVAL;
-    while (interval * MOST_INTERVALS < loadDouble(job + LAST) - loadDouble(job + FIRST)) interval *= 2;
-    const offset = loadDouble(job + OFFSET);
-    const stop = Math.floor((loadDouble(job + LAST) - offset) / interval);
-    for (let k = Math.floor((loadDouble(job + FIRST) - offset) / interval); isDone && k <= stop; k++) {
+    // Far out a binade at a time, from the left; near 0 in intervals that begin and end where cells do.
+    for (let high: f64 = powerOfTwo(127); isDone && high >= NEAR; high *= 0.5) {
+      limit(job, Math.max(first, -2 * high), Math.min(last, high === NEAR ? nextDown(-near) : nextDown(-high)));
+      isDone = divide(job, -2 * high, -high);
+    }
+    limit(job, Math.max(first, -near), Math.min(last, near));
+    const interval = loadDouble(job + INTERVAL);
+    const stop = Math.floor((loadDouble(job + TO) - offset) / interval);
+    for (let k = Math.floor((loadDouble(job + FROM) - offset) / interval); isDone && k <= stop; k++) {
       isDone = divide(job, k * interval + offset, (k + 1) * interval + offset);
+    }
+    for (let low: f64 = NEAR; isDone && low < 2e38; low *= 2) {
+      limit(job, Math.max(first, low === NEAR ? nextUp(near) : low), Math.min(last, nextDown(2 * low)));
+      isDone = divide(job, low, 2 * low);
     }
   }
   if (!isDone) storeWord(job + COUNT, count);
@@ -110,6 +130,11 @@ export function fit(job: usize): boolean {
   return isDone;
 }
 
+function limit(job: usize, from: f64, to: f64): void {
+  storeDouble(job + FROM, from);
+  storeDouble(job + TO, to);
+}
+
 /** Address of segment m. */
 export function segment(job: usize, m: i32): usize {
   return <usize>loadWord(job + SEGMENTS) + ((<usize>m) << SEGMENT_SHIFT);
@@ -117,8 +142,8 @@ export function segment(job: usize, m: i32): usize {
 
 /** Adds the segments within [low, high); returns whether there was room. */
 function divide(job: usize, low: f64, high: f64): boolean {
-  const first = Math.max(loadDouble(job + FIRST), low === -Infinity ? low : ceilToFloat32(low));
-  const last = Math.min(loadDouble(job + LAST), high === Infinity ? high : nextDown(ceilToFloat32(high)));
+  const first = Math.max(loadDouble(job + FROM), low === -Infinity ? low : ceilToFloat32(low));
+  const last = Math.min(loadDouble(job + TO), high > 3.5e38 ? high : nextDown(ceilToFloat32(high)));
   if (!(first <= last)) return true;
   const count = loadWord(job + COUNT);
   if (count >= loadWord(job + ROOM)) return false;
@@ -132,28 +157,79 @@ function divide(job: usize, low: f64, high: f64): boolean {
     storeDouble(job + STUCK, first);
     return false;
   }
-  const middle = 0.5 * (low + high);
+  const middle = 0.5 * low + 0.5 * high;
   return divide(job, low, middle) && divide(job, middle, high);
 }
 
 /** Writes the segment for [first, last]; returns false where one polynomial does not keep the error. */
 function fitSegment(job: usize, first: f64, last: f64, out: usize): boolean {
-  if (loadWord(job + KIND) === LINEAR) return linearSegment(job, first, last, out);
-  const centre = Math.min(Math.max(roundToSingle(0.5 * (first + last)), first), last);
-  const radius = Math.max(last - centre, centre - first);
-  const tail = expand(job, centre, radius);
-  if (radius === 0) {
-    // One float32: only the value counts.
-    for (let n: i32 = 1; n < TERMS; n++) setTerm(job + TAYLOR, n, 0);
-    return fitAroundValue(job, first, last, centre, 0, 0, 0, out);
-  }
+  const kind = loadWord(job + KIND);
+  if (kind === LINEAR) return linearSegment(job, first, last, out);
+  if (kind === INFINITE) return saturatedSegment(loadDouble(job + SLOPE) < 0, out);
+  if (first === last) return fitPoint(job, first, out);
+  const centre = Math.min(Math.max(roundToSingle(0.5 * first + 0.5 * last), first), last);
+  const radius = reachOf(job, first, last, centre);
+  const scale = scaleOf(radius);
+  const reach = radius / scale;
+  let tail = series(job, centre, scale, reach, false);
   if (tail === Infinity) return false;
-  const variation = sizeFrom(job + TAYLOR, 1, radius) + tail;
-  const size = Math.abs(term(job + TAYLOR, 0));
-  if (size + variation < VANISHING) return zeroSegment(term(job + TAYLOR, 0) < 0, out);
-  return size > 2 * variation
-    ? fitAroundValue(job, first, last, centre, radius, tail, variation, out)
-    : fitAroundRoot(job, first, last, centre, radius, out);
+  const a = job + TAYLOR;
+  let variation = sizeFrom(a, 1, reach) + tail + loadDouble(job + OF_SERIES) + loadDouble(job + OF_VALUE);
+  let size = Math.abs(term(a, 0));
+  if (size + variation < VANISHING) return zeroSegment(term(a, 0) < 0, out);
+  if (size - variation > OVERFLOW) return saturatedSegment(term(a, 0) < 0, out);
+  if (size + variation > NEAR_OVERFLOW) return false;
+  if (size <= 2 * variation && size + variation >= SMALL) return fitAroundRoot(job, first, last, centre, scale, reach, out);
+  // What float64 leaves unknown must not matter, or else two float64 are taken.
+  if (loadDouble(job + OF_VALUE) + loadDouble(job + OF_SERIES) > 0.004 * unitInLastPlace(Math.max(size - variation, SMALL))) {
+    tail = series(job, centre, scale, reach, true);
+    if (tail === Infinity) return false;
+    variation = sizeFrom(a, 1, reach) + tail + loadDouble(job + OF_SERIES) + loadDouble(job + OF_VALUE);
+    size = Math.abs(term(a, 0));
+  }
+  return fitAroundValue(job, first, last, centre, scale, reach, tail, variation, out);
+}
+
+/** How far from the centre the segment may be asked, a cell's right edge included. */
+function reachOf(job: usize, first: f64, last: f64, centre: f64): f64 {
+  const edge = last < loadDouble(job + LAST) ? nextUp(last) : last;
+  return Math.max(Math.abs(edge - centre), Math.abs(centre - first));
+}
+
+/** The power of two by which u = (x - centre)/scale is in [-1, 1]. */
+function scaleOf(radius: f64): f64 {
+  const exponent = exponentOf(radius) + 1;
+  return powerOfTwo(exponent < -126 ? -126 : exponent > 126 ? 126 : exponent);
+}
+
+/** The series of the job's tape into TAYLOR; its errors into OF_VALUE and OF_SERIES. Returns the bound on its tail. */
+function series(job: usize, centre: f64, scale: f64, radius: f64, isSettled: bool): f64 {
+  const tape = <usize>loadWord(job + TAPE_AT);
+  const registers = <usize>loadWord(job + REGISTERS);
+  const tail = expand(tape, registers, centre, scale, radius, isSettled);
+  const last = result(tape, registers);
+  for (let n: i32 = 0; n < TERMS; n++) setTerm(job + TAYLOR, n, term(last, n));
+  storeDouble(job + OF_VALUE, loadDouble(last + VALUE_ERROR) + U * Math.abs(term(last, 0)));
+  storeDouble(job + OF_SERIES, loadDouble(last + SERIES_ERROR));
+  return tail;
+}
+
+/** One float32: only the value counts, and it is the nearest float32 as far as two float64 can tell. */
+function fitPoint(job: usize, x: f64, out: usize): boolean {
+  if (series(job, x, 1, 0, true) === Infinity) return false;
+  const value = term(job + TAYLOR, 0);
+  const size = Math.abs(value);
+  const error = loadDouble(job + OF_VALUE);
+  if (size > OVERFLOW) return saturatedSegment(value < 0, out);
+  if (size < VANISHING) return zeroSegment(value < 0, out);
+  clearRow(out);
+  storeSingle(out, x);
+  storeSingle(out + 4, value);
+  storeSingle(out + 8, ofSingleBits(UNSCALED));
+  const unit = unitInLastPlace(size);
+  const bound = 0.5 + (error / unit) * 1.0001;
+  storeErrors(out, Math.abs(value - loadSingle(out + 4)) + error, size >= LARGE ? bound : 0, size >= SMALL && size < LARGE ? bound : 0, size < SMALL ? bound * unit : 0);
+  return true;
 }
 
 /** Σ_{n≥from} |a_n|·rⁿ. */
@@ -164,12 +240,13 @@ function sizeFrom(a: usize, from: i32, radius: f64): f64 {
 }
 
 /**
- * Replaces a series by a polynomial of the given degree, close to it on [-radius, radius]; returns a bound on the difference.
- * T_n(x)/2^(n-1) = xⁿ - … is at most 2^(1-n): its lower terms stand in for xⁿ, from the highest n down. Coefficient m-2 is
+ * Replaces a series by a polynomial of the given degree, close to it on [-radius, radius]; returns a bound on the difference, rounding
+ * included. T_n(x)/2^(n-1) = xⁿ - … is at most 2^(1-n): its lower terms stand in for xⁿ, from the highest n down. Coefficient m-2 is
  * coefficient m times -m(m-1)/(4(j+1)(n-j-1)), m = n-2j.
  */
 function economise(a: usize, degree: i32, radius: f64): f64 {
-  let error: f64 = 0;
+  // Each of at most 8 replaced powers rounds each coefficient below once, by a replacement that went through 6·6 roundings at most.
+  let error: f64 = 8 * U * Math.abs(term(a, 0)) + 64 * U * sizeFrom(a, 1, radius);
   const square = radius * radius;
   for (let n = TERMS - 1; n > degree; n--) {
     const lead = term(a, n);
@@ -209,7 +286,8 @@ function horner(job: usize, row: usize, radius: f64): f64 {
 }
 
 /** Whether x - centre is a float32 for every float32 x in [first, last]. */
-function isOffsetExact(first: f64, last: f64, centre: f64): boolean {
+function isOffsetExact(job: usize, first: f64, last: f64, centre: f64): boolean {
+  if (loadDouble(job + LOW_PARTS) !== 0) return false;
   if (centre === 0) return true;
   const low = centre > 0 ? first : -last;
   const high = centre > 0 ? last : -first;
@@ -221,7 +299,12 @@ function isOffsetExact(first: f64, last: f64, centre: f64): boolean {
   return Math.max(high - c, c - low) <= grid * 16777216;
 }
 
-/** Coefficient n+1 of a row stands at entry 4 + n, whose error is charged with its power of the radius. */
+/** Roundings of an offset that is not exact: one, and one for each low part. */
+function offsetRoundings(job: usize): f64 {
+  return 1 + loadDouble(job + LOW_PARTS);
+}
+
+/** Coefficient n of a row stands at entry 3 + n, whose error is charged with its power of the radius, divided by the radius. */
 function storeTail(a: usize, from: i32, row: usize, radius: f64): f64 {
   let error: f64 = 0;
   let scale: f64 = 1;
@@ -236,12 +319,20 @@ function storeTail(a: usize, from: i32, row: usize, radius: f64): f64 {
   return error;
 }
 
+/** h1's 12 leading bits, and in its 8 last the exponent of 1/scale. */
+function storeSlope(out: usize, slope: f64, scale: f64): f64 {
+  const leading = singleBits(slope) & LEADING_BITS;
+  storeSingle(out + 8, ofSingleBits(leading | (UNSCALED - exponentOf(scale))));
+  return ofSingleBits(leading);
+}
+
 /** A segment whose value hardly changes: h0 is its leading part, h1 = 0. */
 function fitAroundValue(
   job: usize,
   first: f64,
   last: f64,
   centre: f64,
+  scale: f64,
   radius: f64,
   tail: f64,
   variation: f64,
@@ -249,26 +340,38 @@ function fitAroundValue(
 ): boolean {
   const a = job + TAYLOR;
   const size = Math.abs(term(a, 0));
-  let slack = tail + economise(a, 4, radius);
+  let slack = tail + loadDouble(job + OF_VALUE) + loadDouble(job + OF_SERIES) + economise(a, 4, radius);
   const value = term(a, 0);
   storeSingle(out, centre);
   storeSingle(out + 4, value);
-  storeSingle(out + 8, 0);
+  storeSlope(out, 0, scale);
   const rest = value - loadSingle(out + 4);
   storeSingle(out + 12, coefficient(rest));
   slack += Math.abs(rest - loadSingle(out + 12)) + radius * storeTail(a, 1, out, radius);
   const least = Math.max(size - variation, 0);
   // The grid's quadratics are derived from this polynomial and need most of the error budget for themselves.
-  if (slack > 0.1 * unitInLastPlace(least) && first < last) return false;
+  if (slack > 0.1 * (size + variation < SMALL ? TINY : unitInLastPlace(least))) return false;
   const product = radius * horner(job, out, radius);
   let error = radius * loadDouble(job + HORNER_ERROR) + UNIT_ROUNDOFF * (2 * product + Math.abs(rest));
-  if (!isOffsetExact(first, last, centre)) error += UNIT_ROUNDOFF * product;
+  // u is off by so much of itself, and what follows from it by |u·p′|.
+  if (!isOffsetExact(job, first, last, centre)) error += offsetRoundings(job) * UNIT_ROUNDOFF * slopeSize(out, radius);
   setError(job, slack + error, 0, 0, 1, 0);
   return judge(job, first, last, least, size + variation, slack, out);
 }
 
+/** A bound on |u·p′(u)| for the polynomial of entries 4 to 7. */
+function slopeSize(row: usize, radius: f64): f64 {
+  let sum: f64 = 0;
+  let scale = radius;
+  for (let n: i32 = 1; n <= 4; n++) {
+    sum += n * Math.abs(loadSingle(row + 12 + ((<usize>n) << 2))) * scale;
+    scale *= radius;
+  }
+  return sum;
+}
+
 /** A segment centred on a root: h0 = 0 and h1 is the leading part of the slope, so that no digit of a small result is lost. */
-function fitAroundRoot(job: usize, first: f64, last: f64, middle: f64, reach: f64, out: usize): boolean {
+function fitAroundRoot(job: usize, first: f64, last: f64, middle: f64, unit: f64, reach: f64, out: usize): boolean {
   const a = job + TAYLOR;
   // Newton on the Taylor polynomial; the root may lie beyond a knot, where this piece no longer holds.
   let root: f64 = 0;
@@ -283,36 +386,40 @@ function fitAroundRoot(job: usize, first: f64, last: f64, middle: f64, reach: f6
     root -= value / derivative;
     if (!(Math.abs(root) <= 4 * reach)) return false;
   }
-  const centre = roundToSingle(middle + root);
-  const radius = Math.max(Math.abs(last - centre), Math.abs(centre - first));
-  const tail = expand(job, centre, radius);
+  const centre = roundToSingle(middle + root * unit);
+  const distance = reachOf(job, first, last, centre);
+  const scale = scaleOf(distance);
+  const radius = distance / scale;
+  const tail = series(job, centre, scale, radius, true);
   if (tail === Infinity) return false;
   const value = Math.abs(term(a, 0)) < VANISHING ? 0 : term(a, 0);
+  const valueError = loadDouble(job + OF_VALUE) + Math.abs(term(a, 0) - value);
   const slope = Math.abs(term(a, 1));
-  const bend = sizeFrom(a, 2, radius) / radius;
-  // The last: 2⁻³⁰.
-  if (!(slope - bend > 0.5 * slope) || slope < SMALL / 64) return false;
+  const seriesError = (loadDouble(job + OF_SERIES) + tail) / radius;
+  const bend = sizeFrom(a, 2, radius) / radius + seriesError;
+  if (!(slope - bend > 0.5 * slope) || slope < VANISHING) return false;
   // (f(u) - f(0))/u is economised, so that the error vanishes with u.
   const shifted = job + SHIFTED;
   for (let n: i32 = 1; n < TERMS; n++) setTerm(shifted, n - 1, term(a, n));
   setTerm(shifted, TERMS - 1, 0);
-  let slack = tail / radius + economise(shifted, 3, radius);
+  let slack = seriesError + economise(shifted, 3, radius);
   const lead = term(shifted, 0);
   storeSingle(out, centre);
   storeSingle(out + 4, 0);
-  storeSingle(out + 8, ofSingleBits(singleBits(lead) & LEADING_BITS));
+  const leading = storeSlope(out, lead, scale);
   storeSingle(out + 12, coefficient(value));
-  storeSingle(out + 16, coefficient(lead - loadSingle(out + 8)));
-  slack += Math.abs(lead - loadSingle(out + 8) - loadSingle(out + 16));
+  storeSingle(out + 16, coefficient(lead - leading));
+  slack += Math.abs(lead - leading - loadSingle(out + 16));
   // shifted[n-1] is the coefficient of uⁿ.
   slack += storeTail(shifted - 8, 2, out, radius);
   const size = horner(job, out, radius);
-  const low = Math.abs(loadSingle(out + 8)) / 2048;
+  const low = Math.abs(leading) / 2048;
   let relative = slack + loadDouble(job + HORNER_ERROR) + UNIT_ROUNDOFF * (3 * size + low);
-  if (!isOffsetExact(first, last, centre)) relative += UNIT_ROUNDOFF * (Math.abs(loadSingle(out + 8)) + size);
+  if (!isOffsetExact(job, first, last, centre)) relative += offsetRoundings(job) * UNIT_ROUNDOFF * (Math.abs(leading) + slopeSize(out, radius) / radius);
   const constant = Math.abs(value);
-  setError(job, 2 * UNIT_ROUNDOFF * constant, relative, constant, slope - bend, radius);
-  return judge(job, first, last, 0, constant + (slope + bend) * radius, slack * radius, out);
+  const fixed = 2 * UNIT_ROUNDOFF * constant + Math.abs(value - loadSingle(out + 12)) + valueError;
+  setError(job, fixed, relative, constant + valueError, slope - bend, radius);
+  return judge(job, first, last, 0, constant + valueError + (slope + bend) * radius, slack * radius + fixed, out);
 }
 
 function setError(job: usize, fixed: f64, rate: f64, constant: f64, leastSlope: f64, radius: f64): void {
@@ -336,15 +443,11 @@ function errorAt(job: usize, y: f64): f64 {
   return 1.0001 * (loadDouble(job + FIXED) + loadDouble(job + RATE) * offset);
 }
 
-/**
- * Checks a row with results of magnitude `least` to `most` against what a table promises, and fills in its bounds. The float64
- * error of the reference itself counts in the bounds, but no subdivision can lower it, so it does not decide.
- */
+/** Checks a row with results of magnitude `least` to `most` against what a table promises, and fills in its bounds. */
 function judge(job: usize, first: f64, last: f64, least: f64, most: f64, slack: f64, out: usize): boolean {
   for (let n: usize = 0; n < 32; n += 4) {
     if (!(Math.abs(loadSingle(out + n)) < Infinity)) return false;
   }
-  const rounding = loadDouble(job + ROUNDING);
   const largest = Math.max(least, LARGE);
   const smallest = Math.max(least, SMALL);
   const top = Math.min(most, SMALL);
@@ -354,19 +457,17 @@ function judge(job: usize, first: f64, last: f64, least: f64, most: f64, slack: 
   const isLarge = most >= LARGE;
   const isSmall = most >= SMALL && least < LARGE;
   const isTiny = least < SMALL;
-  if (first < last) {
-    // Where it costs little, 1 ULP is kept for small results too.
-    const smallTarget = last - first > 1.0 / 512.0 ? 0.48 : 1.45;
-    if (isLarge && !(large <= 0.48)) return false;
-    if (isSmall && !(small <= smallTarget)) return false;
-    if (isTiny && !(tiny <= 0.48 * TINY)) return false;
-  }
+  // Where it costs little, 1 ULP is kept for small results too.
+  const smallTarget = last - first > 1.0 / 512.0 ? 0.48 : 1.45;
+  if (isLarge && !(large <= 0.48)) return false;
+  if (isSmall && !(small <= smallTarget)) return false;
+  if (isTiny && !(tiny <= 0.48 * TINY)) return false;
   storeErrors(
     out,
-    slack + rounding,
-    isLarge ? 0.5 + large + rounding / unitInLastPlace(largest) : 0,
-    isSmall ? 0.5 + small + rounding / unitInLastPlace(smallest) : 0,
-    isTiny ? 0.5 * unitInLastPlace(top) + tiny + rounding : 0,
+    slack,
+    isLarge ? 0.5 + large : 0,
+    isSmall ? 0.5 + small : 0,
+    isTiny ? 0.5 * unitInLastPlace(top) + tiny : 0,
   );
   return true;
 }
@@ -379,8 +480,13 @@ function storeErrors(out: usize, slack: f64, large: f64, small: f64, tiny: f64):
   storeSingle(out + TINY_ERROR, ceilToFloat32(tiny));
 }
 
-function zeroSegment(isNegative: boolean, out: usize): boolean {
+function clearRow(out: usize): void {
   for (let n: usize = 0; n < 32; n += 4) storeSingle(out + n, 0);
+}
+
+function zeroSegment(isNegative: boolean, out: usize): boolean {
+  clearRow(out);
+  storeSingle(out + 8, ofSingleBits(UNSCALED));
   if (isNegative) {
     storeSingle(out + 4, -0.0);
     storeSingle(out + 12, -0.0);
@@ -389,24 +495,76 @@ function zeroSegment(isNegative: boolean, out: usize): boolean {
   return true;
 }
 
+/** ±Infinity is the nearest float32 throughout. */
+function saturatedSegment(isNegative: boolean, out: usize): boolean {
+  clearRow(out);
+  storeSingle(out + 4, isNegative ? -1 : 1);
+  storeSingle(out + 8, ofSingleBits(SATURATED));
+  storeErrors(out, VANISHING, 0, 0, 0);
+  return true;
+}
+
+/** (h1·leading) is exact; the rest is rounded thrice, and is at most |intercept| + 2⁻¹¹·|slope·x|. */
 function linearSegment(job: usize, first: f64, last: f64, out: usize): boolean {
   const slope = loadDouble(job + SLOPE);
   const intercept = loadDouble(job + INTERCEPT);
-  if (slope === 0) return zeroSegment(first + last < 0, out);
-  for (let n: usize = 0; n < 32; n += 4) storeSingle(out + n, 0);
+  const rest = loadDouble(job + REST);
+  if (slope === 0) return constantSegment(intercept + loadDouble(job + INTERCEPT + 8), rest, first + last < 0, out);
+  clearRow(out);
   storeSingle(out + 4, -0.0);
-  storeSingle(out + 8, ofSingleBits(singleBits(slope) & LEADING_BITS));
+  const leading = storeSlope(out, slope, 1);
   storeSingle(out + 12, intercept === 0 ? -0.0 : intercept);
-  storeSingle(out + 16, slope - loadSingle(out + 8));
-  // (h1·leading) is exact; the rest is rounded thrice, and is at most |intercept| + 2⁻¹¹·|slope·x|.
-  const share = intercept === 0 ? 0 : 1.0 / 15.0;
-  const isExact = slope === loadSingle(out + 8) && intercept === 0;
-  const bound = isExact ? 0.5 : 0.5 + 4 * share + 1.0 / 256.0;
+  storeSingle(out + 16, slope - leading);
+  // Shares of |slope·x|; the intercept is at most a sixteenth of it, so y is at least 15/16 of it. Errors of the stored numbers count too.
+  const share = intercept === 0 ? 0 : 1.0 / 16.0;
+  const wrong = (Math.abs(slope - leading - loadSingle(out + 16)) + Math.abs(loadDouble(job + SLOPE + 8)) + U * Math.abs(slope)) / Math.abs(slope);
+  const shifted = intercept === 0 ? 0 : share * UNIT_ROUNDOFF * 2;
+  const isExact = slope === leading && intercept === 0;
+  const rounded = isExact ? 0 : UNIT_ROUNDOFF * (3 * share + 3.0 / 2048.0);
+  // A ULP is at least 2⁻²⁴ of y.
+  const error = ((rounded + wrong + shifted + rest) * 16777216 * 1.0001) / (1 - share - rest);
+  const bound = 0.5 + error;
   const nearest = first > 0 || last < 0 ? Math.min(Math.abs(first), Math.abs(last)) : 0;
-  const least = Math.abs(slope) * nearest * (1 - share);
+  const farthest = Math.max(Math.abs(first), Math.abs(last));
+  const least = (Math.abs(slope) * nearest - Math.abs(intercept)) * (1 - rest - 4 * U);
+  const most = (Math.abs(slope) * farthest + Math.abs(intercept)) * (1 + rest + 4 * U);
+  if (most > NEAR_OVERFLOW && !(isExact && most < 3.4028234663852886e38 * 1.0000001)) {
+    if (first === last) {
+      // One float32 of a line that leaves the range.
+      const value = slope * first + intercept;
+      if (Math.abs(value) > OVERFLOW) return saturatedSegment(value < 0, out);
+      clearRow(out);
+      storeSingle(out, first);
+      storeSingle(out + 4, value);
+      storeSingle(out + 8, ofSingleBits(UNSCALED));
+      storeErrors(out, VANISHING, 0.5 + 1e-6 + rest * 16777216, 0, 0);
+      return true;
+    }
+    if (least > OVERFLOW * 1.0000001) return saturatedSegment(slope * (first + last) < 0, out);
+    return false;
+  }
+  if (!(bound <= 0.999) && first < last && rest > 0) return false;
   // Grid cells reach to ±16 at most.
-  const slack =
-    Math.abs(intercept - loadSingle(out + 12)) + 16 * Math.abs(slope - loadSingle(out + 8) - loadSingle(out + 16));
-  storeErrors(out, slack, bound, least < LARGE ? bound : 0, least < SMALL ? bound * 0.5 * TINY : 0);
+  const slack = Math.abs(intercept - loadSingle(out + 12)) + 16.5 * Math.abs(slope) * (wrong + rest);
+  storeErrors(out, slack, most >= LARGE ? bound : 0, least < LARGE && most >= SMALL ? bound : 0, least < SMALL ? bound * TINY : 0);
+  return true;
+}
+
+function constantSegment(value: f64, rest: f64, isLeft: boolean, out: usize): boolean {
+  if (value === 0) {
+    zeroSegment(isLeft, out);
+    storeErrors(out, Math.max(rest, VANISHING), 0, 0, Math.max(rest, VANISHING));
+    return rest < TINY;
+  }
+  clearRow(out);
+  storeSingle(out + 4, value);
+  storeSingle(out + 8, ofSingleBits(UNSCALED));
+  const size = Math.abs(value);
+  const off = Math.abs(value - loadSingle(out + 4));
+  storeSingle(out + 12, coefficient(value - loadSingle(out + 4)));
+  const error = rest + U * size + TINY * UNIT_ROUNDOFF;
+  const unit = unitInLastPlace(size);
+  const bound = 0.5 + (error / unit) * 1.0001;
+  storeErrors(out, error + Math.min(off, UNIT_ROUNDOFF * size * UNIT_ROUNDOFF), size >= LARGE ? bound : 0, size >= SMALL && size < LARGE ? bound : 0, size < SMALL ? bound * unit : 0);
   return true;
 }

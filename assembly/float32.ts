@@ -6,11 +6,20 @@ import { exponentOf, powerOfTwo } from './numeric';
 const SIGN: i32 = -0x80000000;
 const MAGNITUDE: i32 = 0x7fffffff;
 
-/** The float32 that is `steps` places above x in the order of all float32; -0 and +0 are one place. */
-function neighbour(x: f64, steps: i32): f64 {
+/** The place of a float32 in the order of all; -0 and +0 are one place, number 0. */
+export function placeOf(x: f64): i32 {
   const bits = singleBits(x);
-  const place = (bits < 0 ? -(bits & MAGNITUDE) : bits) + steps;
+  return bits < 0 ? -(bits & MAGNITUDE) : bits;
+}
+
+/** The float32 at a place. */
+export function atPlace(place: i32): f64 {
   return ofSingleBits(place < 0 ? -place | SIGN : place);
+}
+
+/** The float32 that is `steps` places above x. */
+function neighbour(x: f64, steps: i32): f64 {
+  return atPlace(placeOf(x) + steps);
 }
 
 /** The smallest float32 above x (x itself a float32). */

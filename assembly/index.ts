@@ -4,5 +4,5 @@ export { backward } from './backward';
 export { fillCells } from './cells';
 export { fit } from './fit';
 export { flow } from './flow';
+export { discs, expand, settle, values } from './jets';
 export { probe } from './probes';
-export { expand } from './series';

@@ -143,3 +143,101 @@ export function normalDistribution(x: f64): f64 {
   const upper = density / fraction;
   return x > 0 ? 1 - upper : upper;
 }
+
+/** Φ(x) - ½, with small relative error near 0: errors of 2⁻⁴⁵ of it. */
+export function normalAboveHalf(x: f64): f64 {
+  const t = Math.abs(x);
+  if (t >= 1.5) return normalDistribution(x) - 0.5;
+  let term = t;
+  let sum = t;
+  for (let n: f64 = 3; term > sum * 1e-18; n += 2) {
+    term *= (t * t) / n;
+    sum += term;
+  }
+  const value = normalDensity(t) * sum;
+  return x < 0 ? -value : value;
+}
+
+/** e^x - 1. */
+export function expm1(x: f64): f64 {
+  return x > 700 ? exp(x) : x * expm1Ratio(x);
+}
+
+/** log(1 + z), z > -1. */
+export function log1p(z: f64): f64 {
+  return z > 1e300 ? log(z) : z * log1pRatio(z);
+}
+
+/** 1/(1+e^-x), with small relative error on both sides. */
+export function sigmoid(x: f64): f64 {
+  if (x < 0) {
+    const e = exp(x);
+    return e / (1 + e);
+  }
+  return 1 / (1 + exp(-x));
+}
+
+export function tanh(x: f64): f64 {
+  const t = Math.abs(x);
+  if (t > 40) return x < 0 ? -1 : 1;
+  const e = expm1(2 * t);
+  const value = e / (e + 2);
+  return x < 0 ? -value : value;
+}
+
+/** log(1+e^x). */
+export function softplus(x: f64): f64 {
+  return Math.max(x, 0) + log1p(exp(-Math.abs(x)));
+}
+
+/** The parts of π/2 have 33 bits, so that a product with fewer than 2²⁰ quarter turns is exact (fdlibm's reduction). */
+const QUARTER_1: f64 = 1.5707963267341256;
+const QUARTER_2: f64 = 6.077100506303966e-11;
+const QUARTER_3: f64 = 2.0222662487959506e-21;
+const QUARTERS: f64 = 0.6366197723675814;
+
+function circular(r: f64, isSine: bool): f64 {
+  const q = r * r;
+  let sum: f64 = 1;
+  for (let n: f64 = isSine ? 17 : 18; n >= 2; n -= 2) sum = 1 - (q * sum) / (n * (n - 1));
+  return isSine ? r * sum : sum;
+}
+
+/** sin(x + turns·π/2) for |x| below 2²⁰; errors of 2⁻⁵¹. */
+function sinFrom(x: f64, turns: f64): f64 {
+  const k = Math.floor(x * QUARTERS + 0.5);
+  const r = x - k * QUARTER_1 - k * QUARTER_2 - k * QUARTER_3;
+  const n = truncate(k + turns - 4 * Math.floor((k + turns) / 4));
+  const value = circular(r, (n & 1) === 0);
+  return n < 2 ? value : -value;
+}
+
+export function sin(x: f64): f64 {
+  return sinFrom(x, 0);
+}
+
+export function cos(x: f64): f64 {
+  return sinFrom(x, 1);
+}
+
+/** atan(x) for |x| ≤ 0.42: its series; what is left out is below 2⁻⁵⁸ of it. */
+function atanNear(x: f64): f64 {
+  const q = x * x;
+  let sum: f64 = 0;
+  for (let n: f64 = 45; n >= 3; n -= 2) sum = 1 / n - q * sum;
+  return x * (1 - q * sum);
+}
+
+/** The half angle twice: atan(x) = 2·atan(x/(1+√(1+x²))), with √ by exp and log. */
+export function atan(x: f64): f64 {
+  const t = Math.abs(x);
+  if (t <= 0.41) return atanNear(x);
+  if (t > 1) {
+    const rest = 1.5707963267948966 - atan(1 / t);
+    return x < 0 ? -rest : rest;
+  }
+  // atan(t) = π/8 + atan((t - c)/(1 + t·c)), c = tan(π/8).
+  const c: f64 = 0.41421356237309503;
+  const value = 0.39269908169872414 + atanNear((t - c) / (1 + t * c));
+  return x < 0 ? -value : value;
+}

@@ -32,8 +32,17 @@ export interface Kernels {
   fit(job: number): boolean | number;
   /** Derives the grid of cells from segments. See assembly/cells.ts. */
   fillCells(job: number): void;
-  /** Taylor series of a piece. See assembly/series.ts. */
-  expand(job: number, centre: number, radius: number): number;
+  /**
+   * Taylor series of a tape's result about `centre`, in powers of (x - centre)/scale, left in its register. Returns a bound on the remainder for
+   * |x - centre| ≤ scale·radius, Infinity if there is none.
+   */
+  expand(tape: number, registers: number, centre: number, scale: number, radius: number, isSettled: boolean | number): number;
+  /** Values of a tape's instructions at x, in float64. See assembly/jets.ts. */
+  values(tape: number, registers: number, x: number): void;
+  /** The same once more as two float64 each. */
+  settle(tape: number, registers: number, x: number): void;
+  /** How far the last instruction strays from its value on the disc of radius rho around x. */
+  discs(tape: number, registers: number, rho: number): number;
 }
 
 /** The start of an engine's memory is left to the compiler. */

@@ -1,7 +1,8 @@
 import { describe } from '../errors.js';
-import { METHOD } from './method.js';
-import type { CellGrid, Certificate, Plan, SegmentTable } from './plan.js';
-import { compilingEngine, fillGrid, MOST_CELLS, REACH, writeSegments } from './workspace.js';
+import { UNSCALED } from '../../assembly/layout';
+import { compilingEngine } from '../calculus/interpreter.js';
+import { type Bounds, type CellGrid, certificateOf, type PeriodicSection, type Plan, type SegmentTable } from './plan.js';
+import { fillGrid, MOST_CELLS, REACH, writeSegments } from './workspace.js';
 
 /**
  * Plans as bytes. A file holds the segments; the grid of cells, most of a plan's memory, follows from them and is derived again
@@ -9,19 +10,25 @@ import { compilingEngine, fillGrid, MOST_CELLS, REACH, writeSegments } from './w
  *
  * Little-endian: "ditacpln"; version, check (FNV-1a of all that follows, by words of 32 bits), layout and number of plans, u32; then for each plan the
  * grid's exponent, first and last cell, i32, and the number of segments, u32; f(0), the slopes below and above zero, f(-∞) and
- * f(+∞), f32; the six numbers of the certificate, f64; bounds, rows and slack, f32.
+ * f(+∞), f32; the eight numbers of the certificate, f64; bounds, rows and slack, f32; the number of segments of the periodic section, u32, and
+ * if that is not 0 its ends, the eight parts of the period, trend and constant, f32, and its bounds, rows and slack.
+ *
+ * Version 2 had six numbers in the certificate, no periodic section, and no scale in its rows; it is read.
  */
-export const PLAN_VERSION = 2;
+export const PLAN_VERSION = 3;
+const OLDEST_VERSION = 2;
 
 const MAGIC = 'ditacpln';
 const IS_LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 const HEADER_BYTES = 24;
-/** Of a plan with one segment. */
-const LEAST_PLAN_BYTES = 4 * 4 + 5 * 4 + 6 * 8 + 4 * 9;
+/** Of a plan with one segment and no section. */
+const LEAST_PLAN_BYTES = 4 * 4 + 5 * 4 + 8 * 8 + 4 * 9 + 4;
+const OLDER_PLAN_BYTES = 4 * 4 + 5 * 4 + 6 * 8 + 4 * 9;
 const BYTES_A_SEGMENT = 4 * 10;
+const SECTION_NUMBERS = 13;
 
 const SPECIALS = ['atZero', 'slopeBelowZero', 'slopeAboveZero', 'limitLow', 'limitHigh'] as const;
-const BOUNDS = ['ulp', 'ulpAt', 'ulpSmall', 'ulpSmallAt', 'absolute', 'absoluteAt'] as const;
+const BOUNDS = ['ulp', 'ulpAt', 'ulpSmall', 'ulpSmallAt', 'absolute', 'absoluteAt', 'domain', 'beyond'] as const;
 
 /** The bytes are not plans of this version, or are damaged. */
 export class PlanError extends RangeError {

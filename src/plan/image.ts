@@ -1,11 +1,12 @@
 import { firstStep } from '../../assembly/cells';
+import * as layout from '../../assembly/layout';
 import type { BackwardTable } from './backward-table.js';
 import type { FlowTable } from './flow-table.js';
 import type { Plan } from './plan.js';
 
 /**
- * The bytes that a kernel reads, for placing into a backend's memory. The layout is that of `assembly/activation.ts` and
- * `assembly/flow.ts`; addresses depend on where the bytes go, so the header is completed by `relocate`.
+ * The bytes that a kernel reads, for placing into a backend's memory. Addresses depend on where the bytes go, so the head
+ * is written last.
  */
 export interface Image {
   readonly bytes: number;
@@ -15,7 +16,6 @@ export interface Image {
 
 /** Header slots have 16 bytes and hold their value four times, so that one load fills all lanes of a kernel. */
 const SLOT = 4;
-const HEADER_BYTES = 14 * 4 * SLOT;
 /** Low bits of 2²³ + k shifted by 4: a byte address below 2²⁷. */
 const ADDRESS_BITS = 0x07ffffff;
 /** Images must lie below this address: 2²³ + address/16 + a million cells is then still below 2²⁴, up to where float32 has all integers. */
@@ -29,34 +29,60 @@ export const alignImage = (bytes: number) => (bytes + 31) & -32;
 const align = (bytes: number) => (bytes + 15) & -16;
 
 export function planImage(plan: Plan): Image {
-  const { grid, cellRows, bounds, rows } = plan;
+  const { grid, cellRows, bounds, rows, periodic } = plan;
   const half = firstStep(bounds.length);
   const boundsBytes = align(4 * (bounds.length + 2 * half));
-  const cellsAt = HEADER_BYTES;
+  const cellsAt = layout.PLAN_HEAD_BYTES;
   const boundsAt = cellsAt + 4 * cellRows.length;
-  const segmentsAt = boundsAt + boundsBytes;
+  const rowsAt = boundsAt + boundsBytes;
+  const periodicHalf = periodic ? firstStep(periodic.bounds.length) : 0;
+  const periodicBytes = periodic ? align(4 * (periodic.bounds.length + 2 * periodicHalf)) : 0;
+  const periodicAt = (rowsAt + 4 * rows.length + 31) & -32;
+  const periodicRowsAt = periodicAt + periodicBytes;
   return {
-    bytes: segmentsAt + 4 * rows.length,
+    bytes: periodic ? periodicRowsAt + 4 * periodic.rows.length : rowsAt + 4 * rows.length,
     write(floats, words, address) {
       const width = 2 ** -grid.exponent;
-      const header = [
-        grid.first * width,
-        grid.last * width,
-        1 / width,
-        2 ** 23 + (address + cellsAt) / 16 - grid.first,
-        width,
-      ];
-      const specials = [plan.atZero, plan.slopeBelowZero, plan.slopeAboveZero, plan.limitLow, plan.limitHigh];
-      fillSlots(floats, address, 0, header);
-      fillSlots(words, address, 5, [ADDRESS_BITS, half, address + boundsAt, address + segmentsAt]);
-      fillSlots(floats, address, 9, specials);
-      // As words: an unused cell holds an integer, which a float copy need not preserve.
-      words.set(new Int32Array(cellRows.buffer, cellRows.byteOffset, cellRows.length), (address + cellsAt) >> 2);
+      const slot = (offset: number, value: number) => fillSlots(floats, address, offset >> 4, [value]);
+      const wordSlot = (offset: number, value: number) => fillSlots(words, address, offset >> 4, [value]);
+      slot(layout.LOWEST, grid.first * width);
+      slot(layout.HIGHEST, grid.last * width);
+      slot(layout.INVERSE_WIDTH, 1 / width);
+      slot(layout.MAGIC, 2 ** 23 + (address + cellsAt) / 16 - grid.first);
+      slot(layout.CELL_WIDTH, width);
+      wordSlot(layout.ADDRESS_BITS, ADDRESS_BITS);
+      wordSlot(layout.HALF, half);
+      wordSlot(layout.BOUNDS, address + boundsAt);
+      wordSlot(layout.ROWS, address + rowsAt);
+      // Where f(0) is not 0 the segments answer tiny inputs too.
+      slot(layout.AT_ZERO, plan.atZero === 0 ? plan.atZero : Number.NaN);
+      slot(layout.SLOPE_BELOW_ZERO, plan.slopeBelowZero);
+      slot(layout.SLOPE_ABOVE_ZERO, plan.slopeAboveZero);
+      slot(layout.LIMIT_LOW, plan.limitLow);
+      slot(layout.LIMIT_HIGH, plan.limitHigh);
+      slot(layout.PERIODIC_FROM, periodic?.from ?? Number.POSITIVE_INFINITY);
+      slot(layout.PERIODIC_TO, periodic?.to ?? 0);
+      slot(layout.INVERSE_PERIOD, periodic ? 1 / periodic.period.reduceRight((sum, part) => sum + part, 0) : 0);
+      fillSlots(floats, address, layout.PERIOD >> 4, Array.from(periodic?.period ?? new Float32Array(8)));
+      slot(layout.TREND, periodic?.trend ?? 0);
+      slot(layout.TREND_LOW, periodic?.trendLow ?? 0);
+      slot(layout.MIDDLE, periodic?.middle ?? 0);
+      wordSlot(layout.PERIODIC_HALF, periodicHalf);
+      wordSlot(layout.PERIODIC_BOUNDS, address + (periodic ? periodicAt : boundsAt));
+      wordSlot(layout.PERIODIC_ROWS, address + (periodic ? periodicRowsAt : rowsAt));
+      // As words: an unused cell holds an integer, and a row a scale, which a float copy need not preserve.
+      words.set(asWords(cellRows), (address + cellsAt) >> 2);
       writeBounds(floats, address + boundsAt, bounds, boundsBytes);
-      floats.set(rows, (address + segmentsAt) >> 2);
+      words.set(asWords(rows), (address + rowsAt) >> 2);
+      if (periodic) {
+        writeBounds(floats, address + periodicAt, periodic.bounds, periodicBytes);
+        words.set(asWords(periodic.rows), (address + periodicRowsAt) >> 2);
+      }
     },
   };
 }
+
+const asWords = ({ buffer, byteOffset, length }: Float32Array) => new Int32Array(buffer, byteOffset, length);
 
 /**
  * log1p(z)/z for z in [e^-0.255 - 1, e^0.255 - 1] to within 2⁻²⁵, and expm1(r)/r for |r| ≤ 0.255 to within 2⁻²⁸.

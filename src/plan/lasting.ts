@@ -1,12 +1,14 @@
-import { COUNT } from '../../assembly/fit';
+import { COUNT } from '../../assembly/layout';
+import { dependsOnParameters, type Expression } from '../calculus/expression.js';
+import { JOB } from '../calculus/interpreter.js';
+import type { Piece } from '../calculus/piece.js';
 import type { Engine } from '../engines/engine.js';
-import type { AnalyticPiece } from './pieces.js';
 import type { CellGrid } from './plan.js';
-import { type Cells, fillCells, JOB, reserveSegments, SEGMENT_RECORDS, SEGMENT_WORDS } from './workspace.js';
+import { type Cells, fillCells, reserveSegments, SEGMENT_RECORDS, SEGMENT_WORDS } from './workspace.js';
 
 /**
- * What lasts from one plan to the next: x·Φ(x) depends on no parameter, so its segments and cells, most of a plan, are the same at every
- * step of a training. They are kept as the kernels made them.
+ * What lasts from one plan to the next: where no parameter matters, as in the GELU outside a DiTAC's interval, segments and cells are the same at
+ * every step of a training. They are kept as the kernels made them, for as long as the expression is.
  */
 interface Lasting {
   readonly records: Int32Array;
@@ -16,29 +18,26 @@ interface Lasting {
 
 /** A piece whose segments, from number `segment` on, were kept. */
 export interface LastingPiece {
-  readonly piece: AnalyticPiece;
+  readonly piece: Piece;
   readonly segment: number;
   readonly kept: Lasting;
 }
 
 const MOST_KEPT = 16;
-const byEngine = new WeakMap<Engine, Map<string, Lasting>>();
+const byEngine = new WeakMap<Engine, WeakMap<Expression, Map<string, Lasting>>>();
 
-function keptBy(engine: Engine): Map<string, Lasting> {
-  let known = byEngine.get(engine);
-  if (!known) byEngine.set(engine, (known = new Map()));
+function keptBy(engine: Engine, f: Expression): Map<string, Lasting> {
+  let byExpression = byEngine.get(engine);
+  if (!byExpression) byEngine.set(engine, (byExpression = new WeakMap()));
+  let known = byExpression.get(f);
+  if (!known) byExpression.set(f, (known = new Map()));
   return known;
 }
 
 /** Appends the segments of a piece if they were kept; else has them made and keeps them. Undefined if the piece is none to keep. */
-export function appendLasting(
-  engine: Engine,
-  piece: AnalyticPiece,
-  offset: number,
-  make: () => void,
-): LastingPiece | undefined {
-  if (piece.law !== 'gelu') return undefined;
-  const known = keptBy(engine);
+export function appendLasting(engine: Engine, piece: Piece, offset: number, make: () => void): LastingPiece | undefined {
+  if (piece.law !== 'tape' || piece.f.op === 'primitive' || dependsOnParameters(piece.f)) return undefined;
+  const known = keptBy(engine, piece.f);
   const key = `${piece.first} ${piece.last} ${offset}`;
   const segment = engine.words[(JOB + COUNT) >> 2]!;
   const at = (SEGMENT_RECORDS >> 2) + SEGMENT_WORDS * segment;
@@ -61,7 +60,12 @@ export function appendLasting(
 /** The cells of a grid over `count` segments: those within pieces that last are copied. */
 export function fillAround(engine: Engine, grid: CellGrid, count: number, lasting: readonly LastingPiece[]): Cells {
   const rows = new Int32Array(4 * (grid.last - grid.first + 1));
-  const total = { unused: 0, large: 0, largeAt: 0, small: 0, smallAt: 0 };
+  const worst: [number, number][] = [
+    [0, 0],
+    [0, 0],
+    [0, 0],
+  ];
+  let unused = 0;
   const put = (from: number, cells: Cells, shift: number) => {
     const words = new Int32Array(cells.rows.buffer);
     const at = 4 * (from - grid.first);
@@ -69,9 +73,10 @@ export function fillAround(engine: Engine, grid: CellGrid, count: number, lastin
     if (shift !== 0) {
       for (let i = 0; i < words.length; i += 4) if (Number.isNaN(cells.rows[i])) rows[at + i + 1]! += shift;
     }
-    total.unused += cells.unused;
-    if (cells.large > total.large) [total.large, total.largeAt] = [cells.large, cells.largeAt];
-    if (cells.small > total.small) [total.small, total.smallAt] = [cells.small, cells.smallAt];
+    unused += cells.unused;
+    cells.worst.forEach(([bound, place], i) => {
+      if (bound > worst[i]![0]) worst[i] = [bound, place];
+    });
   };
   const fill = (from: number, to: number) => {
     if (from <= to) put(from, fillCells(engine, grid, count, from, to), 0);
@@ -96,5 +101,5 @@ export function fillAround(engine: Engine, grid: CellGrid, count: number, lastin
     next = to + 1;
   }
   fill(next, grid.last);
-  return { rows: new Float32Array(rows.buffer), ...total };
+  return { rows: new Float32Array(rows.buffer), unused, worst };
 }

@@ -1,8 +1,13 @@
 import {
+  CELL_ROWS,
+  COUNT,
   FIRST_CELL,
   FROM_CELL,
   LAST_CELL,
-  ROWS,
+  SEGMENT_SHIFT,
+  SEGMENTS,
+  SLACK,
+  START,
   TO_CELL,
   UNUSED,
   WIDTH,
@@ -10,15 +15,16 @@ import {
   WORST_LARGE_AT,
   WORST_SMALL,
   WORST_SMALL_AT,
-} from '../../assembly/cells';
-import { COUNT, JOB_BYTES, SEGMENT_SHIFT, SEGMENTS, SLACK, START } from '../../assembly/fit';
-import { type Engine, FREE_ADDRESS } from '../engines/engine.js';
-import { createEngine } from '../engines/engines.js';
+  WORST_TINY,
+  WORST_TINY_AT,
+} from '../../assembly/layout';
+import { JOB, REST_ADDRESS } from '../calculus/interpreter.js';
+import type { Engine } from '../engines/engine.js';
 import type { CellGrid, SegmentTable } from './plan.js';
 
 /**
- * The memory of the engine that prepares tables: one job, the grid of cells, and segments behind. What moves between it and the
- * arrays of a plan is moved here.
+ * The memory of the engine that prepares tables, behind what the interpreter has there: the grid of cells, and segments behind. What moves
+ * between it and the arrays of a plan is moved here.
  */
 
 /** A grid never has more cells than this: 128 KiB of coefficients. */
@@ -26,18 +32,9 @@ export const MOST_CELLS = 8192;
 /** Nor does it reach beyond ±16. */
 export const REACH = 16;
 
-export const JOB = FREE_ADDRESS;
-const GRID = (JOB + JOB_BYTES + 15) & -16;
+const GRID = REST_ADDRESS;
 export const SEGMENT_RECORDS = GRID + 16 * MOST_CELLS;
 export const SEGMENT_WORDS = 1 << (SEGMENT_SHIFT - 2);
-
-let compiler: Engine | undefined;
-
-/** The engine that prepares tables, with memory of its own. */
-export function compilingEngine(): Engine {
-  compiler ??= createEngine();
-  return compiler;
-}
 
 /** Makes room for `count` segments. */
 export function reserveSegments(engine: Engine, count: number): void {
@@ -45,12 +42,16 @@ export function reserveSegments(engine: Engine, count: number): void {
   engine.words[(JOB + SEGMENTS) >> 2] = SEGMENT_RECORDS;
 }
 
-export function readSegments({ floats }: Engine, count: number): SegmentTable {
+/** Segments `from` to `to`, the last not included. */
+export function readSegments({ floats, words }: Engine, from: number, to: number): SegmentTable {
+  const count = to - from;
   const bounds = new Float32Array(count - 1);
   const rows = new Float32Array(8 * count);
+  // As words: the scale in h1's last bits may look like a subnormal number, or like none.
+  const bits = new Int32Array(rows.buffer);
   const slack = new Float32Array(count);
-  for (let m = 0, at = SEGMENT_RECORDS >> 2; m < count; m++, at += SEGMENT_WORDS) {
-    for (let n = 0; n < 8; n++) rows[8 * m + n] = floats[at + n]!;
+  for (let m = 0, at = (SEGMENT_RECORDS >> 2) + SEGMENT_WORDS * from; m < count; m++, at += SEGMENT_WORDS) {
+    for (let n = 0; n < 8; n++) bits[8 * m + n] = words[at + n]!;
     if (m > 0) bounds[m - 1] = floats[at + (START >> 2)]!;
     slack[m] = floats[at + (SLACK >> 2)]!;
   }
@@ -59,9 +60,10 @@ export function readSegments({ floats }: Engine, count: number): SegmentTable {
 
 export function writeSegments(engine: Engine, { bounds, rows, slack }: SegmentTable): void {
   reserveSegments(engine, slack.length);
-  const { floats } = engine;
+  const { floats, words } = engine;
+  const bits = new Int32Array(rows.buffer, rows.byteOffset, rows.length);
   for (let m = 0, at = SEGMENT_RECORDS >> 2; m < slack.length; m++, at += SEGMENT_WORDS) {
-    for (let n = 0; n < 8; n++) floats[at + n] = rows[8 * m + n]!;
+    for (let n = 0; n < 8; n++) words[at + n] = bits[8 * m + n]!;
     floats[at + (START >> 2)] = m > 0 ? bounds[m - 1]! : Number.NEGATIVE_INFINITY;
     floats[at + (SLACK >> 2)] = slack[m]!;
   }
@@ -71,10 +73,8 @@ export function writeSegments(engine: Engine, { bounds, rows, slack }: SegmentTa
 export interface Cells {
   readonly rows: Float32Array;
   readonly unused: number;
-  readonly large: number;
-  readonly largeAt: number;
-  readonly small: number;
-  readonly smallAt: number;
+  /** {bound, place} where |y| ≥ 2⁻⁸, down to 2⁻²⁴, and below. */
+  readonly worst: readonly (readonly [number, number])[];
 }
 
 /** Derives a whole grid from `count` segments that lie in the engine's memory. */
@@ -90,7 +90,7 @@ export function fillCells(engine: Engine, grid: CellGrid, count: number, from: n
   words[(JOB + LAST_CELL) >> 2] = grid.last;
   words[(JOB + FROM_CELL) >> 2] = from;
   words[(JOB + TO_CELL) >> 2] = to;
-  words[(JOB + ROWS) >> 2] = GRID;
+  words[(JOB + CELL_ROWS) >> 2] = GRID;
   words[(JOB + COUNT) >> 2] = count;
   engine.kernels.fillCells(JOB);
   const stat = (offset: number) => doubles[(JOB + offset) >> 3]!;
@@ -98,9 +98,10 @@ export function fillCells(engine: Engine, grid: CellGrid, count: number, from: n
     // Copied as words: an unused cell holds an integer, which a copy as floats need not preserve.
     rows: new Float32Array(words.slice(GRID >> 2, (GRID >> 2) + 4 * (to - from + 1)).buffer),
     unused: words[(JOB + UNUSED) >> 2]!,
-    large: stat(WORST_LARGE),
-    largeAt: stat(WORST_LARGE_AT),
-    small: stat(WORST_SMALL),
-    smallAt: stat(WORST_SMALL_AT),
+    worst: [
+      [stat(WORST_LARGE), stat(WORST_LARGE_AT)],
+      [stat(WORST_SMALL), stat(WORST_SMALL_AT)],
+      [stat(WORST_TINY), stat(WORST_TINY_AT)],
+    ],
   };
 }

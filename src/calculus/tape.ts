@@ -1,0 +1,234 @@
+import * as layout from '../../assembly/layout';
+import {
+  density,
+  dependsOnParameters,
+  dependsOnX,
+  divide,
+  type Expression,
+  exp,
+  inOrder,
+  plus,
+  sigmoid,
+  square,
+  times,
+} from './expression.js';
+import type { Ball, Interpreter } from './interpreter.js';
+
+/** An expression as bytes for the interpreter in assembly/jets.ts, with the parameters' present values in it. */
+export interface Tape {
+  readonly bytes: Uint8Array;
+  /** The instruction that has the result; of several, the last. */
+  readonly result: number;
+  readonly results: readonly number[];
+}
+
+interface Instruction {
+  readonly operation: number;
+  readonly a: number;
+  readonly b: number;
+  readonly constants: readonly Ball[];
+}
+
+/** Words whose derivative is another word: the value has its own function, the series that of its derivative. */
+const INTEGRALS: Readonly<Record<string, { operation: number; derivative: (a: Expression) => Expression }>> = {
+  expm1: { operation: layout.EXPM1, derivative: exp },
+  log1p: { operation: layout.LOG1P, derivative: (a) => divide(1, plus(1, a)) },
+  softplus: { operation: layout.SOFTPLUS, derivative: sigmoid },
+  normal: { operation: layout.NORMAL, derivative: density },
+  aboveHalf: { operation: layout.ABOVE_HALF, derivative: density },
+  atan: { operation: layout.ATAN, derivative: (a) => divide(1, plus(1, square(a))) },
+};
+/** Words with two results. */
+const PAIRS: Readonly<Record<string, number>> = {
+  sin: layout.SIN,
+  cos: layout.SIN,
+  sigmoid: layout.SIGMOID,
+  tanh: layout.TANH,
+};
+const SINGLES: Readonly<Record<string, number>> = {
+  exp: layout.EXP,
+  log: layout.LOG,
+  plus: layout.ADD,
+  minus: layout.SUBTRACT,
+  times: layout.MULTIPLY,
+  divide: layout.DIVIDE,
+};
+
+const ball = (high: number, low = 0, error = 0): Ball => ({ high, low, error });
+
+/** What an expression that is a number already stands for. */
+export function given(e: Expression): Ball | undefined {
+  if (e.op === 'parameter') return ball(e.value);
+  return e.op === 'constant' ? ball(e.value, e.low, e.error) : undefined;
+}
+
+/**
+ * @param roots expressions without `where` and `abs` (`cuts` takes them out); the last is the result.
+ * @throws {RangeError} if the expression is too long.
+ */
+export function tape(interpreter: Interpreter, ...roots: readonly Expression[]): Tape {
+  return assemble(roots, foldConstants(interpreter, roots));
+}
+
+/** Everything without x, as numbers: computed once with two float64. */
+function foldConstants(interpreter: Interpreter, roots: readonly Expression[]): Map<Expression, Ball> {
+  const known = new Map<Expression, Ball>();
+  const wanted = new Set<Expression>();
+  const want = (e: Expression) => {
+    const found = given(e) ?? lasting.get(e);
+    if (found) known.set(e, found);
+    else wanted.add(e);
+  };
+  const order = inOrder(...roots);
+  // What integrals bring along holds constants too.
+  const companions = order.filter((e) => e.op in INTEGRALS).map(companionOf);
+  for (const e of companions.length > 0 ? inOrder(...roots, ...companions) : order) {
+    if (!dependsOnX(e)) continue;
+    if (e.op === 'polynomial') e.coefficients.forEach(want);
+    else if ('b' in e) {
+      if (!dependsOnX(e.a)) want(e.a);
+      if (!dependsOnX(e.b)) want(e.op === 'divide' ? inverse(e.b) : e.b);
+      if (e.op === 'power' && !dependsOnX(e.a)) want(logarithm(e.a));
+    }
+  }
+  for (const root of roots) if (!dependsOnX(root)) want(root);
+  if (wanted.size > 0) {
+    const list = [...wanted];
+    const prelude = assemble(list, undefined);
+    interpreter.load(prelude);
+    interpreter.values(0);
+    interpreter.settle(0);
+    list.forEach((e, i) => {
+      const found = interpreter.ball(prelude.results[i]!);
+      if (!Number.isFinite(found.high) || !Number.isFinite(found.error))
+        throw new RangeError(
+          `a constant of the function is ${found.high} ± ${found.error}: its parameters leave no finite number that float64 resolves`,
+        );
+      known.set(e, found);
+      if (!dependsOnParameters(e)) lasting.set(e, found);
+    });
+  }
+  return known;
+}
+
+/** Constants that no parameter decides, computed once. */
+const lasting = new WeakMap<Expression, Ball>();
+
+const inverses = new WeakMap<Expression, Expression>();
+const inverse = (e: Expression): Expression => remembered(inverses, e, () => divide(1, e));
+const logarithms = new WeakMap<Expression, Expression>();
+const logarithm = (e: Expression): Expression => remembered(logarithms, e, () => ({ op: 'log', a: e }));
+const derivatives = new WeakMap<Expression, Expression>();
+const companionOf = (e: Expression): Expression =>
+  remembered(derivatives, e, () => INTEGRALS[e.op]!.derivative((e as { a: Expression }).a));
+
+function remembered(known: WeakMap<Expression, Expression>, e: Expression, make: () => Expression): Expression {
+  let found = known.get(e);
+  if (!found) known.set(e, (found = make()));
+  return found;
+}
+
+/** @param constants what is known as a number; undefined where there is no x, and all is to be computed. */
+function assemble(roots: readonly Expression[], constants: ReadonlyMap<Expression, Ball> | undefined): Tape {
+  const list: Instruction[] = [{ operation: layout.X, a: 0, b: 0, constants: [] }];
+  const known = new Map<string, number>();
+  const places = new Map<Expression, number>();
+  const emit = (operation: number, a: number, b: number, ...own: readonly Ball[]): number => {
+    const key = `${operation} ${a} ${b} ${own.map(({ high, low, error }) => `${high}:${low}:${error}`).join()}`;
+    let at = known.get(key);
+    if (at === undefined) {
+      at = list.push({ operation, a, b, constants: own }) - 1;
+      if (operation === layout.SIN || operation === layout.SIGMOID || operation === layout.TANH)
+        list.push({ operation: layout.SECOND, a: 0, b: 0, constants: [] });
+      known.set(key, at);
+    }
+    return at;
+  };
+  const numberOf = (e: Expression): Ball | undefined =>
+    given(e) ?? (dependsOnX(e) ? undefined : constants?.get(e));
+
+  const place = (e: Expression): number => {
+    let at = places.get(e);
+    if (at === undefined) places.set(e, (at = instruction(e)));
+    return at;
+  };
+  const instruction = (e: Expression): number => {
+    const own = numberOf(e);
+    if (own) return emit(layout.CONSTANT, 0, 0, own);
+    if (e.op in INTEGRALS) {
+      return emit(INTEGRALS[e.op]!.operation, place((e as { a: Expression }).a), place(companionOf(e)));
+    }
+    if (e.op in PAIRS) return emit(PAIRS[e.op]!, place((e as { a: Expression }).a), 0) + (e.op === 'cos' ? 1 : 0);
+    switch (e.op) {
+      case 'x':
+        return 0;
+      case 'primitive':
+        return emit(e.operation, 0, 0, ...e.constants.map(([high, low, error]) => ball(high, low, error)));
+      case 'polynomial':
+        if (e.coefficients.length > layout.TERMS)
+          throw new RangeError(`a polynomial may have ${layout.TERMS} coefficients, got ${e.coefficients.length}`);
+        return emit(layout.POLYNOMIAL, 0, 0, ball(e.coefficients.length - 1), ...e.coefficients.map((c) => numberOf(c)!));
+      case 'exp':
+      case 'log':
+        return emit(SINGLES[e.op]!, place(e.a), 0);
+      case 'power': {
+        const exponent = numberOf(e.b);
+        if (exponent) return emit(layout.POWER, place(e.a), 0, exponent);
+        const l = dependsOnX(e.a) ? emit(layout.LOG, place(e.a), 0) : place(logarithm(e.a));
+        return emit(layout.EXP, emit(layout.MULTIPLY, place(e.b), l), 0);
+      }
+      case 'plus':
+      case 'minus':
+      case 'times':
+      case 'divide':
+        return ofTwo(e.op, e.a, e.b);
+      default:
+        throw new Error(`a tape cannot hold '${e.op}'; its corners must be cut first`);
+    }
+  };
+  const ofTwo = (op: 'plus' | 'minus' | 'times' | 'divide', a: Expression, b: Expression): number => {
+    const [p, q] = constants ? [numberOf(a), numberOf(b)] : [undefined, undefined];
+    if (op === 'times' && a === b && !p) {
+      const at = place(a);
+      return emit(layout.MULTIPLY, at, at);
+    }
+    if (op === 'divide' && constants && !dependsOnX(b)) return emit(layout.TIMES_CONSTANT, place(a), 0, constants.get(inverse(b))!);
+    if (q) {
+      if (op === 'plus') return emit(layout.ADD_CONSTANT, place(a), 0, q);
+      if (op === 'minus') return emit(layout.ADD_CONSTANT, place(a), 0, ball(-q.high, -q.low, q.error));
+      return emit(layout.TIMES_CONSTANT, place(a), 0, q);
+    }
+    if (p && op === 'plus') return emit(layout.ADD_CONSTANT, place(b), 0, p);
+    if (p && op === 'times') return emit(layout.TIMES_CONSTANT, place(b), 0, p);
+    if (p && op === 'minus') return emit(layout.ADD_CONSTANT, emit(layout.TIMES_CONSTANT, place(b), 0, ball(-1)), 0, p);
+    return emit(SINGLES[op]!, place(a), place(b));
+  };
+
+  const results = roots.map(place);
+  if (list.length > layout.MOST_INSTRUCTIONS)
+    throw new RangeError(`the function takes ${list.length} operations; at most ${layout.MOST_INSTRUCTIONS} are possible`);
+  return { bytes: encode(list, results.at(-1)!), result: results.at(-1)!, results };
+}
+
+function encode(list: readonly Instruction[], result: number): Uint8Array {
+  const head = layout.TAPE_HEAD_BYTES + layout.INSTRUCTION_BYTES * list.length;
+  const size = list.reduce((sum, { constants }) => sum + layout.VALUE_BYTES * constants.length, head);
+  const bytes = new Uint8Array(size);
+  const view = new DataView(bytes.buffer);
+  view.setInt32(layout.TAPE_COUNT, list.length, true);
+  view.setInt32(layout.TAPE_RESULT, result, true);
+  let free = head;
+  list.forEach(({ operation, a, b, constants }, i) => {
+    const at = layout.TAPE_HEAD_BYTES + layout.INSTRUCTION_BYTES * i;
+    [operation, a, b, free].forEach((word, n) => {
+      view.setInt32(at + 4 * n, word, true);
+    });
+    for (const { high, low, error } of constants) {
+      [high, low, error].forEach((value, n) => {
+        view.setFloat64(free + 8 * n, value, true);
+      });
+      free += layout.VALUE_BYTES;
+    }
+  });
+  return bytes;
+}

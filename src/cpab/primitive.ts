@@ -1,0 +1,241 @@
+import { ceilToFloat32, nextDown, nextUp } from '../../assembly/float32';
+import * as double from '../../assembly/double';
+import { ELEMENTARY, low, ROUNDING } from '../../assembly/double';
+import { FLOW } from '../../assembly/layout';
+import { exp } from '../../assembly/numeric';
+import type { Expression, Primitive } from '../calculus/expression.js';
+import { LARGEST, type Part } from '../calculus/piece.js';
+import type { Tessellation } from './field.js';
+import { type FlowPiece, flowThrough } from './flow.js';
+
+/**
+ * The pieces of a CPAB flow as words of the calculus, with constants that are balls from θ and B on: numbers of two float64 and a bound on
+ * what they are off (docs/numerics.md, "Flows"). The line is cut as `flow.ts` cuts it, at the vertices and their preimages.
+ */
+
+type Triple = readonly [high: number, low: number, error: number];
+const exact = (x: number): Triple => [x, 0, 0];
+const EXACTLY_0: Triple = [0, 0, 0];
+
+const sum = (a: Triple, b: Triple, sign: 1 | -1 = 1): Triple => {
+  const h = double.add(a[0], a[1], sign * b[0], sign * b[1]);
+  return [h, low, a[2] + b[2] + (h === 0 && low === 0 ? 0 : ROUNDING * Math.abs(h))];
+};
+const difference = (a: Triple, b: Triple): Triple => sum(a, b, -1);
+const product = (a: Triple, b: Triple): Triple => {
+  const h = double.multiply(a[0], a[1], b[0], b[1]);
+  return [h, low, 1.01 * (Math.abs(a[0]) * b[2] + Math.abs(b[0]) * a[2] + a[2] * b[2]) + ROUNDING * Math.abs(h)];
+};
+const quotient = (a: Triple, b: Triple): Triple => {
+  const h = double.divide(a[0], a[1], b[0], b[1]);
+  const l = low;
+  const rest = Math.abs(b[0]) - b[2];
+  return [h, l, rest > 0 ? (1.01 * (a[2] + Math.abs(h) * b[2])) / rest + ROUNDING * Math.abs(h) : Number.POSITIVE_INFINITY];
+};
+/** |e^(z±δ) - e^z| ≤ e^z·(e^δ - 1). */
+const exponential = (a: Triple): Triple => {
+  const h = double.expOf(a[0], a[1]);
+  return [h, low, h * (ELEMENTARY + a[2] * exp(a[2])) * 1.0001 + 1e-300];
+};
+/** expm1(z)/z·t with z = s·t: ∫₀ᵗ e^{sr} dr, whose slopes in s and t are at most t²·max(1, e^z) and max(1, e^z). */
+const grown = (s: Triple, t: Triple): Triple => {
+  const z = product(s, t);
+  let [h, l]: [number, number] = [t[0], t[1]];
+  if (z[0] !== 0) {
+    h = double.expm1Of(z[0], z[1]);
+    h = double.divide(h, low, s[0], s[1]);
+    l = low;
+  }
+  const most = Math.max(1, exp(z[0] + z[2])) * 1.0001;
+  return [h, l, Math.abs(h) * 4 * ELEMENTARY + most * (t[2] + t[0] * t[0] * s[2] * 1.01)];
+};
+const isLess = (a: Triple, b: Triple) => a[0] < b[0] || (a[0] === b[0] && a[1] < b[1]);
+const isSame = (a: Triple, b: Triple) => a[0] === b[0] && a[1] === b[1];
+
+const NEVER: Triple = [Number.POSITIVE_INFINITY, 0, 0];
+
+/** A field on [a,b] with everything known to two float64. */
+class Field {
+  readonly cells: number;
+  readonly vertices: Triple[] = [];
+  readonly velocities: Triple[] = [];
+  readonly slopes: Triple[] = [];
+  /** What a point takes through a whole cell; NEVER where the velocity has a zero. */
+  readonly times: Triple[] = [];
+
+  constructor({ cells, basis, zeroBoundary }: Tessellation, theta: Float32Array, a: number, b: number) {
+    this.cells = cells;
+    const length = difference(exact(b), exact(a));
+    const { columns, data } = basis;
+    for (let k = 0; k <= cells; k++) {
+      this.vertices.push(k === cells ? exact(b) : k === 0 ? exact(a) : sum(exact(a), share(length, k, cells)));
+      this.velocities.push((k === 0 || k === cells) && zeroBoundary ? EXACTLY_0 : this.#velocity(k, columns, data, theta, length));
+    }
+    const width = quotient(length, exact(cells));
+    for (let c = 0; c < cells; c++) {
+      const [v, w] = [this.velocities[c]!, this.velocities[c + 1]!];
+      this.slopes.push(isSame(v, w) && v[2] === 0 ? EXACTLY_0 : quotient(difference(w, v), width));
+      this.times.push(v[0] * w[0] > 0 ? crossing(width, v, w) : NEVER);
+    }
+  }
+
+  /** v(x_k) from the cell on its right (of the last vertex: left), times the interval's length. */
+  #velocity(k: number, columns: number, data: Float64Array, theta: Float32Array, length: Triple): Triple {
+    const cell = Math.min(k, this.cells - 1);
+    let v: Triple = EXACTLY_0;
+    const at = share(exact(1), k, this.cells);
+    for (let j = 0; j < columns; j++) {
+      const [slope, offset] = [data[2 * cell * columns + j]!, data[(2 * cell + 1) * columns + j]!];
+      if ((slope === 0 && offset === 0) || theta[j] === 0) continue;
+      v = sum(v, product(sum(product(exact(slope), at), exact(offset)), exact(theta[j]!)));
+    }
+    const moved = product(v, length);
+    // What may as well be nothing counts as nothing, and as an error.
+    return Math.abs(moved[0]) <= 2 * moved[2] || Math.abs(moved[0]) < STANDSTILL ? [0, 0, Math.abs(moved[0]) + moved[2]] : moved;
+  }
+}
+
+/** Slower than this is not moving: no displacement of that size is a float64 of the domain, and 1/v must stay finite. */
+const STANDSTILL = 2 ** -900;
+
+/** length·k/n, exact where it is a float64. */
+function share(length: Triple, k: number, n: number): Triple {
+  const [whole, wholeLow] = [double.product(length[0], k), low];
+  const q = whole / n;
+  const back = double.product(q, n);
+  if (length[1] === 0 && wholeLow === 0 && back === whole && low === 0) return exact(q);
+  return quotient(product(length, exact(k)), exact(n));
+}
+
+/** h·log(w/v)/(w - v). */
+function crossing(width: Triple, v: Triple, w: Triple): Triple {
+  const d = difference(w, v);
+  const z = quotient(d, v);
+  const slow = Math.max(v[2] / Math.abs(v[0]), w[2] / Math.abs(w[0]));
+  let t = quotient(width, v);
+  if (z[0] !== 0) {
+    const l = double.log1pOf(z[0], z[1]);
+    const ratio = double.divide(l, low, z[0], z[1]);
+    const h = double.multiply(t[0], t[1], ratio, low);
+    t = [h, low, 0];
+  }
+  const h = Math.abs(t[0]);
+  // T = ∫dx/v changes by no more than T times the largest relative change of v; of log1p relative, or where z is large absolute.
+  const elementary = 4 * ELEMENTARY + (Math.abs(z[0]) > 0.2 ? (ELEMENTARY * Math.abs(width[0] / d[0])) / h : 0);
+  return [h, v[0] < 0 ? -t[1] : t[1], h * (1.1 * slow + elementary + width[2] / width[0])];
+}
+
+/** Where vertex k was a unit of time ago. */
+function preimage(field: Field, k: number): Triple {
+  const { cells, vertices, velocities, slopes, times } = field;
+  let v = velocities[k]!;
+  if (v[0] === 0) return vertices[k]!;
+  const direction = v[0] > 0 ? -1 : 1;
+  let remaining: Triple = exact(1);
+  for (let at = k; ; at += direction) {
+    const leaves = at + direction < 0 || at + direction > cells;
+    const cell = leaves ? (direction > 0 ? cells - 1 : 0) : Math.min(at, at + direction);
+    const time = leaves ? NEVER : times[cell]!;
+    if (!isLess(time, remaining)) return difference(vertices[at]!, product(v, grown(negative(slopes[cell]!), remaining)));
+    remaining = difference(remaining, time);
+    v = velocities[at + direction]!;
+  }
+}
+
+const negative = (a: Triple): Triple => [-a[0], -a[1], a[2]];
+
+/** A piece of the flow: its ends, and its law as a word. */
+export interface FlowWord {
+  readonly left: Triple;
+  readonly right: Triple;
+  readonly word: Primitive;
+  /** Where start and end cell agree: slope and intercept. */
+  readonly line: { readonly slope: Expression; readonly intercept: Expression } | undefined;
+}
+
+/** The pieces of the time-1 flow of one θ over [a,b], in order; together they cover the line. `reference`: the same pieces in float64. */
+export function flowWords(on: Tessellation, theta: Float32Array, a: number, b: number, reference: (x: number) => FlowPiece): FlowWord[] {
+  const field = new Field(on, theta, a, b);
+  const { cells, vertices } = field;
+  const preimages = vertices.map((_, k) => preimage(field, k));
+  for (let k = 1; k <= cells; k++) if (isLess(preimages[k]!, preimages[k - 1]!)) preimages[k] = preimages[k - 1]!;
+  const words: FlowWord[] = [];
+  let left: Triple = [Number.NEGATIVE_INFINITY, 0, 0];
+  let i = 0;
+  let j = 0;
+  for (;;) {
+    const nextVertex = i + 1 < cells ? vertices[i + 1]! : NEVER;
+    const nextPreimage = j + 1 < cells ? preimages[j + 1]! : NEVER;
+    const right = isLess(nextPreimage, nextVertex) ? nextPreimage : nextVertex;
+    if (isLess(left, right)) words.push(wordOf(field, i, j, left, right, reference));
+    if (right === NEVER) return words;
+    if (isSame(right, nextVertex)) i += 1;
+    if (isSame(right, nextPreimage)) j += 1;
+    left = right;
+  }
+}
+
+const NO_GAIN: Triple = [Number.NaN, 0, 0];
+/** More than this is as good as boundless: a piece with such a gain holds one float32, the point that stays. */
+const MOST_GAIN = 2 ** 900;
+
+function wordOf(field: Field, i: number, j: number, left: Triple, right: Triple, reference: (x: number) => FlowPiece): FlowWord {
+  const { vertices, velocities, slopes, times } = field;
+  const slopeIn = slopes[i]!;
+  const slopeOut = slopes[j]!;
+  const value = (x: number) => flowThrough(reference(x), x);
+  const word = (isLine: boolean, ...constants: readonly Triple[]): Primitive => ({ op: 'primitive', operation: FLOW, constants, isLine, value });
+  if (i === j) {
+    // From the fixed point if the cell has one, else from the end nearer to it.
+    const ends = [velocities[i]!, velocities[i + 1]!] as const;
+    const k = Math.abs(ends[0][0]) <= Math.abs(ends[1][0]) ? i : i + 1;
+    const isFixed = ends[0][0] * ends[1][0] < 0;
+    const v0: Triple = isFixed ? EXACTLY_0 : velocities[k]!;
+    const x0 = isFixed ? difference(vertices[k]!, quotient(velocities[k]!, slopeIn)) : vertices[k]!;
+    const stays = v0[0] === 0 && v0[2] === 0;
+    const y0 = stays ? x0 : sum(x0, product(v0, grown(slopeIn, exact(1))));
+    const grownGain = slopeIn[0] === 0 && slopeIn[2] === 0 ? exact(1) : exponential(slopeIn);
+    const gain: Triple = grownGain[0] < MOST_GAIN ? grownGain : [MOST_GAIN, 0, 0];
+    const intercept = difference(y0, product(gain, x0));
+    return { left, right, word: word(true, x0, v0, y0, v0, slopeIn, slopeOut, gain), line: { slope: constant(gain), intercept: constant(intercept) } };
+  }
+  // Points leave cell i through `exit`, cross the cells between, and enter cell j through `entry`. The reference point spends the middle of
+  // the possible times in cell i; its velocities follow from the vertices' by exponentials, so they keep their relative accuracy even where
+  // they are almost zero.
+  const forward = j > i;
+  const exit = forward ? i + 1 : i;
+  const entry = forward ? j : j + 1;
+  let shared: Triple = exact(1);
+  for (let c = Math.min(exit, entry); c < Math.max(exit, entry); c++) shared = difference(shared, times[c]!);
+  const latest = Math.min(times[i]![0], shared[0]);
+  const earliest = Math.max(shared[0] - times[j]![0], 0);
+  const before = exact(Math.max(0.5 * (earliest + latest), 0));
+  const after = difference(shared, before);
+  const [vExit, vEntry] = [velocities[exit]!, velocities[entry]!];
+  const x0 = difference(vertices[exit]!, product(vExit, grown(negative(slopeIn), before)));
+  const v0 = product(vExit, exponential(product(negative(slopeIn), before)));
+  const y0 = sum(vertices[entry]!, product(vEntry, grown(slopeOut, after)));
+  const w0 = product(vEntry, exponential(product(slopeOut, after)));
+  return { left, right, word: word(false, x0, v0, y0, w0, slopeIn, slopeOut, NO_GAIN), line: undefined };
+}
+
+const constant = ([value, low, error]: Triple): Expression => ({ op: 'constant', value, low, error });
+
+/** The float32 inputs of pieces between two float32, each changed as the caller wishes. Pieces that hold none are left out. */
+export function flowParts(words: readonly FlowWord[], first: number, last: number, change: (word: Primitive) => Expression): Part[] {
+  const parts: Part[] = [];
+  for (const { left, right, word } of words) {
+    const from = Math.max(first, left[0] === Number.NEGATIVE_INFINITY ? -LARGEST : ceiling(left));
+    // The right end belongs to the next piece; both agree there.
+    const to = Math.min(last, right[0] === Number.POSITIVE_INFINITY ? LARGEST : nextDown(ceiling(right)));
+    if (from <= to) parts.push({ first: from, last: to, f: change(word) });
+  }
+  return parts;
+}
+
+/** The smallest float32 that is not below. */
+function ceiling([high, lowPart]: Triple): number {
+  const single = ceilToFloat32(high);
+  return single === high && lowPart > 0 ? nextUp(single) : single;
+}
+

@@ -1,0 +1,121 @@
+import { divide, type Expression, expression, minus, negative, plus, sigmoid, times, x } from '../calculus/expression.js';
+import { LARGEST, type Part } from '../calculus/piece.js';
+import { constantChoice, constantNumbers, type Family, many, one, pieces, tail } from './family.js';
+
+/**
+ * An edge of a Kolmogorov–Arnold network (Liu et al., arXiv 2404.19756; efficient-kan, pykan): base_weight·silu(x) + spline_scaler·Σ spline_weightᵢ·Bᵢ(x)
+ * with B-splines on the stored knots, half-open cells. Outside the knots the spline is 0, as released, or `outside: 'continued'`.
+ */
+interface Constants {
+  grid: readonly number[];
+  outside: 'zero' | 'continued';
+}
+
+const MOST_DEGREE = 5;
+const SILU = times(x, sigmoid(x));
+const SILU_REST = times(-1, x, sigmoid(negative(x)));
+
+export const bspline: Family<Constants, 'base_weight' | 'spline_scaler' | 'spline_weight'> = {
+  name: 'BSpline',
+  constants: { grid: constantNumbers(), outside: constantChoice(['zero', 'continued'] as const, 'zero') },
+  parameters: () => ({ base_weight: one(1), spline_scaler: one(1), spline_weight: many() }),
+  define({ grid, outside }, { base_weight, spline_scaler, spline_weight }) {
+    const degree = grid.length - spline_weight.length - 1;
+    if (!(degree >= 0 && degree <= MOST_DEGREE))
+      throw new RangeError(
+        `a spline of ${spline_weight.length} coefficients has ${spline_weight.length + 1} knots and one for each degree, up to ${MOST_DEGREE}; got ${grid.length}`,
+      );
+    grid.forEach((knot, i) => {
+      if (i > 0 && !(knot > grid[i - 1]!)) throw new RangeError(`knots must ascend, and no two may be equal; knot ${i} is ${knot} after ${grid[i - 1]}`);
+    });
+    const base = times(base_weight, SILU);
+    const spans = spansOf(grid, degree).map(({ from, bases }) => {
+      const s = minus(x, from);
+      // Σ over the bases that are not 0 here, by powers of x - knot.
+      let f: Expression = expression(0);
+      for (let n = degree; n >= 0; n--) {
+        let c: Expression = expression(0);
+        for (const { index, powers } of bases) c = plus(c, times(spline_weight[index]!, powers[n]!));
+        f = n === degree ? c : plus(times(f, s), c);
+      }
+      return plus(base, times(spline_scaler, f));
+    });
+    const starts = grid.slice(0, -1).map((knot, j) => [knot, spans[j]!] as const);
+    const inside = (parts: Part[]) => ({ parts, ...(outside === 'zero' ? { low: tail(0, 0, base), high: tail(base_weight, 0, times(base_weight, SILU_REST)) } : {}) });
+    if (outside === 'continued') {
+      // Between the first and the last knot of full support, and its outermost polynomials beyond.
+      const inner = starts.slice(degree, starts.length - degree);
+      return inside(pieces(inner[0]![1], ...inner.slice(1)));
+    }
+    return inside(pieces(base, ...starts, [grid.at(-1)!, base]));
+  },
+  refine({ grid }, { base_weight, spline_scaler, spline_weight }, factor) {
+    let [knots, weights] = [[...grid], [...spline_weight]];
+    const degree = grid.length - spline_weight.length - 1;
+    for (let j = degree; j + 1 < grid.length - degree; j++) {
+      for (let k = 1; k < factor; k++) {
+        const knot = Math.fround(grid[j]! + ((grid[j + 1]! - grid[j]!) * k) / factor);
+        [knots, weights] = insertKnot(knots, weights, degree, knot);
+      }
+    }
+    return { constants: { grid: knots }, parameters: { base_weight, spline_scaler, spline_weight: weights } };
+  },
+  checkpoint: { asks: ['grid'] },
+};
+
+interface Span {
+  readonly from: number;
+  readonly bases: readonly { readonly index: number; readonly powers: readonly Expression[] }[];
+}
+
+const known = new WeakMap<readonly number[], Span[]>();
+
+/** Every span's bases as polynomials in x - (its first knot), by the recurrence of Cox and de Boor; numbers of the calculus, none rounded. */
+function spansOf(grid: readonly number[], degree: number): Span[] {
+  let spans = known.get(grid);
+  if (spans) return spans;
+  const difference = (i: number, j: number) => minus(expression(grid[i]!), exactly(grid[j]!));
+  spans = grid.slice(0, -1).map((from, j) => {
+    let bases = new Map<number, Expression[]>([[j, [expression(1)]]]);
+    for (let k = 1; k <= degree; k++) {
+      const next = new Map<number, Expression[]>();
+      for (let i = j - k; i <= j; i++) {
+        const powers = Array.from({ length: k + 1 }, () => expression(0));
+        const left = bases.get(i);
+        if (i < 0 || i + k + 1 >= grid.length) continue;
+        if (left) addProduct(powers, left, difference(j, i), 1, difference(i + k, i));
+        const right = bases.get(i + 1);
+        if (right) addProduct(powers, right, difference(i + k + 1, j), -1, difference(i + k + 1, i + 1));
+        next.set(i, powers);
+      }
+      bases = next;
+    }
+    const count = grid.length - degree - 1;
+    return { from, bases: [...bases].filter(([i]) => i >= 0 && i < count).map(([index, powers]) => ({ index, powers })) };
+  });
+  known.set(grid, spans);
+  return spans;
+}
+
+const exactly = (value: number): Expression => ({ op: 'constant', value });
+
+/** powers += (constant + slope·s)·polynomial/width. */
+function addProduct(powers: Expression[], polynomial: readonly Expression[], constant: Expression, slope: 1 | -1, width: Expression): void {
+  polynomial.forEach((c, n) => {
+    powers[n] = plus(powers[n]!, divide(times(constant, c), width));
+    powers[n + 1] = plus(powers[n + 1]!, divide(times(slope, c), width));
+  });
+}
+
+/** Boehm's knot insertion: the same spline with one more knot. */
+function insertKnot(grid: readonly number[], weights: readonly number[], degree: number, knot: number): [number[], number[]] {
+  let span = 0;
+  while (grid[span + 1]! <= knot) span += 1;
+  const next: number[] = [];
+  for (let i = 0; i <= weights.length; i++) {
+    const width = (grid[i + degree] ?? LARGEST) - grid[i]!;
+    const share = i <= span - degree ? 1 : i > span ? 0 : (knot - grid[i]!) / width;
+    next.push(share * (weights[i] ?? 0) + (1 - share) * (weights[i - 1] ?? 0));
+  }
+  return [[...grid.slice(0, span + 1), knot, ...grid.slice(span + 1)], next];
+}

@@ -1,0 +1,382 @@
+import { nextDown } from '../../assembly/float32';
+import { differentiate, lineOf } from '../calculus/differentiate.js';
+import { type Expression, expression, minus, plus, times, x } from '../calculus/expression.js';
+import type { Interpreter } from '../calculus/interpreter.js';
+import { above, type Asymptote, below, clip, type Definition, LARGEST, type Part } from '../calculus/piece.js';
+import { cuts } from '../calculus/cuts.js';
+import { ballOf } from '../calculus/tails.js';
+import { type Tape, tape } from '../calculus/tape.js';
+import type { Moments } from './moments.js';
+
+/**
+ * What `assembly/backward.ts` needs of a function f with parameters p: its derivative as a cubic on short intervals.
+ *
+ * On such an interval every ∂f/∂p too is a cubic, so Σ gradY·∂f/∂p over all x in it is known from the moments Σ gradY·uᵐ, m = 0 to 3,
+ * whatever the number of parameters. Moments are turned into weights at the four Chebyshev nodes of the interval: the same sum over
+ * four points stands for all, and only there the exact gradient is computed.
+ */
+export interface RowTable {
+  /** First input of every row but the first, ascending; none of them zero or subnormal. */
+  readonly bounds: Float32Array;
+  /** [rows][8]: {centre, 1/radius, c0, c1, c2, c3, block, far block}; the blocks are numbers here, byte offsets in the image. */
+  readonly rows: Float32Array;
+  /** How many blocks of moments there are, with the two that belong to no interval. */
+  readonly blocks: number;
+}
+
+/** An interval on which parameters matter, and the four points that stand for all of its inputs. */
+export interface Points {
+  readonly block: number;
+  readonly points: readonly number[];
+}
+
+/** Block 0 takes what no parameter depends on, block 1 counts elements that leave no gradient. */
+export const FIRST_BLOCK = 2;
+export const MOST_ROWS = 1 << 16;
+
+/** Chebyshev nodes of [-1, 1], and the coefficient of uᵐ in the Lagrange polynomial of node j at [4·j + m]. */
+export const NODES = [-0.9238795325112867, -0.3826834323650898, 0.3826834323650898, 0.9238795325112867];
+const LAGRANGE = NODES.flatMap((node) => {
+  const [p, q, r] = NODES.filter((each) => each !== node) as [number, number, number];
+  const scale = 1 / ((node - p) * (node - q) * (node - r));
+  return [-p * q * r * scale, (p * q + p * r + q * r) * scale, -(p + q + r) * scale, scale];
+});
+
+/** So that |u| stays below 1 when it is rounded. */
+const SLIGHTLY_LESS = 1 - 2 ** -20;
+/** A narrower interval gets a constant: a subnormal x, which GPUs take for zero, changes nothing at all. */
+const STEEPEST_SCALE = 2 ** 30;
+/** Coefficients below this count as zero, and a leading one is at least this where others are not zero: no slope is subnormal. */
+const LEAST_COEFFICIENT = 2 ** -60;
+
+/** Weights of an interval's points that have the given moments. */
+export function weightsOf(moments: readonly number[]): number[] {
+  return NODES.map((_, j) => {
+    let weight = 0;
+    for (let m = 3; m >= 0; m--) weight += LAGRANGE[4 * j + m]! * moments[m]!;
+    return weight;
+  });
+}
+
+/** Rows as they are added. */
+export class RowBuilder {
+  readonly firsts: number[] = [];
+  readonly #rows: number[] = [];
+  blocks = FIRST_BLOCK;
+
+  push(first: number, row: readonly number[]): void {
+    this.firsts.push(first);
+    for (const value of row) this.#rows.push(value);
+    if (this.firsts.length > MOST_ROWS)
+      throw new RangeError(`the gradient needs more than ${MOST_ROWS} intervals; the function bends too much for a table`);
+  }
+
+  table(): RowTable {
+    return { bounds: Float32Array.from(this.firsts.slice(1)), rows: Float32Array.from(this.#rows), blocks: this.blocks };
+  }
+}
+
+export function constantRow(slope: number, block: number, farBlock: number): number[] {
+  return [0, 0, significant(slope), 0, 0, 0, block, farBlock];
+}
+
+/** u = (x - centre)·scale; scale 0 where the interval is too narrow. */
+export function frame(first: number, last: number): { centre: number; scale: number } {
+  const middle = 0.5 * first + 0.5 * last;
+  const centre = Math.abs(middle) < LEAST_COEFFICIENT ? 0 : Math.fround(middle);
+  const radius = Math.max(last - centre, centre - first);
+  const scale = radius > 0 ? Math.fround(SLIGHTLY_LESS / radius) : 0;
+  return { centre, scale: scale > STEEPEST_SCALE ? 0 : scale };
+}
+
+/** The cubic that has the given values at the nodes. */
+export function cubicRow(centre: number, scale: number, values: readonly number[], block: number): number[] {
+  if (scale === 0) return [centre, 0, significant(values[0]!), 0, 0, 0, block, 0];
+  const row = [centre, scale, 0, 0, 0, 0, block, 0];
+  values.forEach((value, j) => {
+    for (let m = 0; m < 4; m++) row[2 + m]! += LAGRANGE[4 * j + m]! * value;
+  });
+  const most = Math.abs(row[2]!) + Math.abs(row[3]!) + Math.abs(row[4]!) + Math.abs(row[5]!);
+  // A slope beyond float32 is answered by its largest number.
+  if (!(most < LARGEST)) return [centre, scale, Math.sign(values[1]! || 0) * LARGEST, 0, 0, 0, block, 0];
+  for (let m = 2; m < 6; m++) row[m] = significant(row[m]!);
+  if (row[2] === 0 && (row[3] !== 0 || row[4] !== 0 || row[5] !== 0)) row[2] = LEAST_COEFFICIENT;
+  return row;
+}
+
+const significant = (coefficient: number): number => (Math.abs(coefficient) < LEAST_COEFFICIENT ? 0 : coefficient);
+
+/** Where a function's gradient is computed: the derivatives of one part of it as a tape, f′ first. */
+interface Source {
+  readonly tape: Tape;
+  /** Which parameters, in the order of the tape's results after the first. */
+  readonly parameters: readonly number[];
+}
+
+interface SourcedPoints extends Points {
+  readonly source: Source;
+}
+
+/** Where f is affine without end: Σ gradY is in `block`, Σ gradY·x in the next, and [parameters] derivatives of slope and intercept. */
+interface FarEnd {
+  readonly block: number;
+  readonly slope: Float64Array;
+  readonly intercept: Float64Array;
+}
+
+/** A function's rows, and its intervals with where to compute what. */
+export interface GradientTable extends RowTable {
+  readonly intervals: readonly SourcedPoints[];
+  readonly ends: readonly FarEnd[];
+  readonly parameters: number;
+}
+
+/** What a cubic may miss, as a share of the local or the typical size of each derivative. */
+const TOLERANCE = 2e-6;
+/** The typical size is looked for at so many points between ±4, and at powers of two down to 2⁻³⁰. */
+const TYPICAL = 4;
+const TYPICAL_POINTS = 33;
+const LEAST_POWER = -30;
+/** What is smaller than this share of the largest derivative is as good as nothing. */
+const NOTHING = 1e-18;
+/** Below 2⁻³⁰ of a binade's size halving ends. */
+const NARROWEST = 2 ** -30;
+
+/**
+ * @param parameters how many.
+ * @param limit the gradient of a periodic function is tabulated for |x| up to here.
+ * @throws {RangeError} if the function bends too much for a table of 65536 rows.
+ */
+export function gradientTable(interpreter: Interpreter, definition: Definition, parameters: number, limit = LARGEST): GradientTable {
+  const builder = new RowBuilder();
+  const intervals: SourcedPoints[] = [];
+  const ends: FarEnd[] = [];
+  const body = cuts(interpreter, definition.parts)
+    .map((part) => clip(part, -limit, limit))
+    .filter((part) => part !== undefined);
+  const sources = new Map<Expression, Source>();
+  const sourceOf = (f: Expression): Source => {
+    let source = sources.get(f);
+    if (!source) sources.set(f, (source = makeSource(interpreter, f, parameters)));
+    return source;
+  };
+  const typical = typicalSizes(interpreter, body, sourceOf, parameters);
+  const { low, high } = definition;
+  const [first, last] = [body[0]!, body.at(-1)!];
+  const from = low && limit === LARGEST ? -reach(interpreter, low, -1, first, typical, parameters) : Number.NEGATIVE_INFINITY;
+  const to = high && limit === LARGEST ? reach(interpreter, high, 1, last, typical, parameters) : Number.POSITIVE_INFINITY;
+
+  const far = ({ slope, intercept }: Pick<Asymptote, 'slope' | 'intercept'>, begins: number) => {
+    const partials = (e: Expression) => Float64Array.from({ length: parameters }, (_, k) => numberOf(interpreter, differentiate(e, k)));
+    const end = { block: builder.blocks, slope: partials(slope), intercept: partials(intercept) };
+    const matters = end.slope.some((each) => each !== 0) || end.intercept.some((each) => each !== 0);
+    builder.push(begins, constantRow(numberOf(interpreter, slope), matters ? end.block : 0, matters ? end.block + 1 : 0));
+    if (!matters) return;
+    ends.push(end);
+    builder.blocks += 2;
+  };
+
+  if (low && from > -LARGEST) far(low, -LARGEST);
+  else if (limit < LARGEST) builder.push(-LARGEST, constantRow(numberOf(interpreter, definition.periodic!.trend), 0, 0));
+  for (const part of body) {
+    const inner = clip(part, from === Number.NEGATIVE_INFINITY ? -LARGEST : above(from), to === Number.POSITIVE_INFINITY ? LARGEST : below(to));
+    if (!inner) continue;
+    const line = lineOf(part.f);
+    if (line) {
+      far(line, inner.first);
+      continue;
+    }
+    const source = sourceOf(part.f);
+    divide(interpreter, source, inner, typical, (begins, scale, centre) => {
+      const points = NODES.map((node) => (scale === 0 ? centre : centre + node / scale));
+      const slopes = points.map((point) => {
+        interpreter.values(point);
+        return interpreter.value(source.tape.results[0]!);
+      });
+      const hasParameters = source.parameters.length > 0;
+      builder.push(begins, cubicRow(centre, scale, slopes, hasParameters ? builder.blocks : 0));
+      if (hasParameters) {
+        intervals.push({ source, block: builder.blocks, points });
+        builder.blocks += 1;
+      }
+    });
+  }
+  if (high && to < LARGEST) far(high, to);
+  else if (limit < LARGEST) builder.push(above(limit), constantRow(numberOf(interpreter, definition.periodic!.trend), 0, 0));
+  return { ...builder.table(), intervals, ends, parameters };
+}
+
+const numberOf = (interpreter: Interpreter, e: Expression) => ballOf(interpreter, e).high;
+
+/** Derivatives of f with respect to x and to each parameter that matters. */
+function makeSource(interpreter: Interpreter, f: Expression, parameters: number): Source {
+  const partials: Expression[] = [];
+  const which: number[] = [];
+  for (let k = 0; k < parameters; k++) {
+    const partial = differentiate(f, k);
+    if (partial.op === 'constant' && partial.value === 0) continue;
+    partials.push(partial);
+    which.push(k);
+  }
+  return { tape: tape(interpreter, differentiate(f, 'x'), ...partials), parameters: which };
+}
+
+/** [1 + parameters]: the largest |f′| and |∂f/∂p| on a few points where inputs usually are; at least 1 for f′. */
+function typicalSizes(interpreter: Interpreter, body: readonly Part[], sourceOf: (f: Expression) => Source, parameters: number): Float64Array {
+  const sizes = new Float64Array(1 + parameters);
+  for (const part of body) {
+    const source = sourceOf(part.f);
+    const inner = clip(part, -TYPICAL, TYPICAL);
+    if (!inner) continue;
+    interpreter.load(source.tape);
+    const points = Array.from({ length: TYPICAL_POINTS }, (_, i) => inner.first + ((inner.last - inner.first) * i) / (TYPICAL_POINTS - 1));
+    for (let e = LEAST_POWER; e < 2; e++) points.push(2 ** e, -(2 ** e));
+    for (const at of points) {
+      if (at < inner.first || at > inner.last) continue;
+      interpreter.values(at);
+      source.tape.results.forEach((result, n) => {
+        const size = Math.abs(interpreter.value(result));
+        const k = n === 0 ? 0 : 1 + source.parameters[n - 1]!;
+        if (size < Number.POSITIVE_INFINITY && size > sizes[k]!) sizes[k] = size;
+      });
+    }
+  }
+  const most = sizes.reduce((p, q) => Math.max(p, q), 0);
+  return sizes.map((size) => Math.max(size, NOTHING * most));
+}
+
+/** Halves until the discs bound what a cubic misses of every derivative. */
+function divide(
+  interpreter: Interpreter,
+  source: Source,
+  part: Part,
+  typical: Float64Array,
+  emit: (first: number, scale: number, centre: number) => void,
+): void {
+  interpreter.load(source.tape);
+  const { results } = source.tape;
+  const limits = results.map((_, n) => TOLERANCE * typical[n === 0 ? 0 : 1 + source.parameters[n - 1]!]!);
+  const isShort = (first: number, last: number): boolean => {
+    const centre = Math.fround(0.5 * first + 0.5 * last);
+    const radius = Math.max(last - centre, centre - first);
+    if (radius <= NARROWEST * Math.max(Math.abs(first), Math.abs(last))) return true;
+    if (!interpreter.expand(centre, radius)) return false;
+    for (let n = 0; n < results.length; n++) {
+      const allowed = Math.max(limits[n]!, TOLERANCE * Math.abs(interpreter.value(results[n]!)));
+      if (!(interpreter.missedByCubic(results[n]!) <= allowed)) return false;
+    }
+    // Where slopes leave float32, an interval is on one side of that, or as narrow as may be.
+    const slope = Math.abs(interpreter.value(results[0]!));
+    const variation = interpreter.variation(results[0]!);
+    return slope + variation < LARGEST || slope - variation > LARGEST || radius < Math.abs(centre) * 2 ** -14;
+  };
+  const add = (first: number, last: number): void => {
+    const middle = 0.5 * first + 0.5 * last;
+    const next = Math.fround(middle);
+    if (isShort(first, last) || !(next > first && next <= last)) {
+      const { centre, scale } = frame(first, last);
+      emit(first, scale, centre);
+    } else {
+      add(first, nextDown(next));
+      add(next, last);
+    }
+  };
+  // A binade at a time far out, as functions are there.
+  for (const [first, last] of binades(part.first, part.last)) add(first, last);
+}
+
+/** [first, last] cut at 0 and at ±2ᵏ from 1 on, and below at once. */
+function binades(first: number, last: number): [number, number][] {
+  const edges = new Set<number>();
+  for (let e = 0; e <= 127; e++) edges.add(2 ** e).add(-(2 ** e));
+  // No radius beyond 2¹²⁵, whose inverse would be subnormal.
+  edges.add(1.5 * 2 ** 127).add(-1.5 * 2 ** 127);
+  const inner = [...edges].filter((edge) => edge > first && edge <= last).sort((p, q) => p - q);
+  const starts = [first, ...inner];
+  return starts.map((start, i) => [start, i + 1 < starts.length ? nextDown(starts[i + 1]!) : last]);
+}
+
+/** From which |x| on the derivatives of the rest are nothing beside those of the asymptote, or the typical ones. */
+function reach(
+  interpreter: Interpreter,
+  { slope, intercept, rest }: Asymptote,
+  side: 1 | -1,
+  part: Part,
+  typical: Float64Array,
+  parameters: number,
+): number {
+  const outermost = cuts(interpreter, [{ first: part.first, last: part.last, f: rest }]);
+  const end = side > 0 ? outermost.at(-1)! : outermost[0]!;
+  const source = makeSource(interpreter, end.f, parameters);
+  const line = makeSource(interpreter, minus(plus(times(slope, x), intercept), expression(0)), parameters);
+  const { results } = source.tape;
+  const nearest = Math.max(side > 0 ? end.first : -end.last, 2 ** -20);
+  /** The asymptote's own derivatives grow at most with |x|. */
+  const sizes = (at: number): Float64Array => {
+    const found = new Float64Array(1 + parameters);
+    interpreter.load(line.tape);
+    interpreter.values(side * at);
+    line.tape.results.forEach((result, n) => {
+      found[n === 0 ? 0 : 1 + line.parameters[n - 1]!] = Math.abs(interpreter.value(result));
+    });
+    return found;
+  };
+  const holds = (from: number, to: number): boolean => {
+    const own = sizes(from);
+    interpreter.load(source.tape);
+    const centre = Math.fround(0.5 * from + 0.5 * to);
+    interpreter.values(side * centre);
+    interpreter.discs(Math.max(to - centre, centre - from) * (1 + 2 ** -20));
+    return (
+      interpreter.isDisc &&
+      results.every((result, n) => {
+        const k = n === 0 ? 0 : 1 + source.parameters[n - 1]!;
+        const size = Math.abs(interpreter.value(result)) + interpreter.disc(result);
+        return size <= (TOLERANCE / 2) * Math.max(own[k]!, typical[k]!);
+      })
+    );
+  };
+  let edge = Number.POSITIVE_INFINITY;
+  let last = LARGEST;
+  for (let from = 2 ** 127; from > nearest / 2; from /= 2) {
+    const low = Math.max(from, nearest);
+    const middle = Math.fround((low + last) / 2);
+    if (holds(low, last)) edge = last = low;
+    else if (holds(middle, last) && holds(low, middle)) edge = last = low;
+    else break;
+  }
+  return edge;
+}
+
+/** Σ gradY·∂f(x)/∂p for every parameter, from the moments of all x; NaN throughout if an element left no gradient. */
+export function contract(interpreter: Interpreter, table: GradientTable, moments: Moments): Float64Array {
+  const gradient = new Float64Array(table.parameters);
+  if (moments.isPoisoned) return gradient.fill(Number.NaN);
+  let loaded: Source | undefined;
+  for (const interval of table.intervals) {
+    const own = moments.of(interval.block);
+    if (own.every((moment) => moment === 0)) continue;
+    const { source } = interval;
+    if (source !== loaded) {
+      interpreter.load(source.tape);
+      loaded = source;
+    }
+    weightsOf(own).forEach((weight, j) => {
+      interpreter.values(interval.points[j]!);
+      source.parameters.forEach((k, n) => {
+        gradient[k]! += weight * interpreter.value(source.tape.results[n + 1]!);
+      });
+    });
+  }
+  for (const { block, slope, intercept } of table.ends) {
+    const [sum, withX] = [moments.of(block)[0], moments.of(block + 1)[0]];
+    for (let k = 0; k < gradient.length; k++) gradient[k]! += slope[k]! * withX + intercept[k]! * sum;
+  }
+  return gradient;
+}
+
+/**
+ * Up to which |x| the gradient of a function of this period is tabulated: 16 and 16 periods, but no more than 1100 periods. Beyond, f′ is the
+ * trend's slope and parameters get nothing.
+ */
+export const gradientLimit = (period: number): number => Math.fround(Math.min(Math.max(16, 16 * period), 1100 * period));
