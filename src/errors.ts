@@ -39,6 +39,48 @@ export function expectOneOf<T extends string>(name: string, value: unknown, allo
   return value as T;
 }
 
+export function expectNumber(name: string, value: unknown): number {
+  if (typeof value !== 'number') throw new TypeError(`${name} must be a number, got ${describe(value)}`);
+  return value;
+}
+
+export function expectBoolean(name: string, value: unknown): boolean {
+  if (typeof value !== 'boolean') throw new TypeError(`${name} must be a boolean, got ${describe(value)}`);
+  return value;
+}
+
+export function expectFunction(name: string, value: unknown): void {
+  if (typeof value !== 'function') throw new TypeError(`${name} must be a function, got ${describe(value)}`);
+}
+
+/** An array of any kind; what it holds is checked elsewhere. */
+export function expectArray(name: string, value: unknown): void {
+  if (!Array.isArray(value) && !(ArrayBuffer.isView(value) && 'length' in value))
+    throw new TypeError(`${name} must be an array of numbers, got ${describe(value)}`);
+}
+
+/** Which options a function takes, and whether it can do without. The values are checked where they are used. */
+export type OptionTable<T> = { readonly [K in keyof Required<T>]: 'needed' | 'optional' };
+
+/**
+ * Options are an object with no key that the table does not have — `tim` for `time` is a mistake, not an extra — and all keys that are
+ * needed. No options at all are fine where none is needed.
+ * @throws {TypeError} if they are not. @throws {RangeError} for a key that is unknown.
+ */
+export function expectOptions<T>(what: string, options: unknown, table: OptionTable<T>): void {
+  const needed = Object.keys(table).filter((key) => table[key as keyof T] === 'needed');
+  if (options === undefined && needed.length === 0) return;
+  if (typeof options !== 'object' || options === null || Array.isArray(options) || ArrayBuffer.isView(options)) {
+    const atLeast = needed.length > 0 ? ` with ${needed.join(', ')}` : '';
+    throw new TypeError(`${what} needs options, an object${atLeast}, got ${describe(options)}`);
+  }
+  for (const key of Object.keys(options)) expectOneOf(`an option of ${what}`, key, Object.keys(table));
+  for (const key of needed) {
+    if ((options as Record<string, unknown>)[key] === undefined)
+      throw new TypeError(`${what} needs the option ${key}, got ${describe(undefined)}`);
+  }
+}
+
 /** An output array must have the input's length, and share either all of its memory or none. */
 export function expectOutput(x: Float32Array, out: unknown): Float32Array {
   const y = expectFloat32Array('out', out);
