@@ -156,7 +156,7 @@ export function transformBackward(
   return finish();
 }
 
-/** Images of [0,1] nearer than this are not told apart: a small share of the error that `transform` may make. */
+/** Images of [0,1] nearer than this are not told apart by gradients. */
 const RESOLUTION = 2 ** -26;
 const LARGEST = 3.4028234663852886e38;
 
@@ -185,7 +185,7 @@ function run(x: Float32Array, theta: unknown, options: TransformOptions, directi
   const { batch, points, fields, backend } = checkCall(x, theta, options, direction);
   const out = outputFor(x, points * batch, x.length === points && batch > 1, options.out);
   if (points === 0) return out;
-  const images = fields.map((field) => flowImage(flowTable(flowPieces(field), RESOLUTION)));
+  const images = fields.map((field) => flowImage(flowTable(field)));
   const y = evaluate(backend, 'flow', { images, inner: points }, x, out, options);
   // Made for this call only.
   if (y instanceof Promise) return y.finally(() => backend.release(images));
