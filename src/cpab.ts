@@ -4,7 +4,7 @@ import { evaluate } from './backends/evaluate.js';
 import { defaultBackend } from './backends/host.js';
 import { type Basis, nodalVelocities, thetaGradient } from './cpab/basis.js';
 import { checkThetas, tessellation, velocityField } from './cpab/field.js';
-import { flowPieces } from './cpab/flow.js';
+import { expectResolved, flowPieces } from './cpab/flow.js';
 import { describe, expectFinite, expectFloat32Array, expectInteger, expectOutput } from './errors.js';
 import { flowTable } from './plan/flow-table.js';
 import { flowImage } from './plan/image.js';
@@ -118,7 +118,7 @@ export function transformBackward(
   const gradX = expectGradients(x, gradY, options.out, isShared ? points * batch : undefined);
   const channels = fields.map((field) => ({
     field,
-    pieces: flowBetween(flowPieces(field), -LARGEST, LARGEST, false),
+    pieces: flowBetween(expectResolved(flowPieces(field)), -LARGEST, LARGEST, false),
   }));
   const differentiator = new Differentiator(channels, RESOLUTION);
   const moments = differentiator.moments();

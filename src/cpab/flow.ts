@@ -208,6 +208,22 @@ function makePiece(
   };
 }
 
+/**
+ * Pieces whose laws are float64: where a field expands or contracts by more than about e^700, the velocities that they are written with are not.
+ * @throws {RangeError} if one is not, though a float32 lies in it.
+ */
+export function expectResolved(pieces: readonly FlowPiece[]): readonly FlowPiece[] {
+  for (const { left, right, gain, x0, v0, y0, w0 } of pieces) {
+    if (Math.fround(left) === Math.fround(right) && Math.fround(left) !== left) continue;
+    const isLaw = gain === undefined ? v0 !== 0 && w0 !== 0 : gain > 0 && Number.isFinite(gain);
+    if (!isLaw || ![x0, v0, y0, w0].every(Number.isFinite))
+      throw new RangeError(
+        `theta is too steep for float64: from ${left} to ${right} the flow expands or contracts by more than e^700`,
+      );
+  }
+  return pieces;
+}
+
 /** How long x0 takes to x, for a piece that starts in one cell and ends in another. */
 export function travelTime(piece: FlowPiece, x: number): number {
   const q = (x - piece.x0) / piece.v0;
