@@ -1,11 +1,33 @@
 import type { Backend, DeviceBackend, HostBackend, WorkOptions } from './backends/backend.js';
 import { Differentiator, expectGradients } from './backends/differentiator.js';
-import { evaluate } from './backends/evaluate.js';
+import { evaluate, WORK_OPTIONS } from './backends/evaluate.js';
 import { defaultBackend } from './backends/host.js';
-import { type Basis, nodalVelocities, thetaGradient } from './cpab/basis.js';
-import { checkThetas, tessellation, velocityField } from './cpab/field.js';
-import { expectResolved, flowPieces } from './cpab/flow.js';
-import { describe, expectFinite, expectFloat32Array, expectInteger, expectOutput } from './errors.js';
+import { type Basis, MAX_CELLS, nodalVelocities, thetaGradient } from './cpab/basis.js';
+import { checkThetas, expectSpeed, tessellation, velocityField } from './cpab/field.js';
+import {
+  expectResolved,
+  type FlowPiece,
+  pieceAt as findPiece,
+  flowPieces as piecesOf,
+  flowThrough as through,
+  type VelocityField,
+  vertex,
+} from './cpab/flow.js';
+import {
+  describe,
+  expectArray,
+  expectBoolean,
+  expectFinite,
+  expectFloat32Array,
+  expectInteger,
+  expectIntegerKind,
+  expectNumber,
+  expectOptions,
+  expectOutput,
+  expectPositive,
+  type OptionTable,
+  unchecked,
+} from './errors.js';
 import { flowTable } from './plan/flow-table.js';
 import { flowImage } from './plan/image.js';
 import { flowBetween } from './plan/pieces.js';
@@ -34,6 +56,17 @@ export interface TransformOptions extends WorkOptions {
    */
   backend?: Backend;
 }
+
+const TRANSFORM_OPTIONS = {
+  tess: expectIntegerKind,
+  basis: unchecked,
+  zeroBoundary: expectBoolean,
+  time: expectNumber,
+  points: expectIntegerKind,
+  out: expectFloat32Array,
+  backend: unchecked,
+  ...WORK_OPTIONS,
+} satisfies OptionTable<TransformOptions>;
 
 type OnHost = TransformOptions & { backend?: HostBackend };
 type OnDevice = TransformOptions & { backend: DeviceBackend };
@@ -112,13 +145,13 @@ export function transformBackward(
   theta: Thetas,
   options: TransformOptions,
 ): Gradients {
-  const call = checkCall(x, theta, options, 1);
+  const call = checkCall('transformBackward', x, theta, options, 1);
   const { on, time, batch, points, fields, backend } = call;
   const isShared = x.length < points * batch;
   const gradX = expectGradients(x, gradY, options.out, isShared ? points * batch : undefined);
   const channels = fields.map((field) => ({
     field,
-    pieces: flowBetween(expectResolved(flowPieces(field)), -LARGEST, LARGEST, false),
+    pieces: flowBetween(expectResolved(piecesOf(field)), -LARGEST, LARGEST, false),
   }));
   const differentiator = new Differentiator(channels, RESOLUTION);
   const moments = differentiator.moments();
@@ -161,10 +194,9 @@ const RESOLUTION = 2 ** -26;
 const LARGEST = 3.4028234663852886e38;
 
 /** What all of these functions check, and the fields they work with. */
-function checkCall(x: Float32Array, theta: unknown, options: TransformOptions, direction: 1 | -1) {
+function checkCall(what: string, x: Float32Array, theta: unknown, options: TransformOptions, direction: 1 | -1) {
   expectFloat32Array('x', x);
-  if (typeof options !== 'object' || options === null)
-    throw new TypeError('transform needs options with at least { tess }');
+  expectOptions(what, options, TRANSFORM_OPTIONS, ['tess']);
   const on = tessellation(options.tess, options.zeroBoundary ?? true, options.basis ?? 'qr');
   const time = expectFinite('time', options.time ?? 1) * direction;
   const d = on.basis.columns;
@@ -182,7 +214,13 @@ function checkCall(x: Float32Array, theta: unknown, options: TransformOptions, d
 }
 
 function run(x: Float32Array, theta: unknown, options: TransformOptions, direction: 1 | -1): Result {
-  const { batch, points, fields, backend } = checkCall(x, theta, options, direction);
+  const { batch, points, fields, backend } = checkCall(
+    direction > 0 ? 'transform' : 'inverse',
+    x,
+    theta,
+    options,
+    direction,
+  );
   const out = outputFor(x, points * batch, x.length === points && batch > 1, options.out);
   if (points === 0) return out;
   const images = fields.map((field) => flowImage(flowTable(field)));
@@ -208,6 +246,51 @@ function outputFor(x: Float32Array, length: number, isShared: boolean, out: Floa
   return out;
 }
 
+/**
+ * The pieces of the flow of a velocity field for time 1, in order; together they cover the line.
+ * @throws {TypeError|RangeError} if the field is none, or one that float64 cannot follow.
+ */
+export function flowPieces(field: VelocityField): FlowPiece[] {
+  expectField(field);
+  return piecesOf(field);
+}
+
+/** φ(x, 1) for x inside the piece, kept between the images of the piece's ends. @throws {TypeError} if the piece is none. */
+export function flowThrough(piece: FlowPiece, x: number): number {
+  expectPiece('piece', piece);
+  return through(piece, expectNumber('x', x));
+}
+
+/** The piece that holds x, by bisection. @throws {TypeError|RangeError} if there are none. */
+export function pieceAt(pieces: readonly FlowPiece[], x: number): FlowPiece {
+  if (!Array.isArray(pieces)) throw new TypeError(`pieces must be an array, got ${describe(pieces)}`);
+  if (pieces.length === 0) throw new RangeError('pieces must be those of flowPieces, got none');
+  for (const piece of pieces) expectPiece('a piece', piece);
+  return findPiece(pieces, expectNumber('x', x));
+}
+
+function expectPiece(name: string, value: unknown): void {
+  const piece = value as Partial<FlowPiece> | null;
+  if (typeof piece !== 'object' || piece === null || typeof piece.left !== 'number' || typeof piece.x0 !== 'number')
+    throw new TypeError(`${name} must come from flowPieces, got ${describe(value)}`);
+}
+
+function expectField(field: VelocityField): void {
+  const table = {
+    origin: expectNumber,
+    cellWidth: expectNumber,
+    end: expectNumber,
+    velocity: expectArray,
+  };
+  expectOptions<VelocityField>('flowPieces', field, table, ['origin', 'cellWidth', 'velocity']);
+  expectFinite('origin', field.origin);
+  expectPositive('cellWidth', expectFinite('cellWidth', field.cellWidth));
+  if (field.end !== undefined) expectFinite('end', field.end);
+  expectInteger('the number of velocities', field.velocity.length, 2, MAX_CELLS + 1);
+  const length = vertex(field, field.velocity.length - 1) - field.origin;
+  for (const [k, v] of field.velocity.entries()) expectSpeed(expectFinite(`velocity[${k}]`, v), k, length);
+}
+
 export {
   BASIS_NAMES,
   type Basis,
@@ -218,6 +301,7 @@ export {
   nodalVelocities,
   qrCandidates,
 } from './cpab/basis.js';
-export { type FlowPiece, flowPieces, flowThrough, pieceAt, type VelocityField } from './cpab/flow.js';
+export type { FlowPiece, VelocityField } from './cpab/flow.js';
+
 export { precisionMatrix, priorCovariance, sampleTheta } from './cpab/prior.js';
 export { normalStream } from './cpab/random.js';

@@ -1,6 +1,14 @@
 import { nextDown, nextUp } from '../../assembly/float32';
 import { exponentOf, normalDistribution, powerOfTwo } from '../../assembly/numeric';
-import { expectResolved, type FlowPiece, flowBeyond, flowPieces, flowThrough, pieceAt, type VelocityField } from '../cpab/flow.js';
+import {
+  expectResolved,
+  type FlowPiece,
+  flowBeyond,
+  flowPieces,
+  flowThrough,
+  pieceAt,
+  type VelocityField,
+} from '../cpab/flow.js';
 import { type AnalyticPiece, flowBetween } from '../plan/pieces.js';
 
 /**

@@ -1,4 +1,4 @@
-import { expectOneOf } from '../errors.js';
+import { expectOneOf, expectOptions } from '../errors.js';
 import type { BackendName, HostBackend } from './backend.js';
 import { BackendError } from './errors.js';
 import { defaultBackend, hostBackend } from './host.js';
@@ -44,6 +44,7 @@ export async function loadBackend(
         return defaultBackend();
       });
     default:
+      expectOptions(`loadBackend('${name}')`, options, {});
       return hostBackend(name);
   }
 }

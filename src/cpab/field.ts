@@ -64,6 +64,14 @@ const STANDSTILL = 2 ** -900;
 /** Lengths of [a,b] a unit of flow. Faster, and what 2⁻⁵³ of the time changes is more than float32 may be off. */
 const MOST_SPEED = 2 ** 26;
 
+/** @throws {RangeError} if a field is too fast for float64 to follow. */
+export function expectSpeed(velocity: number, k: number, length: number): void {
+  if (!(Math.abs(velocity) <= MOST_SPEED * length))
+    throw new RangeError(
+      `theta gives a velocity of ${velocity} at vertex ${k}, too steep for float64: at most 2^26 lengths of the domain can be followed`,
+    );
+}
+
 /**
  * The field of one θ on [a,b], with velocities in the units of [a,b], times `time`.
  * @throws {RangeError} if float64 cannot follow it.
@@ -80,12 +88,8 @@ export function velocityField(
   const scale = (b - a) * time;
   for (let k = 0; k < velocity.length; k++) {
     velocity[k]! *= scale;
-    const speed = Math.abs(velocity[k]!);
-    if (speed < STANDSTILL) velocity[k] = 0;
-    if (!(speed <= MOST_SPEED * (b - a)))
-      throw new RangeError(
-        `theta gives a velocity of ${velocity[k]} at vertex ${k}, too steep for float64: at most 2^26 lengths of the domain can be followed`,
-      );
+    if (Math.abs(velocity[k]!) < STANDSTILL) velocity[k] = 0;
+    expectSpeed(velocity[k]!, k, b - a);
   }
   return { origin: a, end: b, cellWidth: (b - a) / on.cells, velocity };
 }

@@ -3,10 +3,13 @@ import {
   expectArray,
   expectBoolean,
   expectFinite,
+  expectIntegerKind,
   expectNumber,
   expectOneOf,
   expectOptions,
+  expectString,
   type OptionTable,
+  unchecked,
 } from '../errors.js';
 import {
   add,
@@ -213,18 +216,18 @@ function vertexOf({ a, length, cells }: Field, k: number): DoubleDouble {
 }
 
 const TRANSFORM_OPTIONS = {
-  tess: 'needed',
-  basis: 'optional',
-  zeroBoundary: 'optional',
-  time: 'optional',
+  tess: expectIntegerKind,
+  basis: unchecked,
+  zeroBoundary: expectBoolean,
+  time: expectNumber,
 } satisfies OptionTable<ExactTransformOptions>;
 
 const ACTIVATION_OPTIONS = {
-  tess: 'needed',
-  a: 'needed',
-  b: 'needed',
-  variant: 'needed',
-  basis: 'optional',
+  tess: expectIntegerKind,
+  a: expectNumber,
+  b: expectNumber,
+  variant: expectString,
+  basis: unchecked,
 } satisfies OptionTable<ExactActivationOptions>;
 
 /**
@@ -233,10 +236,9 @@ const ACTIVATION_OPTIONS = {
  * @throws {TypeError|RangeError} for options that are missing, unknown or out of range, or a θ that does not fit.
  */
 export function exactTransform(theta: ArrayLike<number>, options: ExactTransformOptions): (x: number) => DoubleDouble {
-  expectOptions('exact.transform', options, TRANSFORM_OPTIONS);
+  expectOptions('exact.transform', options, TRANSFORM_OPTIONS, ['tess']);
   const { tess, basis: kind = 'qr', zeroBoundary = true, time = 1 } = options;
   expectFinite('time', time);
-  expectBoolean('zeroBoundary', zeroBoundary);
   const field = makeField(theta, tess, kind, zeroBoundary, 0, 1, time);
   return (x) => (Number.isFinite(expectNumber('x', x)) ? walk(field, x) : dd(x));
 }
@@ -252,7 +254,7 @@ export function exactActivation(
   theta: ArrayLike<number>,
   options: ExactActivationOptions,
 ): (x: number) => DoubleDouble {
-  expectOptions('exact.activation', options, ACTIVATION_OPTIONS);
+  expectOptions('exact.activation', options, ACTIVATION_OPTIONS, ['tess', 'a', 'b', 'variant']);
   const a = Math.fround(expectFinite('a', options.a));
   const b = Math.fround(expectFinite('b', options.b));
   if (!(a < b) || !Number.isFinite(b - a))

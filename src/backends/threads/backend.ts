@@ -1,4 +1,11 @@
-import { describe, expectInteger } from '../../errors.js';
+import {
+  abortReason,
+  expectInteger,
+  expectIntegerKind,
+  expectOptions,
+  type OptionTable,
+  throwIfAborted,
+} from '../../errors.js';
 import { type BackwardImage, type Image, WINDOWS } from '../../plan/image.js';
 import type { Moments } from '../../plan/moments.js';
 import type { HostBackend, Kernel, PoolBackend, Tables, WorkOptions } from '../backend.js';
@@ -19,6 +26,12 @@ export interface ThreadsOptions {
   /** Shorter tensors are computed where the call is made. Default: measured when the pool starts. */
   threshold?: number;
 }
+
+const OPTIONS = {
+  size: expectIntegerKind,
+  maxBytes: expectIntegerKind,
+  threshold: expectIntegerKind,
+} satisfies OptionTable<ThreadsOptions>;
 
 /** Floats of a piece at the most: of tensors that stay where they are, and of those that travel, which then fit a second-level cache. */
 const MOST_RESIDENT = 2 ** 19;
@@ -88,8 +101,7 @@ export class ThreadsBackend implements PoolBackend {
 
   /** @throws {TypeError|RangeError} for options out of range. @throws {BackendError} if there are no threads here, with the reason. */
   static async start(options: ThreadsOptions = {}): Promise<ThreadsBackend> {
-    if (typeof options !== 'object' || options === null)
-      throw new TypeError(`options must be an object, got ${describe(options)}`);
+    expectOptions("loadBackend('threads')", options, OPTIONS);
     const most = expectInteger('maxBytes', options.maxBytes ?? 2 ** 31, 2 ** 28, 2 ** 32);
     if (options.threshold !== undefined) expectInteger('threshold', options.threshold, 0, Number.MAX_SAFE_INTEGER);
     if (options.size !== undefined) expectInteger('size', options.size, 1, 256);
@@ -270,7 +282,7 @@ export class ThreadsBackend implements PoolBackend {
 
   #submit(call: Call, { signal, onProgress }: WorkOptions): Promise<void> {
     return new Promise((resolve, reject) => {
-      signal?.throwIfAborted();
+      throwIfAborted(signal);
       if (this.#isDisposed) throw new BackendError('the pool was disposed');
       if (this.#isSmall(call)) {
         this.#here(call);
@@ -278,7 +290,7 @@ export class ThreadsBackend implements PoolBackend {
         resolve();
         return;
       }
-      const abort = () => this.#pool.fail(job, signal!.reason);
+      const abort = () => this.#pool.fail(job, abortReason(signal!));
       const job = new TensorJob(this.#resources, call, this.size, {
         onProgress: (done) => onProgress?.(done),
         onEnd: (error) => {
