@@ -2,7 +2,7 @@ import type { Backend, DeviceBackend, HostBackend, WorkOptions } from './backend
 import { Differentiator, expectGradients } from './backends/differentiator.js';
 import { evaluate, WORK_OPTIONS } from './backends/evaluate.js';
 import { defaultBackend } from './backends/host.js';
-import { type Basis, MAX_CELLS, nodalVelocities, thetaGradient } from './cpab/basis.js';
+import { type Basis, expectBasis, MAX_CELLS, nodalVelocities, thetaGradient } from './cpab/basis.js';
 import { checkThetas, expectSpeed, tessellation, velocityField } from './cpab/field.js';
 import {
   expectResolved,
@@ -59,7 +59,7 @@ export interface TransformOptions extends WorkOptions {
 
 const TRANSFORM_OPTIONS = {
   tess: expectIntegerKind,
-  basis: unchecked,
+  basis: expectBasis,
   zeroBoundary: expectBoolean,
   time: expectNumber,
   points: expectIntegerKind,
@@ -206,7 +206,7 @@ function checkCall(what: string, x: Float32Array, theta: unknown, options: Trans
   if (x.length !== points && x.length !== points * batch) {
     throw new RangeError(`x must have ${points} points, or ${points * batch} for ${batch} thetas, got ${x.length}`);
   }
-  const backend = options.backend ?? defaultBackend();
+  const backend = options.backend === undefined ? defaultBackend() : options.backend;
   if (typeof backend?.run !== 'function')
     throw new TypeError(`backend must come from loadBackend, got ${describe(backend)}`);
   const fields = Array.from({ length: batch }, (_, i) => velocityField(on, thetas, i, 0, 1, time));

@@ -17,7 +17,7 @@ import { DiTAC, type DiTACOptions } from './activations/ditac.js';
 import { LAYOUTS, type Layout } from './activations/layout.js';
 import type { Variant } from './activations/variants.js';
 import type { Basis } from './cpab/basis.js';
-import { toRows } from './cpab/basis.js';
+import { expectBasis, toRows } from './cpab/basis.js';
 import {
   describe,
   expectArray,
@@ -76,7 +76,7 @@ const ACTIVATION_OPTIONS = {
   tess: expectIntegerKind,
   a: expectNumber,
   b: expectNumber,
-  basis: unchecked,
+  basis: expectBasis,
   variant: expectString,
   lambdaSmooth: expectNumber,
   lambdaVar: expectNumber,

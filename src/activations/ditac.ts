@@ -1,7 +1,7 @@
 import type { Backend, DeviceBackend, HostBackend } from '../backends/backend.js';
 import { Differentiator } from '../backends/differentiator.js';
 import { defaultBackend } from '../backends/host.js';
-import { type Basis, type Matrix, nodalVelocities, thetaGradient, thetaOf } from '../cpab/basis.js';
+import { type Basis, expectBasis, type Matrix, nodalVelocities, thetaGradient, thetaOf } from '../cpab/basis.js';
 import { checkThetas, type Tessellation, tessellation, velocityField } from '../cpab/field.js';
 import type { VelocityField } from '../cpab/flow.js';
 import { precisionMatrix, priorCovariance, sampleTheta } from '../cpab/prior.js';
@@ -66,7 +66,7 @@ const OPTIONS = {
   tess: expectIntegerKind,
   a: expectNumber,
   b: expectNumber,
-  basis: unchecked,
+  basis: expectBasis,
   variant: expectString,
   thetas: unchecked,
   seed: expectIntegerKind,
@@ -305,7 +305,7 @@ export class DiTAC {
    */
   refine(factor = 2, options: { basis?: Basis } = {}): DiTAC {
     expectInteger('factor', factor, 1, 4096 / this.tess);
-    expectOptions<{ basis?: Basis }>('refine', options, { basis: unchecked });
+    expectOptions<{ basis?: Basis }>('refine', options, { basis: expectBasis });
     const tess = this.tess * factor;
     const isZero = this.#tessellation.zeroBoundary;
     const basis = options.basis ?? ((this.#basisName ?? 'sparse') as Basis);

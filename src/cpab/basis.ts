@@ -1,4 +1,4 @@
-import { describe, expectArray, expectBoolean, expectInteger, expectOptions, unchecked } from '../errors.js';
+import { describe, expectArray, expectBoolean, expectInteger, expectOptions } from '../errors.js';
 
 /**
  * Bases of the continuous piecewise-affine velocity fields on [0,1] with N equal cells.
@@ -45,7 +45,7 @@ export function dimension(cells: number, zeroBoundary: boolean): number {
 export function basis(cells: number, options: { basis?: Basis; zeroBoundary?: boolean } = {}): Matrix {
   expectInteger('tess', cells, 1, MAX_CELLS);
   expectOptions<{ basis?: Basis; zeroBoundary?: boolean }>('basis', options, {
-    basis: unchecked,
+    basis: expectBasis,
     zeroBoundary: expectBoolean,
   });
   const zeroBoundary = options.zeroBoundary ?? true;
@@ -296,6 +296,13 @@ function reflect(x: Float64Array, v: Float64Array, from: number): void {
 
 const isMatrix = (kind: Exclude<Basis, string>): kind is Matrix =>
   typeof kind === 'object' && kind !== null && 'data' in kind && 'columns' in kind;
+
+/** A basis by name, or a matrix; what they hold is checked by `basis`. */
+export function expectBasis(name: string, value: unknown): void {
+  if (typeof value === 'string' || Array.isArray(value)) return;
+  if (typeof value !== 'object' || value === null || !('data' in value && 'columns' in value))
+    throw new TypeError(`${name} must be a name or number[2N][d], got ${describe(value)}`);
+}
 
 /** A matrix as `basis` returns it: [2N][d]. */
 export function expectMatrix(name: string, value: unknown): void {

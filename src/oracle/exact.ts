@@ -1,4 +1,4 @@
-import { type Basis, basis } from '../cpab/basis.js';
+import { type Basis, basis, expectBasis } from '../cpab/basis.js';
 import {
   expectArray,
   expectBoolean,
@@ -9,7 +9,6 @@ import {
   expectOptions,
   expectString,
   type OptionTable,
-  unchecked,
 } from '../errors.js';
 import {
   add,
@@ -217,7 +216,7 @@ function vertexOf({ a, length, cells }: Field, k: number): DoubleDouble {
 
 const TRANSFORM_OPTIONS = {
   tess: expectIntegerKind,
-  basis: unchecked,
+  basis: expectBasis,
   zeroBoundary: expectBoolean,
   time: expectNumber,
 } satisfies OptionTable<ExactTransformOptions>;
@@ -227,7 +226,7 @@ const ACTIVATION_OPTIONS = {
   a: expectNumber,
   b: expectNumber,
   variant: expectString,
-  basis: unchecked,
+  basis: expectBasis,
 } satisfies OptionTable<ExactActivationOptions>;
 
 /**

@@ -1,5 +1,6 @@
 import {
   abortReason,
+  expectFloat32Array,
   expectInteger,
   expectIntegerKind,
   expectOptions,
@@ -10,7 +11,7 @@ import { type BackwardImage, type Image, WINDOWS } from '../../plan/image.js';
 import type { Moments } from '../../plan/moments.js';
 import type { HostBackend, Kernel, PoolBackend, Tables, WorkOptions } from '../backend.js';
 import { BackendError } from '../errors.js';
-import { defaultBackend, readSums } from '../host.js';
+import { copyOut, defaultBackend, readSums } from '../host.js';
 import { RUNNER_BYTES } from '../runner.js';
 import { KERNELS_HEX, WORKER } from './kernels.generated.js';
 import { SharedMemory } from './memory.js';
@@ -158,24 +159,25 @@ export class ThreadsBackend implements PoolBackend {
   }
 
   upload(values: Float32Array): Float32Array {
+    expectFloat32Array('values', values);
     const tensor = this.tensor(values.length);
     tensor.set(values);
     return tensor;
   }
 
-  async download(tensor: Float32Array, into: Float32Array = new Float32Array(tensor.length)): Promise<Float32Array> {
+  async download(tensor: Float32Array, into?: Float32Array): Promise<Float32Array> {
     await this.#handedOver;
     if (this.#problem !== undefined) {
       const problem = this.#problem;
       this.#problem = undefined;
       throw problem;
     }
-    into.set(tensor);
-    return into;
+    return copyOut(tensor, into);
   }
 
   /** Gives a tensor's memory back: what `tensor`, `allocate` or `upload` returned. Calls under way still find it. */
   free(tensor: Float32Array): void {
+    expectFloat32Array('tensor', tensor);
     if (!this.#tensors.delete(tensor)) return;
     void this.#handedOver.then(() => this.#memory.giveTensor(tensor.byteOffset));
   }
@@ -247,11 +249,9 @@ export class ThreadsBackend implements PoolBackend {
       maxLength: this.maxLength,
       allocate: (length) => this.tensor(length),
       upload: (values) => this.upload(values),
-      download: (tensor, into = new Float32Array(tensor.length)) => {
-        into.set(tensor);
-        return into;
-      },
+      download: copyOut,
       free: (tensor) => {
+        expectFloat32Array('tensor', tensor);
         if (this.#tensors.delete(tensor)) this.#memory.giveTensor(tensor.byteOffset);
       },
       release: (images) => this.release(images),
