@@ -607,7 +607,11 @@ describe('bad input', () => {
     ['no number', () => act.regularization({ lambda: Number.NaN }), /lambda must be finite, got NaN/],
     [
       'slopes beyond float32',
-      () => new DiTAC({ basis: 'sparse', variant: 'bare', thetas: [1e2, -1e2, 1e2, 0, 0, 0, 0, 0, 0] }).backward(x, x),
+      () =>
+        new DiTAC({ a: 0, b: 1, basis: 'sparse', variant: 'bare', thetas: [1e2, 0, 0, 0, 0, 0, 0, 0, 0] }).backward(
+          x,
+          x,
+        ),
       /slopes are too steep/,
     ],
     [

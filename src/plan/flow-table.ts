@@ -98,7 +98,7 @@ function addPiece(rows: Rows, field: VelocityField, piece: FlowPiece, first: num
   if (first > last) return;
   const image = imageOf(field, piece);
   if (piece.gain === undefined) {
-    divide(rows, piece, image, first, last);
+    divide(rows, piece, velocityIn(field, piece), image, first, last);
     return;
   }
   const least = first === -LARGEST ? Number.NEGATIVE_INFINITY : image(first);
@@ -135,31 +135,36 @@ function staying({ x0, v0, slopeIn }: FlowPiece): (x: number) => number {
   return (x) => (x === rest ? x : rest + gain * (x - rest));
 }
 
-/** From one cell to another; places are measured from the nearest vertex, or from where a velocity is 0. */
-function crossing(field: VelocityField, { cellIn, cellOut, slopeIn, slopeOut }: FlowPiece): (x: number) => number {
-  const { velocity } = field;
+/** The velocity of x in the cell in which points of a crossing piece start, from the nearest vertex, or from where it is 0. */
+function velocityIn(field: VelocityField, { cellIn, cellOut, slopeIn }: FlowPiece): (x: number) => number {
+  const [b, e] = cellOut > cellIn ? [cellIn, cellIn + 1] : [cellIn + 1, cellIn];
+  const [behind, exit] = [vertex(field, b), vertex(field, e)];
+  const [vBehind, vExit] = [field.velocity[b]!, field.velocity[e]!];
+  const source = vBehind === 0 ? behind : vBehind * vExit < 0 ? behind - vBehind / slopeIn : undefined;
+  return (x) => {
+    if (Math.abs(x - exit) <= Math.abs(x - behind)) return vExit + slopeIn * (x - exit);
+    return source === undefined ? vBehind + slopeIn * (x - behind) : slopeIn * (x - source);
+  };
+}
+
+/** From one cell to another. */
+function crossing(field: VelocityField, piece: FlowPiece): (x: number) => number {
+  const { cellIn, cellOut, slopeIn, slopeOut } = piece;
+  const velocity = velocityIn(field, piece);
   const forward = cellOut > cellIn;
-  const place = (k: number) => ({ at: vertex(field, k), v: velocity[k]! });
-  const [behind, exit] = forward ? [place(cellIn), place(cellIn + 1)] : [place(cellIn + 1), place(cellIn)];
+  const place = (k: number) => ({ at: vertex(field, k), v: field.velocity[k]! });
+  const exit = place(forward ? cellIn + 1 : cellIn);
   const [entry, beyond] = forward ? [place(cellOut), place(cellOut + 1)] : [place(cellOut + 1), place(cellOut)];
-  const source = behind.v === 0 ? behind.at : behind.v * exit.v < 0 ? behind.at - behind.v / slopeIn : undefined;
   const sink = beyond.v === 0 ? beyond.at : entry.at - entry.v / slopeOut;
   const [from, to] = forward ? [cellIn + 1, cellOut] : [cellOut + 1, cellIn];
   let shared = 1;
   for (let c = from; c < to; c++) shared -= crossingTime(field, c);
   return (x) => {
-    const fromExit = x - exit.at;
-    const fromBehind = x - behind.at;
-    const v =
-      Math.abs(fromExit) <= Math.abs(fromBehind)
-        ? exit.v + slopeIn * fromExit
-        : source === undefined
-          ? behind.v + slopeIn * fromBehind
-          : slopeIn * (x - source);
+    const v = velocity(x);
     // It rests, or rounding has put it on the other side of where it would.
     if (!(v * exit.v > 0)) return x;
     const z = (exit.v - v) / v;
-    const leaving = Math.abs(z) <= 0.5 ? (-fromExit / v) * log1pRatio(z) : log(exit.v / v) / slopeIn;
+    const leaving = Math.abs(z) <= 0.5 ? ((exit.at - x) / v) * log1pRatio(z) : log(exit.v / v) / slopeIn;
     const arriving = Math.max(shared - leaving, 0);
     const growth = slopeOut * arriving;
     const y =
@@ -169,7 +174,14 @@ function crossing(field: VelocityField, { cellIn, cellOut, slopeIn, slopeOut }: 
 }
 
 /** Halves a piece until polynomials follow it. */
-function divide(rows: Rows, piece: FlowPiece, image: (x: number) => number, from: number, to: number): void {
+function divide(
+  rows: Rows,
+  piece: FlowPiece,
+  velocity: (x: number) => number,
+  image: (x: number) => number,
+  from: number,
+  to: number,
+): void {
   const { slopeIn, slopeOut, cellIn, cellOut } = piece;
   const isConvex = slopeOut >= slopeIn === cellOut > cellIn;
   const halve = (first: number, last: number, least: number, largest: number): void => {
@@ -178,7 +190,7 @@ function divide(rows: Rows, piece: FlowPiece, image: (x: number) => number, from
       rows.add(row);
       return;
     }
-    const middle = middleOf(piece, first, last);
+    const middle = middleOf(first, last, Math.abs(velocity(first)), Math.abs(velocity(last)));
     const next = after(middle);
     halve(first, middle, least, image(middle));
     halve(next, last, image(next), largest);
@@ -194,8 +206,10 @@ function divide(rows: Rows, piece: FlowPiece, image: (x: number) => number, from
     const scale = 2 ** -Math.max(Math.min(Math.ceil(Math.log2(width)), 126), -126);
     if (!(height > NARROW * size))
       return { first, x0: first, scale, coefficients: [height / width / scale], y0: least, least, largest };
+    const share = width / Math.min(Math.abs(velocity(first)), Math.abs(velocity(last)));
     const [x0, end, y0] = isConvex ? [first, last, least] : [last, first, largest];
     for (const nodes of [THREE_NODES, TWO_NODES]) {
+      if (hopeless(piece, share, height, nodes.length, TOLERANCE * size)) continue;
       const powers = fit(image, x0, y0, end, nodes);
       if (grows(powers, first, last) && follows(powers, image, x0, y0, end, TOLERANCE * size)) {
         const coefficients = powers.map((c, k) => c / scale / (width * scale) ** k);
@@ -205,6 +219,22 @@ function divide(rows: Rows, piece: FlowPiece, image: (x: number) => number, from
     return undefined;
   };
   halve(from, to, image(from), image(to));
+}
+
+/**
+ * Whether the first Taylor coefficient that a fit leaves out is by far too large: then the images at the nodes need not be computed. Each
+ * coefficient is the one before times (slopeOut - n·slopeIn)/((n + 1)·v); `share` is width/v with v the speed where it is least.
+ */
+function hopeless(
+  { slopeIn, slopeOut }: FlowPiece,
+  share: number,
+  height: number,
+  degree: number,
+  tolerance: number,
+): boolean {
+  let term = height;
+  for (let n = 1; n <= degree; n++) term *= (Math.abs(slopeOut - n * slopeIn) * share) / (4 * (n + 1));
+  return term > 16 * tolerance;
 }
 
 /** Chebyshev nodes of [0, 1]. */
@@ -261,11 +291,9 @@ function follows(
   });
 }
 
-/** A float from `first` on and before `last`: where speeds differ much, half of the time apart from both, else halfway. */
-function middleOf({ slopeIn, exit, exitVelocity }: FlowPiece, first: number, last: number): number {
+/** A float from `first` on and before `last`: where the speeds v and w of the two differ much, half of the time apart from both, else halfway. */
+function middleOf(first: number, last: number, v: number, w: number): number {
   let middle = 0.5 * first + 0.5 * last;
-  const v = Math.abs(exitVelocity + slopeIn * (first - exit));
-  const w = Math.abs(exitVelocity + slopeIn * (last - exit));
   const [least, most, slower, faster] = v < w ? [v, w, first, last] : [w, v, last, first];
   if (most > 4 * least && least > 0)
     middle = slower + ((Math.sqrt(least) * Math.sqrt(most) - least) / (most - least)) * (faster - slower);
