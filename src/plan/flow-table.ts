@@ -83,7 +83,9 @@ class Rows {
     const [c1 = 0, c2 = 0, c3 = 0] = coefficients;
     // A GPU may take a subnormal number for 0: none arises that would reach the last bit of a sum.
     const upper = Math.abs(c1) < LEAST_PLACE ? [0, 0] : [normal(c2), normal(c3)];
-    this.#values.push(x0, scale, normal(c1), ...upper, Math.abs(y0) < 2 ** -90 ? 0 : y0, low, high);
+    // The bounds alone make an infinity: no sum meets one.
+    const offset = Math.abs(y0) < 2 ** -90 || !Number.isFinite(y0) ? 0 : y0;
+    this.#values.push(x0, scale, normal(c1), ...upper, offset, low, high);
   }
 
   table(): FlowTable {
