@@ -439,6 +439,16 @@ test('backends refuse what is no tensor', async () => {
       await refuses(`download ${String(wrong)}`, () => backend.download(wrong));
       await refuses(`into ${String(wrong)}`, () => backend.download(x, wrong));
     }
+    const tables = { images: [], inner: 1 };
+    for (const wrong of WRONG) {
+      if (kindOf(wrong) !== 'array') await refuses(`release ${String(wrong)}`, () => backend.release(wrong));
+      await refuses(`kernel ${String(wrong)}`, () => backend.run(wrong, tables, x, x));
+      await refuses(`tables ${String(wrong)}`, () => backend.run('activate', wrong, x, x));
+      await refuses(`tables ${String(wrong)}`, () => backend.backward(wrong, x, x, x, []));
+      if (kindOf(wrong) !== 'array')
+        await refuses(`images ${String(wrong)}`, () => backend.run('flow', { ...tables, images: wrong }, x, x));
+    }
+    await refuses('no table', () => backend.run('flow', tables, x, x));
     await refuses('allocate -1', () => backend.allocate(-1));
     await refuses('into of another length', () => backend.download(x, new Float32Array(3)));
   }

@@ -1,5 +1,6 @@
 import { expectOneOf, expectOptions } from '../errors.js';
 import type { BackendName, HostBackend } from './backend.js';
+import { checked } from './checked.js';
 import { BackendError } from './errors.js';
 import { defaultBackend, hostBackend } from './host.js';
 import type { ThreadsBackend, ThreadsOptions } from './threads/backend.js';
@@ -41,11 +42,11 @@ export async function loadBackend(
     case 'auto':
       return loadBackend('threads', options).catch((cause) => {
         if (cause instanceof TypeError || cause instanceof RangeError) throw cause;
-        return defaultBackend();
+        return checked(defaultBackend());
       });
     default:
       expectOptions(`loadBackend('${name}')`, options, {});
-      return hostBackend(name);
+      return checked(hostBackend(name));
   }
 }
 

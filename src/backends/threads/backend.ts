@@ -10,6 +10,7 @@ import {
 import { type BackwardImage, type Image, WINDOWS } from '../../plan/image.js';
 import type { Moments } from '../../plan/moments.js';
 import type { HostBackend, Kernel, PoolBackend, Tables, WorkOptions } from '../backend.js';
+import { expectImages, expectKernel, expectMoments, expectTables, expectTensors, expectWork } from '../check.js';
 import { BackendError } from '../errors.js';
 import { copyOut, defaultBackend, readSums } from '../host.js';
 import { RUNNER_BYTES } from '../runner.js';
@@ -183,6 +184,7 @@ export class ThreadsBackend implements PoolBackend {
   }
 
   release(images: readonly Image[]): void {
+    expectImages(images);
     this.#memory.release(images);
     this.#host.release(images);
   }
@@ -198,6 +200,9 @@ export class ThreadsBackend implements PoolBackend {
   }
 
   run(kernel: Kernel, tables: Tables, x: Float32Array, y: Float32Array): void {
+    expectKernel(kernel);
+    expectTables(tables);
+    expectTensors({ x, y });
     this.#handedOver = this.#handedOver
       .then(() => this.evaluate(kernel, tables, x, y))
       .catch((cause) => {
@@ -219,6 +224,14 @@ export class ThreadsBackend implements PoolBackend {
 
   /** On arrays of any kind; those of `tensor` are not copied. Calls do not wait for each other. */
   evaluate(kernel: Kernel, tables: Tables, x: Float32Array, y: Float32Array, options: WorkOptions = {}): Promise<void> {
+    try {
+      expectKernel(kernel);
+      expectTables(tables);
+      expectTensors({ x, y });
+      expectWork(options);
+    } catch (cause) {
+      return Promise.reject(cause);
+    }
     const { images, inner, offset = 0 } = tables;
     return this.#submit({ work: kernel, images, inner, offset, x, y }, options);
   }
@@ -231,6 +244,14 @@ export class ThreadsBackend implements PoolBackend {
     moments: readonly Moments[],
     options: WorkOptions = {},
   ): Promise<void> {
+    try {
+      expectTables(tables);
+      expectTensors({ x, y: gradX, gradY });
+      expectMoments(moments, tables.images);
+      expectWork(options);
+    } catch (cause) {
+      return Promise.reject(cause);
+    }
     const { images, inner, offset = 0 } = tables;
     return this.#submit({ work: 'backward', images, inner, offset, x, y: gradX, gradY, moments }, options);
   }
@@ -256,10 +277,18 @@ export class ThreadsBackend implements PoolBackend {
       },
       release: (images) => this.release(images),
       dispose: () => this.dispose(),
-      run: (kernel, { images, inner, offset = 0 }, x, y) => {
+      run: (kernel, tables, x, y) => {
+        expectKernel(kernel);
+        expectTables(tables);
+        expectTensors({ x, y });
+        const { images, inner, offset = 0 } = tables;
         this.#block({ work: kernel, images, inner, offset, x, y });
       },
-      backward: ({ images, inner, offset = 0 }, x, gradY, gradX, moments) => {
+      backward: (tables, x, gradY, gradX, moments) => {
+        expectTables(tables);
+        expectTensors({ x, y: gradX, gradY });
+        expectMoments(moments, tables.images);
+        const { images, inner, offset = 0 } = tables;
         this.#block({ work: 'backward', images, inner, offset, x, y: gradX, gradY, moments });
       },
     };
