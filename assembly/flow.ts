@@ -30,21 +30,17 @@ import {
   wordEquals,
 } from '#lanes';
 import { flushToZero } from './activation';
-import { expm1Ratio, log1pRatio } from './elementary';
 import { rowOf } from './search';
 
 /**
- * The CPAB flow y = φ(x, t): one piece look-up, one logarithm and one exponential a point, however many cells it crosses.
+ * The CPAB flow y = φ(x, t): one piece look-up and a polynomial a point, however many cells it crosses.
  *
- * Each row carries {x0, 1/v0, s_i, s_j, w0, y0, least y, largest y}: start and end cell have slopes s_i and s_j, and x0 goes
- * to y0 with velocities v0 and w0. With q = (x-x0)/v0 the travel time is τ = q·L(s_i·q), L(z) = log1p(z)/z, and
- * y = y0 + w0·τ·E(s_j·τ), E(z) = expm1(z)/z (design §2). Rows are so narrow that |s·τ| ≤ 0.25 (`src/plan/flow-table.ts`).
+ * Each row carries {x0, scale, c1, c2, c3, y0, least y, largest y}. With t = (x - x0)·scale, y = y0 + t·(c1 + |t|·(c2 + |t|·c3)), kept between
+ * the images of the row's ends. Every operation rounds to nearest, which keeps order: where no coefficient is negative, each factor
+ * grows with |t|, and so y grows with x, bit for bit. `src/plan/flow-table.ts` makes such rows, or rows so narrow that they grow all the same.
  */
 
-/**
- * The table's head is that of `rowOf`, then these slots of 16 bytes, each value four times. The constants stand there too, because V8
- * builds a literal vector from three instructions on every use.
- */
+/** The table's head is that of `rowOf`, then these slots of 16 bytes, each value four times. */
 /** Bits of what follows the smallest normal number, and of the largest; the mask for magnitudes. */
 const ABOVE_LEAST: usize = 128;
 const MOST_NORMAL: usize = 144;
@@ -104,9 +100,9 @@ function flowOfNormals(table: usize, x: Lanes): Lanes {
   const f = row1(at, 16);
   const g = row2(at, 16);
   const h = row3(at, 16);
-  const q = times(minus(x, column0(a, b, c, d)), column1(a, b, c, d));
-  const tau = times(q, log1pRatio(times(column2(a, b, c, d), q), table));
-  const moved = times(times(tau, column0(e, f, g, h)), expm1Ratio(times(column3(a, b, c, d), tau), table));
-  const y = plus(column1(e, f, g, h), moved);
+  const t = times(minus(x, column0(a, b, c, d)), column1(a, b, c, d));
+  const size = ofBits(andWord(toBits(t), loadWords(table + MAGNITUDE_BITS)));
+  const upper = times(size, plus(column3(a, b, c, d), times(size, column0(e, f, g, h))));
+  const y = plus(column1(e, f, g, h), times(t, plus(column2(a, b, c, d), upper)));
   return smaller(column3(e, f, g, h), larger(column2(e, f, g, h), y));
 }

@@ -25,6 +25,12 @@ export function expectFinite(name: string, value: unknown): number {
   return value;
 }
 
+export function expectPositive(name: string, value: unknown): number {
+  const number = expectFinite(name, value);
+  if (!(number > 0)) throw new RangeError(`${name} must be positive, got ${number}`);
+  return number;
+}
+
 export function expectFloat32Array(name: string, value: unknown): Float32Array {
   if (!(value instanceof Float32Array)) throw new TypeError(`${name} must be a Float32Array, got ${describe(value)}`);
   return value;
@@ -37,6 +43,91 @@ export function expectOneOf<T extends string>(name: string, value: unknown, allo
     throw typeof value === 'string' ? new RangeError(problem) : new TypeError(problem);
   }
   return value as T;
+}
+
+export function expectNumber(name: string, value: unknown): number {
+  if (typeof value !== 'number') throw new TypeError(`${name} must be a number, got ${describe(value)}`);
+  return value;
+}
+
+export function expectBoolean(name: string, value: unknown): boolean {
+  if (typeof value !== 'boolean') throw new TypeError(`${name} must be a boolean, got ${describe(value)}`);
+  return value;
+}
+
+export function expectFunction(name: string, value: unknown): void {
+  if (typeof value !== 'function') throw new TypeError(`${name} must be a function, got ${describe(value)}`);
+}
+
+/** An array of any kind; what it holds is checked elsewhere. */
+export function expectArray(name: string, value: unknown): void {
+  if (!Array.isArray(value) && !(ArrayBuffer.isView(value) && 'length' in value))
+    throw new TypeError(`${name} must be an array of numbers, got ${describe(value)}`);
+}
+
+/** A number that ought to be an integer; its range is checked where it is used. */
+export function expectIntegerKind(name: string, value: unknown): void {
+  if (typeof value !== 'number') throw new TypeError(`${name} must be an integer, got ${describe(value)}`);
+}
+
+export function expectString(name: string, value: unknown): void {
+  if (typeof value !== 'string') throw new TypeError(`${name} must be a string, got ${describe(value)}`);
+}
+
+/** For what is checked where it is used. */
+export function unchecked(): void {}
+
+/** The options of a function, and what each of them is; ranges, and what arrays hold, are checked where they are used. */
+export type OptionTable<T> = { readonly [K in keyof Required<T>]: (name: string, value: unknown) => unknown };
+
+/**
+ * Options are an object with no key that the table does not have — `tim` for `time` is a mistake, not an extra —, with all keys that are
+ * needed, and each of its kind. No options at all are fine where none is needed; an option that is undefined is one that is not given.
+ * @throws {TypeError} if they are not. @throws {RangeError} for a key that is unknown.
+ */
+export function expectOptions<T>(
+  what: string,
+  options: unknown,
+  table: OptionTable<T>,
+  needed: readonly (keyof T & string)[] = [],
+): void {
+  if (options === undefined && needed.length === 0) return;
+  if (typeof options !== 'object' || options === null || Array.isArray(options) || ArrayBuffer.isView(options))
+    throw new TypeError(
+      needed.length > 0
+        ? `${what} needs options, an object with ${needed.join(', ')}, got ${describe(options)}`
+        : `${what}: options must be an object, got ${describe(options)}`,
+    );
+  const given = options as Readonly<Record<string, unknown>>;
+  for (const key of Object.keys(given)) expectOneOf(`an option of ${what}`, key, Object.keys(table));
+  for (const key of Object.keys(table) as (keyof T & string)[]) {
+    if (given[key] !== undefined) table[key](key, given[key]);
+    else if (needed.includes(key)) throw new TypeError(`${what} needs the option ${key}, got undefined`);
+  }
+}
+
+/** An AbortSignal, the platform's or one like it: older ones have no `throwIfAborted`, some no `reason`. */
+export function expectSignal(name: string, value: unknown): void {
+  const signal = value as Partial<AbortSignal> | null;
+  const isSignal =
+    typeof signal === 'object' &&
+    signal !== null &&
+    typeof signal.aborted === 'boolean' &&
+    typeof signal.addEventListener === 'function' &&
+    typeof signal.removeEventListener === 'function';
+  if (!isSignal) throw new TypeError(`${name} must be an AbortSignal, got ${describe(value)}`);
+}
+
+/** Why a call was ended: the signal's reason, or an error that says that it was. */
+export function abortReason(signal: AbortSignal): unknown {
+  if (signal.reason !== undefined) return signal.reason;
+  const error = new Error('the call was aborted by its signal');
+  error.name = 'AbortError';
+  return error;
+}
+
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw abortReason(signal);
 }
 
 /** An output array must have the input's length, and share either all of its memory or none. */

@@ -14,11 +14,24 @@ import {
 } from '@tensorflow/tfjs-core';
 import { layers } from '@tensorflow/tfjs-layers';
 import { DiTAC, type DiTACOptions } from './activations/ditac.js';
-import type { Layout } from './activations/layout.js';
+import { LAYOUTS, type Layout } from './activations/layout.js';
 import type { Variant } from './activations/variants.js';
 import type { Basis } from './cpab/basis.js';
-import { toRows } from './cpab/basis.js';
-import { describe, expectFinite } from './errors.js';
+import { expectBasis, toRows } from './cpab/basis.js';
+import {
+  describe,
+  expectArray,
+  expectBoolean,
+  expectFinite,
+  expectFloat32Array,
+  expectIntegerKind,
+  expectNumber,
+  expectOneOf,
+  expectOptions,
+  expectString,
+  type OptionTable,
+  unchecked,
+} from './errors.js';
 import type { StateDict } from './io/tensor.js';
 
 /**
@@ -59,18 +72,37 @@ export interface DiTACLayerConfig {
 
 const LAMBDA_REG_LOSS = 0.01;
 
-const ACTIVATION_KEYS = [
-  'tess',
-  'a',
-  'b',
-  'basis',
-  'variant',
-  'lambdaSmooth',
-  'lambdaVar',
-  'precisionMatrix',
-  'lambdaSmoothInit',
-  'lambdaVarInit',
-] as const;
+const ACTIVATION_OPTIONS = {
+  tess: expectIntegerKind,
+  a: expectNumber,
+  b: expectNumber,
+  basis: expectBasis,
+  variant: expectString,
+  lambdaSmooth: expectNumber,
+  lambdaVar: expectNumber,
+  precisionMatrix: expectArray,
+  lambdaSmoothInit: expectNumber,
+  lambdaVarInit: expectNumber,
+} as const;
+const ACTIVATION_KEYS = Object.keys(ACTIVATION_OPTIONS) as readonly (keyof typeof ACTIVATION_OPTIONS)[];
+
+const LAYER_OPTIONS = {
+  ...ACTIVATION_OPTIONS,
+  // tfjs' own, which it checks; a saved model has null in some.
+  name: unchecked,
+  trainable: unchecked,
+  inputShape: unchecked,
+  batchInputShape: unchecked,
+  batchSize: unchecked,
+  dtype: unchecked,
+  weights: unchecked,
+  inputDType: unchecked,
+  customObjects: unchecked,
+  seed: expectIntegerKind,
+  perChannel: expectBoolean,
+  dataFormat: expectString,
+  lambdaRegLoss: expectNumber,
+} satisfies OptionTable<DiTACLayerConfig & { weights?: unknown; inputDType?: unknown; customObjects?: unknown }>;
 
 /**
  * y = f(x) as an operation with gradients for x and θ, for training loops of your own.
@@ -81,6 +113,12 @@ const ACTIVATION_KEYS = [
  * @throws {RangeError} if thetas are not finite: after a step that went wrong, rather than silently.
  */
 export function activate(activation: DiTAC, x: Tensor, thetas: Tensor): Tensor {
+  // Another copy of this package makes as good ones.
+  if (typeof activation?.update !== 'function' || typeof activation.backward !== 'function')
+    throw new TypeError(`activation must be a DiTAC, got ${describe(activation)}`);
+  for (const [name, value] of Object.entries({ x, thetas })) {
+    if (typeof value?.dataSync !== 'function') throw new TypeError(`${name} must be a tensor, got ${describe(value)}`);
+  }
   const { channels } = activation;
   const options = channels === 1 ? {} : { shape: x.shape };
   const takeOver = (values: Float32Array): void => {
@@ -127,6 +165,9 @@ export class DiTACLayer extends layers.Layer {
 
   /** @throws {TypeError|RangeError} if an option is not what {@link DiTAC} takes. */
   constructor(config: DiTACLayerConfig = {}, thetas?: Float32Array) {
+    expectOptions('DiTACLayer', config, LAYER_OPTIONS);
+    if (thetas !== undefined) expectFloat32Array('thetas', thetas);
+    if (config.dataFormat !== undefined) expectOneOf('dataFormat', config.dataFormat, LAYOUTS);
     super(config as ConstructorParameters<typeof layers.Layer>[0]);
     this.#config = config;
     this.#seed = config.seed ?? Math.floor(Math.random() * 2 ** 32);
@@ -138,6 +179,10 @@ export class DiTACLayer extends layers.Layer {
 
   /** Takes over an activation that was trained in PyTorch; options as {@link DiTAC.fromStateDict}. Training goes on from there. */
   static fromStateDict(tensors: StateDict, config: DiTACLayerConfig & { prefix?: string } = {}): DiTACLayer {
+    expectOptions<DiTACLayerConfig & { prefix?: string }>('DiTACLayer.fromStateDict', config, {
+      ...LAYER_OPTIONS,
+      prefix: expectString,
+    });
     const given: Omit<DiTACOptions, 'thetas' | 'seed'> & { prefix?: string } = {};
     for (const key of [...ACTIVATION_KEYS, 'prefix'] as const) {
       if (config[key] !== undefined) Object.assign(given, { [key]: config[key] });

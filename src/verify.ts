@@ -3,7 +3,14 @@ import { VARIANTS } from './activations/variants.js';
 import type { Backend, ProbeFailure } from './backends/backend.js';
 import { hostBackend } from './backends/host.js';
 import { BACKEND_NAMES, loadBackend } from './backends/load.js';
-import { expectInteger } from './errors.js';
+import {
+  describe,
+  expectFunction,
+  expectInteger,
+  expectIntegerKind,
+  expectOptions,
+  type OptionTable,
+} from './errors.js';
 import { type BitComparison, compareBits, ulpError } from './oracle/compare.js';
 import { exact } from './oracle/exact.js';
 import { type Inputs, randomBits, specialValues, stratified } from './oracle/sweep.js';
@@ -27,6 +34,13 @@ export interface VerifyOptions {
   seed?: number;
   onProgress?: (done: number, what: string) => void;
 }
+
+const VERIFY_OPTIONS = {
+  elements: expectIntegerKind,
+  points: expectIntegerKind,
+  seed: expectIntegerKind,
+  onProgress: expectFunction,
+} satisfies OptionTable<VerifyOptions>;
 
 export interface VerifyReport {
   readonly name: string;
@@ -56,6 +70,8 @@ export interface VerifyReport {
   readonly ok: boolean;
 }
 
+const MOST_SEED = 2 ** 31;
+
 /**
  * Judges a function that should compute an activation.
  * @throws {TypeError|RangeError} for options out of range, or results of another length. What the function throws passes through.
@@ -66,6 +82,12 @@ export async function verifyFunction(
   activation: DiTAC,
   options: VerifyOptions = {},
 ): Promise<VerifyReport> {
+  if (typeof name !== 'string') throw new TypeError(`name must be a string, got ${describe(name)}`);
+  expectFunction('kernel', kernel);
+  // Another copy of this package makes as good ones.
+  if (typeof activation?.on !== 'function' || typeof activation.planOf !== 'function')
+    throw new TypeError(`activation must be a DiTAC, got ${describe(activation)}`);
+  expectOptions('verifyFunction', options, VERIFY_OPTIONS);
   if (activation.channels !== 1)
     throw new RangeError(`an activation with one θ can be verified, this one has ${activation.channels}`);
   return judge(name, [{ activation, kernel }], options);
@@ -73,7 +95,8 @@ export async function verifyFunction(
 
 /** Judges every backend of this machine, on all variants. One that cannot run here is reported with the reason. */
 export async function verifyBackends(options: VerifyOptions = {}): Promise<VerifyReport[]> {
-  const seed = options.seed ?? 1;
+  expectOptions('verifyBackends', options, VERIFY_OPTIONS);
+  const seed = expectInteger('seed', options.seed ?? 1, 0, MOST_SEED);
   const activations = VARIANTS.map((variant, i) => new DiTAC({ a: -3, b: 3, variant, seed: seed + i }));
   const reports: VerifyReport[] = [];
   for (const name of BACKEND_NAMES) {
@@ -102,7 +125,7 @@ async function judge(
 ): Promise<VerifyReport> {
   const elements = expectInteger('elements', options.elements ?? 200_000, 1, 1e9);
   const points = expectInteger('points', options.points ?? 2_000, 1, 1e7);
-  const seed = expectInteger('seed', options.seed ?? 1, 0, 2 ** 31);
+  const seed = expectInteger('seed', options.seed ?? 1, 0, MOST_SEED);
   const js = hostBackend('js');
   let count = 0;
   let differing = 0;

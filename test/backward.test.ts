@@ -607,8 +607,17 @@ describe('bad input', () => {
     ['no number', () => act.regularization({ lambda: Number.NaN }), /lambda must be finite, got NaN/],
     [
       'slopes beyond float32',
-      () => new DiTAC({ basis: 'sparse', variant: 'bare', thetas: [1e3, -1e3, 1e3, 0, 0, 0, 0, 0, 0] }).backward(x, x),
+      () =>
+        new DiTAC({ a: 0, b: 1, basis: 'sparse', variant: 'bare', thetas: [1e2, 0, 0, 0, 0, 0, 0, 0, 0] }).backward(
+          x,
+          x,
+        ),
       /slopes are too steep/,
+    ],
+    [
+      'slopes beyond float64',
+      () => new DiTAC({ basis: 'sparse', variant: 'bare', thetas: [1e3, -1e3, 1e3, 0, 0, 0, 0, 0, 0] }).backward(x, x),
+      /theta is too steep for float64: .*more than e\^700/,
     ],
   ])('%s', (_, work, message) => {
     expect(work).toThrow(message);

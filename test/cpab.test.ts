@@ -144,7 +144,8 @@ describe('the prior', () => {
 const points = Float32Array.from({ length: 257 }, (_, k) => k / 256);
 
 const fieldOf = ({ theta, options }: Pick<TransformCase, 'theta' | 'options'>) => {
-  const b: Matrix = basis(options.tess, options);
+  const { tess, zeroBoundary } = options;
+  const b: Matrix = basis(tess, { basis: options.basis, zeroBoundary });
   const velocity = nodalVelocities(b, options.zeroBoundary, theta).map((v) => v * options.time);
   return { origin: 0, cellWidth: 1 / options.tess, velocity };
 };

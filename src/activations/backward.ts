@@ -1,6 +1,7 @@
 import type { Backend, WorkOptions } from '../backends/backend.js';
 import { type Differentiator, expectGradients } from '../backends/differentiator.js';
-import { describe } from '../errors.js';
+import { WORK_OPTIONS } from '../backends/evaluate.js';
+import { describe, expectArray, expectOptions, type OptionTable, unchecked } from '../errors.js';
 import type { Moments } from '../plan/moments.js';
 import { expectTensor } from './compiled.js';
 import { innerSize, type Layout } from './layout.js';
@@ -13,6 +14,13 @@ export interface BackwardOptions<T = Float32Array> extends WorkOptions {
   /** Adds to this sum; `gradThetas` is then that of everything added so far. */
   into?: GradientSum;
 }
+
+const BACKWARD_OPTIONS = {
+  shape: expectArray,
+  out: unchecked,
+  into: unchecked,
+  ...WORK_OPTIONS,
+} satisfies OptionTable<BackwardOptions>;
 
 export interface Gradients<T = Float32Array> {
   /** gradY·f′(x), of x's length. */
@@ -30,6 +38,8 @@ export class GradientSum {
   readonly #moments: readonly Moments[];
 
   constructor(pass: BackwardPass, moments: readonly Moments[]) {
+    if (!(pass instanceof BackwardPass))
+      throw new TypeError(`a GradientSum comes from DiTAC.gradientSum, got ${describe(pass)}`);
     this.#pass = pass;
     this.#moments = moments;
   }
@@ -83,6 +93,7 @@ export class BackwardPass {
     gradY: Float32Array,
     options: BackwardOptions = {},
   ): Gradients | Promise<Gradients> {
+    expectOptions('backward', options, BACKWARD_OPTIONS);
     const gradX = expectGradients(x, gradY, options.out);
     const inner = innerSize(this.#channels, this.#layout, x.length, options.shape);
     const total = this.#totalFor(options);
@@ -93,6 +104,7 @@ export class BackwardPass {
   }
 
   async runOnDevice<T>(backend: Backend<T>, x: T, gradY: T, options: BackwardOptions<T> = {}): Promise<Gradients<T>> {
+    expectOptions('backward', options, BACKWARD_OPTIONS);
     const { length } = expectTensor('x', x);
     for (const [name, tensor] of Object.entries({ gradY, out: options.out ?? x })) {
       const found = expectTensor(name, tensor).length;

@@ -1,8 +1,18 @@
 import type { Backend, DeviceBackend, HostBackend, WorkOptions } from '../backends/backend.js';
-import { evaluate } from '../backends/evaluate.js';
+import { evaluate, WORK_OPTIONS } from '../backends/evaluate.js';
 import { defaultBackend } from '../backends/host.js';
 import { ChannelTables } from '../backends/tables.js';
-import { describe, expectFloat32Array, expectInteger, expectOutput } from '../errors.js';
+import {
+  describe,
+  expectArray,
+  expectFloat32Array,
+  expectFunction,
+  expectInteger,
+  expectOneOf,
+  expectOptions,
+  expectOutput,
+  type OptionTable,
+} from '../errors.js';
 import { decodePlans, encodePlans, PlanError } from '../plan/file.js';
 import { type Image, planImage } from '../plan/image.js';
 import type { Plan } from '../plan/plan.js';
@@ -12,6 +22,8 @@ export interface ForwardOptions extends WorkOptions {
   /** The tensor's shape, outermost axis first. Needed for several channels first; else only checked. */
   shape?: readonly number[];
 }
+
+const FORWARD_OPTIONS = { shape: expectArray, ...WORK_OPTIONS } satisfies OptionTable<ForwardOptions>;
 
 /**
  * An activation function with fixed parameters: one plan for all elements, or one a channel. Knows nothing of what it was
@@ -25,8 +37,9 @@ export class CompiledActivation {
 
   /** @param plan gives the plan of a channel; asked at most once for each, on first use. */
   constructor(channels: number, layout: Layout, plan: (channel: number) => Plan) {
-    this.channels = channels;
-    this.layout = layout;
+    this.channels = expectInteger('channels', channels, 1, 65536);
+    this.layout = expectOneOf('layout', layout, LAYOUTS);
+    expectFunction('plan', plan);
     const plans = new Array<Plan | undefined>(channels);
     this.#plan = (channel) => {
       plans[channel] ??= plan(channel);
@@ -95,6 +108,7 @@ export class CompiledActivation {
   ): Float32Array | Promise<Float32Array> {
     expectFloat32Array('x', x);
     if (out !== undefined) expectOutput(x, out);
+    expectOptions('forward', options, FORWARD_OPTIONS);
     const inner = innerSize(this.channels, this.layout, x.length, options?.shape);
     const tables = { images: this.#tables.for(backend), inner };
     return evaluate(backend, 'activate', tables, x, out ?? new Float32Array(x.length), options);
@@ -102,6 +116,7 @@ export class CompiledActivation {
 
   #forwardTensor<T>(backend: Backend<T>, x: T, out: T | undefined, options: ForwardOptions | undefined): T {
     const { length } = expectTensor('x', x);
+    expectOptions('forward', options, FORWARD_OPTIONS);
     if (out !== undefined && expectTensor('out', out).length !== length)
       throw new RangeError(`out must have length ${length} as x has, got ${(out as { length: number }).length}`);
     const inner = innerSize(this.channels, this.layout, length, options?.shape);

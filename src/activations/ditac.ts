@@ -1,12 +1,24 @@
 import type { Backend, DeviceBackend, HostBackend } from '../backends/backend.js';
 import { Differentiator } from '../backends/differentiator.js';
 import { defaultBackend } from '../backends/host.js';
-import { type Basis, type Matrix, nodalVelocities, thetaGradient, thetaOf } from '../cpab/basis.js';
+import { type Basis, expectBasis, type Matrix, nodalVelocities, thetaGradient, thetaOf } from '../cpab/basis.js';
 import { checkThetas, type Tessellation, tessellation, velocityField } from '../cpab/field.js';
 import type { VelocityField } from '../cpab/flow.js';
 import { precisionMatrix, priorCovariance, sampleTheta } from '../cpab/prior.js';
 import { normalStream } from '../cpab/random.js';
-import { describe, expectFinite, expectInteger, expectOneOf } from '../errors.js';
+import {
+  expectArray,
+  expectFinite,
+  expectInteger,
+  expectIntegerKind,
+  expectNumber,
+  expectOneOf,
+  expectOptions,
+  expectPositive,
+  expectString,
+  type OptionTable,
+  unchecked,
+} from '../errors.js';
 import type { StateDict } from '../io/tensor.js';
 import { compile } from '../plan/compile.js';
 import type { Plan } from '../plan/plan.js';
@@ -50,22 +62,28 @@ export interface DiTACOptions {
   lambdaVarInit?: number;
 }
 
-const OPTIONS: readonly (keyof DiTACOptions)[] = [
-  'tess',
-  'a',
-  'b',
-  'basis',
-  'variant',
-  'thetas',
-  'seed',
-  'channels',
-  'layout',
-  'lambdaSmooth',
-  'lambdaVar',
-  'precisionMatrix',
-  'lambdaSmoothInit',
-  'lambdaVarInit',
-];
+const OPTIONS = {
+  tess: expectIntegerKind,
+  a: expectNumber,
+  b: expectNumber,
+  basis: expectBasis,
+  variant: expectString,
+  thetas: unchecked,
+  seed: expectIntegerKind,
+  channels: expectIntegerKind,
+  layout: expectString,
+  lambdaSmooth: expectNumber,
+  lambdaVar: expectNumber,
+  precisionMatrix: expectArray,
+  lambdaSmoothInit: expectNumber,
+  lambdaVarInit: expectNumber,
+} satisfies OptionTable<DiTACOptions>;
+
+/** What a checkpoint does not hold, or holds and may be told otherwise. */
+export const CHECKPOINT_OPTIONS = (() => {
+  const { thetas: _, seed: __, ...rest } = OPTIONS;
+  return { ...rest, prefix: expectString } as const;
+})();
 
 /** A differentiable function where arrays are answered at once. */
 export interface TrainableHostFunction extends HostFunction {
@@ -107,9 +125,7 @@ export class DiTAC {
 
   /** @throws {TypeError|RangeError} if an option has the wrong type, shape or range, or neither `thetas` nor `seed` is given. */
   constructor(options: DiTACOptions = {}) {
-    if (typeof options !== 'object' || options === null)
-      throw new TypeError(`DiTAC options must be an object, got ${describe(options)}`);
-    for (const key of Object.keys(options)) expectOneOf('an option of DiTAC', key, OPTIONS);
+    expectOptions('DiTAC', options, OPTIONS);
     if (options.thetas !== undefined && options.seed !== undefined)
       throw new TypeError('DiTAC takes thetas or a seed to draw them, not both');
     this.tess = expectInteger('tess', options.tess ?? 10, 1, 4096);
@@ -121,8 +137,8 @@ export class DiTAC {
       throw new RangeError(`[a, b] must lie within ±2^20, got [${this.a}, ${this.b}]`);
     this.variant = expectOneOf('variant', options.variant ?? 'gelu', VARIANTS);
     this.layout = expectOneOf('layout', options.layout ?? 'channelsFirst', LAYOUTS);
-    this.lambdaSmooth = positive('lambdaSmooth', options.lambdaSmooth ?? 5);
-    this.lambdaVar = positive('lambdaVar', options.lambdaVar ?? 2);
+    this.lambdaSmooth = expectPositive('lambdaSmooth', options.lambdaSmooth ?? 5);
+    this.lambdaVar = expectPositive('lambdaVar', options.lambdaVar ?? 2);
     this.#tessellation = tessellation(this.tess, this.variant !== 'inf', options.basis ?? 'qr');
     const d = this.dimension;
     if (options.precisionMatrix !== undefined) {
@@ -144,8 +160,8 @@ export class DiTAC {
       const normal = normalStream(options.seed);
       const covariance = priorCovariance(
         this.basis,
-        positive('lambdaSmoothInit', options.lambdaSmoothInit ?? 5),
-        positive('lambdaVarInit', options.lambdaVarInit ?? 2),
+        expectPositive('lambdaSmoothInit', options.lambdaSmoothInit ?? 5),
+        expectPositive('lambdaVarInit', options.lambdaVarInit ?? 2),
       );
       this.#thetas = new Float32Array(this.channels * d);
       for (let c = 0; c < this.channels; c++) this.#thetas.set(sampleTheta(covariance, normal), c * d);
@@ -167,6 +183,7 @@ export class DiTAC {
     tensors: StateDict,
     options: Omit<DiTACOptions, 'thetas' | 'seed'> & { prefix?: string } = {},
   ): DiTAC {
+    expectOptions('DiTAC.fromStateDict', options, CHECKPOINT_OPTIONS);
     return new DiTAC(readCheckpoint(tensors, options));
   }
 
@@ -242,6 +259,7 @@ export class DiTAC {
    * the matrix product.)
    */
   regularization(options: { lambda?: number } = {}): { loss: number; gradThetas: Float32Array } {
+    expectOptions<{ lambda?: number }>('regularization', options, { lambda: expectNumber });
     const lambda = expectFinite('lambda', options.lambda ?? 0.1);
     const d = this.dimension;
     const p = this.#precisionMatrix();
@@ -287,6 +305,7 @@ export class DiTAC {
    */
   refine(factor = 2, options: { basis?: Basis } = {}): DiTAC {
     expectInteger('factor', factor, 1, 4096 / this.tess);
+    expectOptions<{ basis?: Basis }>('refine', options, { basis: expectBasis });
     const tess = this.tess * factor;
     const isZero = this.#tessellation.zeroBoundary;
     const basis = options.basis ?? ((this.#basisName ?? 'sparse') as Basis);
@@ -353,6 +372,7 @@ export class DiTAC {
 
   /** What PyTorch's `load_state_dict` takes: `<prefix>thetas` [channels][d] and `<prefix>precision_mat` [d][d]. */
   stateDict(options: { prefix?: string } = {}): Record<string, { shape: number[]; data: Float32Array }> {
+    expectOptions<{ prefix?: string }>('stateDict', options, { prefix: expectString });
     const prefix = options.prefix ?? '';
     const d = this.dimension;
     return {
@@ -402,10 +422,4 @@ export class DiTAC {
   #field(channel: number, thetas = this.#thetas): VelocityField {
     return velocityField(this.#tessellation, thetas, channel, this.a, this.b, 1);
   }
-}
-
-function positive(name: string, value: unknown): number {
-  const number = expectFinite(name, value);
-  if (!(number > 0)) throw new RangeError(`${name} must be positive, got ${number}`);
-  return number;
 }

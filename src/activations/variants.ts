@@ -1,6 +1,14 @@
 import { nextDown, nextUp } from '../../assembly/float32';
 import { exponentOf, normalDistribution, powerOfTwo } from '../../assembly/numeric';
-import { type FlowPiece, flowBeyond, flowPieces, flowThrough, pieceAt, type VelocityField } from '../cpab/flow.js';
+import {
+  expectResolved,
+  type FlowPiece,
+  flowBeyond,
+  flowPieces,
+  flowThrough,
+  pieceAt,
+  type VelocityField,
+} from '../cpab/flow.js';
 import { type AnalyticPiece, flowBetween } from '../plan/pieces.js';
 
 /**
@@ -21,7 +29,7 @@ const GELU_IDENTITY = 5.75;
 
 /** The analytic pieces of one activation function, covering every finite float32, for a velocity field over [a,b]. */
 export function variantPieces(variant: Variant, field: VelocityField, a: number, b: number): AnalyticPiece[] {
-  const flow = flowPieces(field);
+  const flow = expectResolved(flowPieces(field));
   if (variant === 'inf') return wholeLine(flow);
   return [
     ...outside(variant, -LARGEST, nextDown(a)),
@@ -35,7 +43,7 @@ export function variantPieces(variant: Variant, field: VelocityField, a: number,
  * parameters matter on the whole line.
  */
 export function gradientPieces(variant: Variant, field: VelocityField, a: number, b: number): AnalyticPiece[] {
-  if (variant === 'inf') return flowBetween(flowPieces(field), -LARGEST, LARGEST, false);
+  if (variant === 'inf') return flowBetween(expectResolved(flowPieces(field)), -LARGEST, LARGEST, false);
   return variantPieces(variant, field, a, b);
 }
 
@@ -90,12 +98,17 @@ function clip(first: number, last: number, ...laws: [from: number, to: number, s
     .map(([from, to, slope]) => linear(from, to, slope));
 }
 
+/** log₂ of the steepest and the flattest slope far out: products with every float32 that a network meets stay normal. */
+const MOST_FAR = 100;
+
 /** T everywhere. The outermost pieces are affine; far out they are evaluated about 0. */
 function wholeLine(flow: readonly FlowPiece[]): AnalyticPiece[] {
   const left = flow[0]!;
   const right = flow[flow.length - 1]!;
   const far = (piece: FlowPiece) => {
     const slope = piece.gain!;
+    if (!(slope >= 2 ** -MOST_FAR && slope <= 2 ** MOST_FAR))
+      throw new RangeError(`theta is too steep: far out the function has the slope ${slope}, which float32 does not`);
     const intercept = flowBeyond(piece, 0);
     const ends = [piece.left, piece.right].filter(Number.isFinite).map(Math.abs);
     const edge = Math.max(16 * Math.abs(intercept / slope), 1, ...ends);

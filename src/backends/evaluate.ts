@@ -1,6 +1,10 @@
+import { expectFunction, expectSignal, type OptionTable, throwIfAborted } from '../errors.js';
 import type { BackwardImage } from '../plan/image.js';
 import type { Moments } from '../plan/moments.js';
 import type { Backend, DeviceBackend, HostBackend, Kernel, PoolBackend, Tables, WorkOptions } from './backend.js';
+
+/** Of every call that takes a while. */
+export const WORK_OPTIONS = { signal: expectSignal, onProgress: expectFunction } satisfies OptionTable<WorkOptions>;
 
 /** Floats that travel to a device at a time: enough to keep it busy, and a bounded share of its memory. */
 const PIECE = 2 ** 24;
@@ -18,7 +22,7 @@ export function evaluate(
   options: WorkOptions = {},
 ): Float32Array | Promise<Float32Array> {
   if (backend.isSynchronous) {
-    options.signal?.throwIfAborted();
+    throwIfAborted(options.signal);
     (backend as HostBackend).run(kernel, tables, x, y);
     options.onProgress?.(1);
     return y;
@@ -49,7 +53,7 @@ export function evaluateBackward(
   options: WorkOptions = {},
 ): void | Promise<void> {
   if (backend.isSynchronous) {
-    options.signal?.throwIfAborted();
+    throwIfAborted(options.signal);
     (backend as HostBackend).backward(tables, x, gradY, gradX, moments);
     options.onProgress?.(1);
     return;
@@ -83,7 +87,7 @@ async function inPieces(
   const piece = xLength < length ? Math.max(xLength, most - (most % xLength)) : most;
   let last: Promise<unknown> = Promise.resolve();
   for (let from = 0; from < length; from += piece) {
-    signal?.throwIfAborted();
+    throwIfAborted(signal);
     const next = start(from, Math.min(from + piece, length));
     // It may fail while another is waited for, and nobody would hear of it.
     next.catch(() => {});

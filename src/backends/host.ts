@@ -1,5 +1,6 @@
 import { type Engine, type EngineName, FREE_ADDRESS } from '../engines/engine.js';
 import { createEngine } from '../engines/engines.js';
+import { expectFloat32Array, expectInteger } from '../errors.js';
 import { alignImage, type BackwardImage, type Image, MOST_IMAGE_ADDRESS, WINDOWS } from '../plan/image.js';
 import type { Moments } from '../plan/moments.js';
 import type { HostBackend, Kernel, Tables } from './backend.js';
@@ -7,6 +8,19 @@ import { Regions } from './regions.js';
 import { RUNNER_BYTES, Runner } from './runner.js';
 
 const TABLES_ADDRESS = alignImage(FREE_ADDRESS + RUNNER_BYTES);
+
+/** The longest array that engines promise. */
+const MOST_LENGTH = 2 ** 32;
+
+/** Copies a tensor that is an array. @throws {TypeError|RangeError} if there is not as much room. */
+export function copyOut(tensor: Float32Array, into?: Float32Array): Float32Array {
+  const { length } = expectFloat32Array('tensor', tensor);
+  const room = into === undefined ? new Float32Array(length) : expectFloat32Array('into', into);
+  if (room.length !== length)
+    throw new RangeError(`into must have length ${length} as the tensor has, got ${room.length}`);
+  room.set(tensor);
+  return room;
+}
 
 /** A backend over an engine with linear memory: tensors of any size stream through a fixed window of it. */
 class EngineBackend implements HostBackend {
@@ -34,16 +48,15 @@ class EngineBackend implements HostBackend {
   }
 
   allocate(length: number): Float32Array {
-    return new Float32Array(length);
+    return new Float32Array(expectInteger('length', length, 0, MOST_LENGTH));
   }
 
   upload(values: Float32Array): Float32Array {
-    return values.slice();
+    return expectFloat32Array('values', values).slice();
   }
 
-  download(tensor: Float32Array, into: Float32Array = new Float32Array(tensor.length)): Float32Array {
-    into.set(tensor);
-    return into;
+  download(tensor: Float32Array, into?: Float32Array): Float32Array {
+    return copyOut(tensor, into);
   }
 
   free(): void {}

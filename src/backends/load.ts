@@ -1,5 +1,6 @@
-import { expectOneOf } from '../errors.js';
+import { expectOneOf, expectOptions } from '../errors.js';
 import type { BackendName, HostBackend } from './backend.js';
+import { checked } from './checked.js';
 import { BackendError } from './errors.js';
 import { defaultBackend, hostBackend } from './host.js';
 import type { ThreadsBackend, ThreadsOptions } from './threads/backend.js';
@@ -41,10 +42,11 @@ export async function loadBackend(
     case 'auto':
       return loadBackend('threads', options).catch((cause) => {
         if (cause instanceof TypeError || cause instanceof RangeError) throw cause;
-        return defaultBackend();
+        return checked(defaultBackend());
       });
     default:
-      return hostBackend(name);
+      expectOptions(`loadBackend('${name}')`, options, {});
+      return checked(hostBackend(name));
   }
 }
 

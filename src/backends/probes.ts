@@ -120,7 +120,7 @@ function trials(): Trial[] {
       }),
     },
     kernel('activate', planImage(compile(FUNCTION))),
-    kernel('flow', flowImage(flowTable(flowPieces(FIELD), 2 ** -26))),
+    kernel('flow', flowImage(flowTable(FIELD))),
   ];
 }
 

@@ -97,7 +97,9 @@ program
       }
       const bar = progressBar(!options.json);
       bar?.start(1, 0, { what: '' });
-      const reports = await verifyBackends({ ...options, onProgress: (done, what) => bar?.update(done, { what }) });
+      const { elements, points, seed } = options;
+      const onProgress = (done: number, what: string) => bar?.update(done, { what });
+      const reports = await verifyBackends({ elements, points, seed, onProgress });
       bar?.stop();
       if (options.json) printJson(reports);
       else print(verdicts(reports));

@@ -1,4 +1,4 @@
-import { describe, expectInteger } from '../errors.js';
+import { describe, expectArray, expectBoolean, expectInteger, expectOptions } from '../errors.js';
 
 /**
  * Bases of the continuous piecewise-affine velocity fields on [0,1] with N equal cells.
@@ -26,6 +26,8 @@ export interface Matrix {
 
 /** The number of parameters of a field on `cells` cells. */
 export function dimension(cells: number, zeroBoundary: boolean): number {
+  expectInteger('tess', cells, 1, MAX_CELLS);
+  expectBoolean('zeroBoundary', zeroBoundary);
   return zeroBoundary ? cells - 1 : cells + 1;
 }
 
@@ -42,6 +44,10 @@ export function dimension(cells: number, zeroBoundary: boolean): number {
  */
 export function basis(cells: number, options: { basis?: Basis; zeroBoundary?: boolean } = {}): Matrix {
   expectInteger('tess', cells, 1, MAX_CELLS);
+  expectOptions<{ basis?: Basis; zeroBoundary?: boolean }>('basis', options, {
+    basis: expectBasis,
+    zeroBoundary: expectBoolean,
+  });
   const zeroBoundary = options.zeroBoundary ?? true;
   const kind = options.basis ?? 'qr';
   if (typeof kind !== 'string') return explicitBasis(isMatrix(kind) ? toRows(kind) : kind, cells, zeroBoundary);
@@ -69,6 +75,9 @@ export function basis(cells: number, options: { basis?: Basis; zeroBoundary?: bo
  * A checkpoint stores θ but not B, so an importer has to try them. At most `limit` are returned, the likeliest first.
  */
 export function qrCandidates(cells: number, zeroBoundary: boolean, limit = 64): Matrix[] {
+  expectInteger('tess', cells, 1, MOST_QR_CELLS);
+  expectBoolean('zeroBoundary', zeroBoundary);
+  expectInteger('limit', limit, 1, 2 ** 20);
   const first = pivotedQr(cells, zeroBoundary, 0);
   const count = Math.min(limit, 2 ** Math.min(first.noisyPivots, 30));
   const found = [first.basis];
@@ -78,6 +87,11 @@ export function qrCandidates(cells: number, zeroBoundary: boolean, limit = 64): 
 
 /** Velocities at the N+1 vertices for coefficients θ: continuous by construction, with none of a_c·x+b_c's cancellation. */
 export function nodalVelocities(b: Matrix, zeroBoundary: boolean, theta: ArrayLike<number>, offset = 0): Float64Array {
+  expectMatrix('b', b);
+  expectBoolean('zeroBoundary', zeroBoundary);
+  expectArray('theta', theta);
+  expectInteger('offset', offset, 0, Math.max(theta.length - b.columns, 0));
+  if (theta.length < b.columns) throw new RangeError(`theta must hold ${b.columns} numbers, got ${theta.length}`);
   const nodal = new Float64Array(b.rows / 2 + 1);
   for (let k = 0; k < nodal.length; k++) {
     let sum = 0;
@@ -282,6 +296,26 @@ function reflect(x: Float64Array, v: Float64Array, from: number): void {
 
 const isMatrix = (kind: Exclude<Basis, string>): kind is Matrix =>
   typeof kind === 'object' && kind !== null && 'data' in kind && 'columns' in kind;
+
+/** A basis by name, or a matrix; what they hold is checked by `basis`. */
+export function expectBasis(name: string, value: unknown): void {
+  if (typeof value === 'string' || Array.isArray(value)) return;
+  if (typeof value !== 'object' || value === null || !('data' in value && 'columns' in value))
+    throw new TypeError(`${name} must be a name or number[2N][d], got ${describe(value)}`);
+}
+
+/** A matrix as `basis` returns it: [2N][d]. */
+export function expectMatrix(name: string, value: unknown): void {
+  const given = value as Partial<Matrix> | null;
+  if (typeof given !== 'object' || given === null || !ArrayBuffer.isView(given.data))
+    throw new TypeError(`${name} must be a matrix, { rows, columns, data }, got ${describe(value)}`);
+  expectInteger(`${name}.rows`, given.rows, 0, 2 ** 31);
+  expectInteger(`${name}.columns`, given.columns, 0, 2 ** 31);
+  if ((given.data as Float64Array).length !== given.rows! * given.columns!)
+    throw new RangeError(
+      `${name} must hold ${given.rows}·${given.columns} numbers, got ${(given.data as Float64Array).length}`,
+    );
+}
 
 /** The rows of a matrix. */
 export function toRows({ rows, columns, data }: Matrix): number[][] {

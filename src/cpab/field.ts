@@ -61,10 +61,21 @@ export function checkThetas(name: string, thetas: unknown, d: number): Float32Ar
 /** Slower than this is not moving: no displacement of that size is a float64 of the domain, and 1/v must stay finite. */
 const STANDSTILL = 2 ** -900;
 
-/** Faster than this, and quotients and slopes would overflow. */
-const MOST_SPEED = 2 ** 200;
+/** Lengths of [a,b] a unit of flow. Faster, and what 2⁻⁵³ of the time changes is more than float32 may be off. */
+const MOST_SPEED = 2 ** 26;
 
-/** The field of one θ on [a,b], with velocities in the units of [a,b], times `time`. */
+/** @throws {RangeError} if a field is too fast for float64 to follow. */
+export function expectSpeed(velocity: number, k: number, length: number): void {
+  if (!(Math.abs(velocity) <= MOST_SPEED * length))
+    throw new RangeError(
+      `theta gives a velocity of ${velocity} at vertex ${k}, too steep for float64: at most 2^26 lengths of the domain can be followed`,
+    );
+}
+
+/**
+ * The field of one θ on [a,b], with velocities in the units of [a,b], times `time`.
+ * @throws {RangeError} if float64 cannot follow it.
+ */
 export function velocityField(
   on: Tessellation,
   thetas: Float32Array,
@@ -77,10 +88,8 @@ export function velocityField(
   const scale = (b - a) * time;
   for (let k = 0; k < velocity.length; k++) {
     velocity[k]! *= scale;
-    const speed = Math.abs(velocity[k]!);
-    if (speed < STANDSTILL) velocity[k] = 0;
-    if (!(speed < MOST_SPEED))
-      throw new RangeError(`theta gives a velocity of ${velocity[k]} at vertex ${k}; at most 2^200 can be followed`);
+    if (Math.abs(velocity[k]!) < STANDSTILL) velocity[k] = 0;
+    expectSpeed(velocity[k]!, k, b - a);
   }
   return { origin: a, end: b, cellWidth: (b - a) / on.cells, velocity };
 }

@@ -59,7 +59,7 @@ export function slope(field: VelocityField, cell: number): number {
 }
 
 /** The time a point takes through a whole cell; Infinity where the velocity has a zero. */
-function crossingTime(field: VelocityField, cell: number): number {
+export function crossingTime(field: VelocityField, cell: number): number {
   const v = field.velocity[cell]!;
   const next = field.velocity[cell + 1]!;
   return v * next > 0 ? (field.cellWidth / Math.abs(v)) * log1pRatio((next - v) / v) : Number.POSITIVE_INFINITY;
@@ -78,10 +78,24 @@ function flowVertex(field: VelocityField, k: number, time: 1 | -1): number {
     const s = slope(field, cell) * time;
     const next = leaves ? v : field.velocity[at + direction]! * time;
     const crossing = leaves ? Number.POSITIVE_INFINITY : crossingTime(field, cell);
-    if (crossing >= remaining) return vertex(field, at) + v * remaining * expm1Ratio(s * remaining);
+    if (crossing >= remaining) {
+      const z = s * remaining;
+      if (z > -1) return vertex(field, at) + v * remaining * expm1Ratio(z);
+      // From the point at which it will rest, exact if that is a vertex: near 0 float32 tells places apart that are far nearer than 2⁻⁵³.
+      const rest = !leaves && next === 0 ? vertex(field, at + direction) : vertex(field, at) - v / s;
+      return rest + (v / s) * exp(z);
+    }
     remaining -= crossing;
     v = next;
   }
+}
+
+/** No point inside gets past an end that rests; rounding may not undo that. */
+function withinEnds(field: VelocityField, x: number): number {
+  const last = field.velocity.length - 1;
+  const low = field.velocity[0] === 0 ? vertex(field, 0) : Number.NEGATIVE_INFINITY;
+  const high = field.velocity[last] === 0 ? vertex(field, last) : Number.POSITIVE_INFINITY;
+  return Math.min(Math.max(x, low), high);
 }
 
 /**
@@ -93,8 +107,8 @@ export function flowPieces(field: VelocityField): FlowPiece[] {
   const images = new Float64Array(cells + 1);
   const preimages = new Float64Array(cells + 1);
   for (let k = 0; k <= cells; k++) {
-    images[k] = flowVertex(field, k, 1);
-    preimages[k] = flowVertex(field, k, -1);
+    images[k] = withinEnds(field, flowVertex(field, k, 1));
+    preimages[k] = withinEnds(field, flowVertex(field, k, -1));
     // Monotone in exact arithmetic; rounding may not undo that.
     if (k > 0) images[k] = Math.max(images[k]!, images[k - 1]!);
     if (k > 0) preimages[k] = Math.max(preimages[k]!, preimages[k - 1]!);
@@ -192,6 +206,22 @@ function makePiece(
     after,
     isAnchored,
   };
+}
+
+/**
+ * Pieces whose laws are float64: where a field expands or contracts by more than about e^700, the velocities that they are written with are not.
+ * @throws {RangeError} if one is not, though a float32 lies in it.
+ */
+export function expectResolved(pieces: readonly FlowPiece[]): readonly FlowPiece[] {
+  for (const { left, right, gain, x0, v0, y0, w0 } of pieces) {
+    if (Math.fround(left) === Math.fround(right) && Math.fround(left) !== left) continue;
+    const isLaw = gain === undefined ? v0 !== 0 && w0 !== 0 : gain > 0 && Number.isFinite(gain);
+    if (!isLaw || ![x0, v0, y0, w0].every(Number.isFinite))
+      throw new RangeError(
+        `theta is too steep for float64: from ${left} to ${right} the flow expands or contracts by more than e^700`,
+      );
+  }
+  return pieces;
 }
 
 /** How long x0 takes to x, for a piece that starts in one cell and ends in another. */

@@ -1,5 +1,6 @@
 import { exp } from '../../assembly/numeric';
-import type { Matrix } from './basis.js';
+import { expectFunction, expectPositive } from '../errors.js';
+import { expectMatrix, type Matrix } from './basis.js';
 
 /**
  * The smoothness prior on θ and the precision matrix of the regulariser, as the PyTorch package builds them
@@ -13,6 +14,9 @@ const FLOAT32_EPSILON = 2 ** -23;
  * entries and 100·max|c_i - c_j| everywhere else. `smoothness` is ℓ (lambda_smooth_init), `variance` σ (lambda_var_init).
  */
 export function priorCovariance(b: Matrix, smoothness: number, variance: number): Matrix {
+  expectMatrix('b', b);
+  expectPositive('smoothness', smoothness);
+  expectPositive('variance', variance);
   const cells = b.rows / 2;
   const far = (100 * (cells - 1)) / cells;
   return sandwich(b, (i, j) => {
@@ -31,6 +35,9 @@ export function priorCovariance(b: Matrix, smoothness: number, variance: number)
  * The regulariser is θᵀPθ. `smoothness` is ℓ (lambda_smooth), `variance` σ (lambda_var).
  */
 export function precisionMatrix(b: Matrix, smoothness: number, variance: number): Matrix {
+  expectMatrix('b', b);
+  expectPositive('smoothness', smoothness);
+  expectPositive('variance', variance);
   const step = 2 / (b.rows - 1);
   const scale = (b.rows * variance) ** 2;
   const covariance = sandwich(b, (i, j) => scale * exp((-2 * step * Math.abs(i - j)) / smoothness));
@@ -40,7 +47,10 @@ export function precisionMatrix(b: Matrix, smoothness: number, variance: number)
 
 /** θ drawn from the prior: cholesky(covariance)·normal, [d] float32. The same seed gives the same bits everywhere. */
 export function sampleTheta(covariance: Matrix, normal: () => number): Float32Array {
+  expectMatrix('covariance', covariance);
+  expectFunction('normal', normal);
   const d = covariance.columns;
+  if (covariance.rows !== d) throw new RangeError(`covariance must be square, got ${covariance.rows}·${d}`);
   const lower = cholesky(covariance);
   const z = Float64Array.from({ length: d }, normal);
   return Float32Array.from({ length: d }, (_, i) => {

@@ -1,4 +1,4 @@
-import { describe } from '../errors.js';
+import { describe, expectOptions, expectString, type OptionTable, unchecked } from '../errors.js';
 import type { StateDict, Tensor } from './tensor.js';
 
 export type { StateDict, Tensor };
@@ -218,10 +218,15 @@ export interface SaveOptions {
   metadata?: Readonly<Record<string, string>>;
 }
 
+const SAVE_OPTIONS = { dtype: expectString, metadata: unchecked } satisfies OptionTable<SaveOptions>;
+
 /** @throws {TypeError|RangeError} if a tensor's data does not have the size of its shape. */
 export function saveSafetensors(tensors: Readonly<Record<string, Tensor>>, options: SaveOptions = {}): Uint8Array {
+  if (typeof tensors !== 'object' || tensors === null || Array.isArray(tensors) || ArrayBuffer.isView(tensors))
+    throw new TypeError(`tensors must be an object, name → { shape, data }, got ${describe(tensors)}`);
+  expectOptions('saveSafetensors', options, SAVE_OPTIONS);
   const header: Record<string, unknown> = Object.create(null);
-  if (options.metadata) header.__metadata__ = checkMetadata(options.metadata);
+  if (options.metadata !== undefined) header.__metadata__ = checkMetadata(options.metadata);
   if (options.dtype !== undefined && !Object.hasOwn(BYTES, options.dtype))
     throw new RangeError(`dtype must be one of ${Object.keys(BYTES).join(', ')}, got ${describe(options.dtype)}`);
   let offset = 0;

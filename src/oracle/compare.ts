@@ -1,4 +1,4 @@
-import { describe, expectFloat32Array } from '../errors.js';
+import { expectFloat32Array, expectNumber } from '../errors.js';
 import { ordinal, unitInLastPlace } from './float32.js';
 
 /** Telling results apart, bit by bit and unit by unit. */
@@ -8,6 +8,8 @@ import { ordinal, unitInLastPlace } from './float32.js';
  * Infinity if just one of them is NaN; 0 if both are.
  */
 export function ulpDistance(a: number, b: number): number {
+  expectNumber('a', a);
+  expectNumber('b', b);
   const isNaNA = Number.isNaN(a);
   if (isNaNA || Number.isNaN(b)) return isNaNA && Number.isNaN(b) ? 0 : Number.POSITIVE_INFINITY;
   return Math.abs(ordinal(a) - ordinal(b));
@@ -15,6 +17,8 @@ export function ulpDistance(a: number, b: number): number {
 
 /** |computed - truth| in units in the last place of the truth; `truth` is a real number, as near as float64 has it. */
 export function ulpError(computed: number, truth: number): number {
+  expectNumber('computed', computed);
+  expectNumber('truth', truth);
   if (Number.isNaN(truth)) return Number.isNaN(computed) ? 0 : Number.POSITIVE_INFINITY;
   if (Number.isNaN(computed)) return Number.POSITIVE_INFINITY;
   if (!Number.isFinite(truth)) return computed === truth ? 0 : Number.POSITIVE_INFINITY;
@@ -51,8 +55,8 @@ export function compareBits(expected: Float32Array, actual: Float32Array, inputs
   expectFloat32Array('actual', actual);
   if (expected.length !== actual.length)
     throw new RangeError(`both results must have one length, got ${expected.length} and ${actual.length}`);
-  if (inputs !== undefined && inputs.length !== expected.length)
-    throw new RangeError(`inputs must have length ${expected.length}, got ${describe(inputs)}`);
+  if (inputs !== undefined && expectFloat32Array('inputs', inputs).length !== expected.length)
+    throw new RangeError(`inputs must have length ${expected.length}, got ${inputs.length}`);
   const p = new Uint32Array(expected.buffer, expected.byteOffset, expected.length);
   const q = new Uint32Array(actual.buffer, actual.byteOffset, actual.length);
   let differing = 0;

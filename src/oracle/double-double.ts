@@ -10,7 +10,7 @@ export interface DoubleDouble {
 export const dd = (hi: number, lo = 0): DoubleDouble => ({ hi, lo });
 export const ZERO = dd(0);
 export const ONE = dd(1);
-const LN2 = dd(0.6931471805599453, 2.3190468138462996e-17);
+export const LN2 = dd(0.6931471805599453, 2.3190468138462996e-17);
 const SQRT_2PI = dd(2.5066282746310007, -1.8328579980459167e-16);
 
 /** The float64 nearest to a. */
@@ -102,6 +102,26 @@ export function exp(a: DoubleDouble): DoubleDouble {
   return scale(add(e, ONE), 2 ** k);
 }
 
+/** a·e^z, ±Infinity beyond float64, for any z; `exp` alone would be out of range first. */
+export function timesExp(a: DoubleDouble, z: DoubleDouble): DoubleDouble {
+  if (Math.abs(z.hi) > 4000) return z.hi < 0 ? ZERO : dd(a.hi * Number.POSITIVE_INFINITY);
+  const { k, e } = reducedExp(z);
+  return timesPower(multiply(a, add(e, ONE)), k);
+}
+
+/** a·2^power, for any power: ±Infinity where that is beyond float64. */
+export function timesPower(a: DoubleDouble, power: number): DoubleDouble {
+  let { hi, lo } = a;
+  for (let left = power; left !== 0 && hi !== 0; ) {
+    const step = Math.max(Math.min(left, 1000), -1000);
+    hi *= 2 ** step;
+    lo *= 2 ** step;
+    left -= step;
+    if (!Number.isFinite(hi)) return dd(hi);
+  }
+  return hi === 0 ? dd(hi) : { hi, lo };
+}
+
 /** Natural logarithm of a positive number: Newton's method on exp, from float64. */
 export function log(a: DoubleDouble): DoubleDouble {
   let y = dd(Math.log(a.hi));
@@ -128,7 +148,8 @@ export function normalDistribution(x: DoubleDouble): DoubleDouble {
   if (t.hi > 37) return isNegative ? ZERO : ONE;
   const square = multiply(t, t);
   const density = divide(exp(scale(square, -0.5)), SQRT_2PI);
-  if (t.hi < 4) {
+  // 0.5 - φ·sum cancels: on the left only as far as that costs a digit.
+  if (t.hi < (isNegative ? 1.5 : 4)) {
     // φ·(t + t³/3 + t⁵/15 + …): all terms positive.
     let term = t;
     let sum = t;

@@ -1,5 +1,5 @@
 import { uniformStream } from '../cpab/random.js';
-import { describe, expectInteger } from '../errors.js';
+import { describe, expectFunction, expectInteger, expectNumber, expectOptions } from '../errors.js';
 import { ulpError } from './compare.js';
 import { fromOrdinal, ordinal, unitInLastPlace } from './float32.js';
 
@@ -28,13 +28,20 @@ export interface SweepOptions {
 
 const BLOCK = 1 << 16;
 
-/** Errors of `f` against `truth` (real numbers as float64) on all inputs that `blocks` yields. */
+/**
+ * Errors of `f` against `truth` (real numbers as float64) on all inputs that `blocks` yields.
+ * @throws {TypeError|RangeError} for arguments of the wrong kind, or results of another length.
+ */
 export function sweep(
   f: Float32Function,
   truth: (x: number) => number,
   inputs: Inputs,
   options: SweepOptions = {},
 ): SweepResult {
+  expectFunction('f', f);
+  expectFunction('truth', truth);
+  expectInputs(inputs);
+  expectOptions<SweepOptions>('sweep', options, { onProgress: expectFunction });
   const worst = { ulp: 0, ulpAt: 0, ulpSmall: 0, ulpSmallAt: 0, absolute: 0, absoluteAt: 0 };
   let count = 0;
   let nearest = 0;
@@ -43,7 +50,7 @@ export function sweep(
     if (!(y instanceof Float32Array) || y.length !== x.length)
       throw new TypeError(`the function must return a Float32Array of length ${x.length}, got ${describe(y)}`);
     for (let i = 0; i < x.length; i++) {
-      const t = truth(x[i]!);
+      const t = expectNumber('what truth returns', truth(x[i]!));
       const size = Math.abs(t);
       if (Number.isNaN(t) || Number.isNaN(y[i])) {
         if (Number.isNaN(t) && Number.isNaN(y[i])) nearest += 1;
@@ -72,8 +79,37 @@ export interface Inputs {
   blocks(): Iterable<Float32Array>;
 }
 
-/** Every float32 from low to high, both included, in order; -0 left out. `part` of `parts` divides the work. */
+function expectInputs(inputs: unknown): void {
+  const given = inputs as Partial<Inputs> | null;
+  if (
+    typeof given !== 'object' ||
+    given === null ||
+    typeof given.blocks !== 'function' ||
+    typeof given.count !== 'number'
+  )
+    throw new TypeError(`inputs must be { count, blocks }, as everyFloat32 gives, got ${describe(inputs)}`);
+}
+
+/** Two numbers that float32 holds, in order. */
+function expectRange(low: unknown, high: unknown): void {
+  for (const [name, value] of [
+    ['low', low],
+    ['high', high],
+  ] as const) {
+    if (!Number.isFinite(Math.fround(expectNumber(name, value))))
+      throw new RangeError(`${name} must be a finite float32, got ${String(value)}`);
+  }
+  if (!((low as number) <= (high as number)))
+    throw new RangeError(`low must be at most high, got low = ${String(low)}, high = ${String(high)}`);
+}
+
+/**
+ * Every float32 from low to high, both included, in order; -0 left out. `part` of `parts` divides the work.
+ * @throws {TypeError|RangeError} unless low ≤ high, finite as float32, and 0 ≤ part < parts.
+ */
 export function everyFloat32(low: number, high: number, part = 0, parts = 1): Inputs {
+  expectRange(low, high);
+  expectInteger('parts', parts, 1, 2 ** 31);
   const first = ordinal(Math.fround(low));
   const total = ordinal(Math.fround(high)) - first + 1;
   expectInteger('part', part, 0, parts - 1);
@@ -96,8 +132,14 @@ export function everyFloat32(low: number, high: number, part = 0, parts = 1): In
   };
 }
 
-/** `count` inputs spread over the binades of [low, high], the same number in each, both signs: small numbers count too. */
+/**
+ * `count` inputs spread over the binades of [low, high], the same number in each, both signs: small numbers count too.
+ * @throws {TypeError|RangeError} unless low ≤ high, finite as float32; count from 0; seed from 0 to 2³²-1.
+ */
 export function stratified(low: number, high: number, count: number, seed: number): Inputs {
+  expectRange(low, high);
+  expectInteger('count', count, 0, Number.MAX_SAFE_INTEGER);
+  expectInteger('seed', seed, 0, 2 ** 32 - 1);
   return {
     count,
     *blocks() {
@@ -118,6 +160,8 @@ export function stratified(low: number, high: number, count: number, seed: numbe
 
 /** `count` random bit patterns: NaN, infinities, subnormals and all. */
 export function randomBits(count: number, seed: number): Inputs {
+  expectInteger('count', count, 0, Number.MAX_SAFE_INTEGER);
+  expectInteger('seed', seed, 0, 2 ** 32 - 1);
   return {
     count,
     *blocks() {

@@ -84,16 +84,7 @@ export function planImage(plan: Plan): Image {
 
 const asWords = ({ buffer, byteOffset, length }: Float32Array) => new Int32Array(buffer, byteOffset, length);
 
-/**
- * log1p(z)/z for z in [e^-0.255 - 1, e^0.255 - 1] to within 2⁻²⁵, and expm1(r)/r for |r| ≤ 0.255 to within 2⁻²⁸.
- * Highest power first; Chebyshev fits, each coefficient rounded to float32 before the next was fitted.
- */
-const LOG1P_RATIO = [
-  -0.1115490272641182, 0.15508157014846802, -0.16854244470596313, 0.19958138465881348, -0.24994567036628723,
-  0.3333381414413452, -0.5000003576278687, 1,
-];
-const EXPM1_RATIO = [0.0013917137403041124, 0.008352706208825111, 0.04166657477617264, 0.1666661947965622, 0.5, 1];
-const FLOW_HEADER_BYTES = 25 * 4 * SLOT;
+const FLOW_HEADER_BYTES = 11 * 4 * SLOT;
 
 export function flowImage({ bounds, rows }: FlowTable): Image {
   const search = searchTable(FLOW_HEADER_BYTES, bounds);
@@ -102,8 +93,6 @@ export function flowImage({ bounds, rows }: FlowTable): Image {
     write(floats, words, address) {
       search.write(floats, words, address);
       fillSlots(words, address, 8, [0x00800001, 0x7f7fffff, 0x7fffffff]);
-      fillSlots(floats, address, 11, LOG1P_RATIO);
-      fillSlots(floats, address, 19, EXPM1_RATIO);
       floats.set(rows, (address + search.end) >> 2);
     },
   };

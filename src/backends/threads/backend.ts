@@ -1,9 +1,18 @@
-import { describe, expectInteger } from '../../errors.js';
+import {
+  abortReason,
+  expectFloat32Array,
+  expectInteger,
+  expectIntegerKind,
+  expectOptions,
+  type OptionTable,
+  throwIfAborted,
+} from '../../errors.js';
 import { type BackwardImage, type Image, WINDOWS } from '../../plan/image.js';
 import type { Moments } from '../../plan/moments.js';
 import type { HostBackend, Kernel, PoolBackend, Tables, WorkOptions } from '../backend.js';
+import { expectImages, expectKernel, expectMoments, expectTables, expectTensors, expectWork } from '../check.js';
 import { BackendError } from '../errors.js';
-import { defaultBackend, readSums } from '../host.js';
+import { copyOut, defaultBackend, readSums } from '../host.js';
 import { RUNNER_BYTES } from '../runner.js';
 import { KERNELS_HEX, WORKER } from './kernels.generated.js';
 import { SharedMemory } from './memory.js';
@@ -19,6 +28,12 @@ export interface ThreadsOptions {
   /** Shorter tensors are computed where the call is made. Default: measured when the pool starts. */
   threshold?: number;
 }
+
+const OPTIONS = {
+  size: expectIntegerKind,
+  maxBytes: expectIntegerKind,
+  threshold: expectIntegerKind,
+} satisfies OptionTable<ThreadsOptions>;
 
 /** Floats of a piece at the most: of tensors that stay where they are, and of those that travel, which then fit a second-level cache. */
 const MOST_RESIDENT = 2 ** 19;
@@ -88,8 +103,7 @@ export class ThreadsBackend implements PoolBackend {
 
   /** @throws {TypeError|RangeError} for options out of range. @throws {BackendError} if there are no threads here, with the reason. */
   static async start(options: ThreadsOptions = {}): Promise<ThreadsBackend> {
-    if (typeof options !== 'object' || options === null)
-      throw new TypeError(`options must be an object, got ${describe(options)}`);
+    expectOptions("loadBackend('threads')", options, OPTIONS);
     const most = expectInteger('maxBytes', options.maxBytes ?? 2 ** 31, 2 ** 28, 2 ** 32);
     if (options.threshold !== undefined) expectInteger('threshold', options.threshold, 0, Number.MAX_SAFE_INTEGER);
     if (options.size !== undefined) expectInteger('size', options.size, 1, 256);
@@ -146,29 +160,31 @@ export class ThreadsBackend implements PoolBackend {
   }
 
   upload(values: Float32Array): Float32Array {
+    expectFloat32Array('values', values);
     const tensor = this.tensor(values.length);
     tensor.set(values);
     return tensor;
   }
 
-  async download(tensor: Float32Array, into: Float32Array = new Float32Array(tensor.length)): Promise<Float32Array> {
+  async download(tensor: Float32Array, into?: Float32Array): Promise<Float32Array> {
     await this.#handedOver;
     if (this.#problem !== undefined) {
       const problem = this.#problem;
       this.#problem = undefined;
       throw problem;
     }
-    into.set(tensor);
-    return into;
+    return copyOut(tensor, into);
   }
 
   /** Gives a tensor's memory back: what `tensor`, `allocate` or `upload` returned. Calls under way still find it. */
   free(tensor: Float32Array): void {
+    expectFloat32Array('tensor', tensor);
     if (!this.#tensors.delete(tensor)) return;
     void this.#handedOver.then(() => this.#memory.giveTensor(tensor.byteOffset));
   }
 
   release(images: readonly Image[]): void {
+    expectImages(images);
     this.#memory.release(images);
     this.#host.release(images);
   }
@@ -184,6 +200,9 @@ export class ThreadsBackend implements PoolBackend {
   }
 
   run(kernel: Kernel, tables: Tables, x: Float32Array, y: Float32Array): void {
+    expectKernel(kernel);
+    expectTables(tables);
+    expectTensors({ x, y });
     this.#handedOver = this.#handedOver
       .then(() => this.evaluate(kernel, tables, x, y))
       .catch((cause) => {
@@ -205,6 +224,14 @@ export class ThreadsBackend implements PoolBackend {
 
   /** On arrays of any kind; those of `tensor` are not copied. Calls do not wait for each other. */
   evaluate(kernel: Kernel, tables: Tables, x: Float32Array, y: Float32Array, options: WorkOptions = {}): Promise<void> {
+    try {
+      expectKernel(kernel);
+      expectTables(tables);
+      expectTensors({ x, y });
+      expectWork(options);
+    } catch (cause) {
+      return Promise.reject(cause);
+    }
     const { images, inner, offset = 0 } = tables;
     return this.#submit({ work: kernel, images, inner, offset, x, y }, options);
   }
@@ -217,6 +244,14 @@ export class ThreadsBackend implements PoolBackend {
     moments: readonly Moments[],
     options: WorkOptions = {},
   ): Promise<void> {
+    try {
+      expectTables(tables);
+      expectTensors({ x, y: gradX, gradY });
+      expectMoments(moments, tables.images);
+      expectWork(options);
+    } catch (cause) {
+      return Promise.reject(cause);
+    }
     const { images, inner, offset = 0 } = tables;
     return this.#submit({ work: 'backward', images, inner, offset, x, y: gradX, gradY, moments }, options);
   }
@@ -235,19 +270,25 @@ export class ThreadsBackend implements PoolBackend {
       maxLength: this.maxLength,
       allocate: (length) => this.tensor(length),
       upload: (values) => this.upload(values),
-      download: (tensor, into = new Float32Array(tensor.length)) => {
-        into.set(tensor);
-        return into;
-      },
+      download: copyOut,
       free: (tensor) => {
+        expectFloat32Array('tensor', tensor);
         if (this.#tensors.delete(tensor)) this.#memory.giveTensor(tensor.byteOffset);
       },
       release: (images) => this.release(images),
       dispose: () => this.dispose(),
-      run: (kernel, { images, inner, offset = 0 }, x, y) => {
+      run: (kernel, tables, x, y) => {
+        expectKernel(kernel);
+        expectTables(tables);
+        expectTensors({ x, y });
+        const { images, inner, offset = 0 } = tables;
         this.#block({ work: kernel, images, inner, offset, x, y });
       },
-      backward: ({ images, inner, offset = 0 }, x, gradY, gradX, moments) => {
+      backward: (tables, x, gradY, gradX, moments) => {
+        expectTables(tables);
+        expectTensors({ x, y: gradX, gradY });
+        expectMoments(moments, tables.images);
+        const { images, inner, offset = 0 } = tables;
         this.#block({ work: 'backward', images, inner, offset, x, y: gradX, gradY, moments });
       },
     };
@@ -270,7 +311,7 @@ export class ThreadsBackend implements PoolBackend {
 
   #submit(call: Call, { signal, onProgress }: WorkOptions): Promise<void> {
     return new Promise((resolve, reject) => {
-      signal?.throwIfAborted();
+      throwIfAborted(signal);
       if (this.#isDisposed) throw new BackendError('the pool was disposed');
       if (this.#isSmall(call)) {
         this.#here(call);
@@ -278,7 +319,7 @@ export class ThreadsBackend implements PoolBackend {
         resolve();
         return;
       }
-      const abort = () => this.#pool.fail(job, signal!.reason);
+      const abort = () => this.#pool.fail(job, abortReason(signal!));
       const job = new TensorJob(this.#resources, call, this.size, {
         onProgress: (done) => onProgress?.(done),
         onEnd: (error) => {

@@ -46,6 +46,11 @@ export class GpuTensor {
   }
 }
 
+function expectGpuTensor(name: string, value: unknown): void {
+  if (!(value instanceof GpuTensor))
+    throw new TypeError(`${name} must be a tensor of this backend, got ${describe(value)}`);
+}
+
 /** The tables of channels `from` to `to`. */
 interface TableBuffer {
   readonly buffer: GPUBuffer;
@@ -172,8 +177,10 @@ export class WebGpuBackend implements DeviceBackend<GpuTensor> {
     return tensor;
   }
 
-  async download(tensor: GpuTensor, into: Float32Array = new Float32Array(tensor.length)): Promise<Float32Array> {
+  async download(tensor: GpuTensor, given?: Float32Array): Promise<Float32Array> {
     this.#expectAlive();
+    expectGpuTensor('tensor', tensor);
+    const into = given === undefined ? new Float32Array(tensor.length) : expectFloat32Array('into', given);
     if (into.length !== tensor.length)
       throw new RangeError(`into must have length ${tensor.length} as the tensor has, got ${into.length}`);
     if (tensor.length === 0) return into;
@@ -206,6 +213,7 @@ export class WebGpuBackend implements DeviceBackend<GpuTensor> {
   }
 
   free(tensor: GpuTensor): void {
+    expectGpuTensor('tensor', tensor);
     // Only what `allocate` made; a caller's own buffer stays.
     if (this.#live.has(tensor.buffer)) this.#destroy(tensor.buffer);
   }

@@ -1,4 +1,13 @@
-import { describe } from '../../errors.js';
+import {
+  describe,
+  expectArray,
+  expectBoolean,
+  expectOneOf,
+  expectOptions,
+  expectString,
+  type OptionTable,
+  unchecked,
+} from '../../errors.js';
 import { BackendError } from '../errors.js';
 import { importByName } from '../import.js';
 
@@ -13,8 +22,18 @@ export interface WebGpuOptions {
   barriers?: boolean;
 }
 
+const OPTIONS = {
+  device: unchecked,
+  powerPreference: expectString,
+  dawnFlags: expectArray,
+  barriers: expectBoolean,
+} satisfies OptionTable<WebGpuOptions>;
+
 /** A device, and what it is in words. @throws {TypeError|BackendError} with the reason if there is none. */
 export async function findDevice(options: WebGpuOptions): Promise<{ device: GPUDevice; description: string }> {
+  expectOptions("loadBackend('webgpu')", options, OPTIONS);
+  if (options.powerPreference !== undefined)
+    expectOneOf('powerPreference', options.powerPreference, ['low-power', 'high-performance']);
   if (options.device !== undefined) {
     if (typeof options.device !== 'object' || options.device === null || !('queue' in options.device))
       throw new TypeError(`device must be a GPUDevice, got ${describe(options.device)}`);

@@ -1,3 +1,11 @@
+import {
+  expectArray,
+  expectBoolean,
+  expectOneOf,
+  expectOptions,
+  expectString,
+  type OptionTable,
+} from '../../errors.js';
 import type { Kernel } from '../backend.js';
 import { SHADERS } from './kernels.generated.js';
 
@@ -32,10 +40,21 @@ export interface ShaderOptions {
   barriers?: boolean;
 }
 
+const OPTIONS = {
+  entry: expectString,
+  inPlace: expectArray,
+  isPlain: expectBoolean,
+  barriers: expectBoolean,
+} satisfies OptionTable<ShaderOptions>;
+
 /** The WGSL of a kernel: the vocabulary, an entry point, and the body that `scripts/wgsl.mjs` translated from assembly/. */
 export function shader(kernel: Shader, options: ShaderOptions = {}): string {
+  expectOneOf('kernel', kernel, Object.keys(FUNCTIONS));
+  expectOptions('shader', options, OPTIONS);
   const { inPlace = [], isPlain = false, barriers = true } = options;
   const entry = options.entry ?? (kernel === 'backward' ? 'backward' : 'each');
+  expectOneOf('entry', entry, Object.keys(SHADERS.entries));
+  for (const name of inPlace) expectOneOf('an entry of inPlace', name, ['x', 'gradY']);
   let vocabulary = SHADERS.vocabulary;
   if (!barriers) vocabulary = vocabulary.replace(/(fn barrier.*return) .*;/, '$1 value;');
   if (isPlain)

@@ -1,0 +1,474 @@
+/**
+ * Promise 7 for everything that is public: every export of every entry of package.json, every method and every static. Each has a row
+ * here, and whoever adds one adds a row: a name without a row fails. To each row's function goes, in turn, every kind of mistake, and
+ * it has to answer with a TypeError or RangeError in the package's words.
+ */
+import { readFileSync } from 'node:fs';
+import * as cpab from 'ditac/cpab';
+import { describe, expect, test } from 'vitest';
+
+// biome-ignore lint/suspicious/noExplicitAny: the point is to pass what the types forbid
+type Any = any;
+
+const entries = Object.keys(JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).exports)
+  .filter((name) => name !== './package.json')
+  .map((name) => name.replace('.', 'ditac'));
+
+const load: Record<string, () => Promise<Any>> = {
+  ditac: () => import('ditac'),
+  'ditac/runtime': () => import('ditac/runtime'),
+  'ditac/cpab': () => import('ditac/cpab'),
+  'ditac/oracle': () => import('ditac/oracle'),
+  'ditac/safetensors': () => import('ditac/safetensors'),
+  'ditac/tfjs': () => import('ditac/tfjs'),
+  'ditac/verify': () => import('ditac/verify'),
+};
+const modules: Record<string, Any> = {};
+for (const [name, get] of Object.entries(load)) modules[name] = await get();
+const { DiTAC, CompiledActivation, loadBackend } = modules.ditac;
+const { DiTACLayer } = modules['ditac/tfjs'];
+const tf = await import('@tensorflow/tfjs');
+
+const x = Float32Array.of(-1, 0.25, 0.5, 3);
+const theta = new Float32Array(9).fill(0.1);
+const act = new DiTAC({ thetas: theta, a: -3, b: 3 });
+const compiled = act.compiled();
+const file = compiled.toBytes();
+const saved = new modules['ditac/runtime'].Activation(file);
+const js = await loadBackend('js');
+const pool = await loadBackend('threads', { size: 1 });
+const b = cpab.basis(10);
+const covariance = cpab.priorCovariance(b, 5, 2);
+const field = { origin: 0, cellWidth: 0.5, velocity: Float64Array.of(0, 0.3, 0) };
+const pieces = cpab.flowPieces(field);
+const one = { hi: 1, lo: 0 };
+const layer = new DiTACLayer({ inputShape: [4], seed: 1 });
+tf.sequential({ layers: [layer] });
+const signal = new AbortController().signal;
+const inputs = modules['ditac/oracle'].everyFloat32(1, 1.0001);
+const state = act.stateDict();
+
+interface Row {
+  /** Arguments with which it works. */
+  args?: readonly unknown[];
+  call: (...args: Any[]) => unknown;
+  /** At which place options go, and what each may be. */
+  options?: { at: number; values: Record<string, unknown>; required?: readonly string[] };
+  /** Places of arguments that may be left out, or be anything. */
+  free?: readonly number[];
+  /** Options that other libraries check, or that may be anything. */
+  freeOptions?: readonly string[];
+}
+/** What is no function, or takes nothing. */
+const NOTHING = 'nothing' as const;
+
+const work = { signal, onProgress: () => {} };
+const bare = { tess: 10, a: -3, b: 3, variant: 'bare' };
+const pairs = (name: string, more: readonly unknown[] = []): Row => ({
+  args: [one, ...more],
+  call: (...given) => modules['ditac/oracle'].doubleDouble[name](...given),
+});
+const construct =
+  (of: Any) =>
+  (...given: Any[]) =>
+    new of(...given);
+const transformOptions = {
+  at: 2,
+  values: {
+    tess: 10,
+    basis: 'qr',
+    zeroBoundary: true,
+    time: 1,
+    points: 4,
+    out: new Float32Array(4),
+    backend: js,
+    ...work,
+  },
+  required: ['tess'],
+};
+const ditacOptions = {
+  tess: 10,
+  a: -3,
+  b: 3,
+  basis: 'qr',
+  variant: 'bare',
+  lambdaSmooth: 5,
+  lambdaVar: 2,
+  precisionMatrix: act.precisionMatrix,
+  lambdaSmoothInit: 5,
+  lambdaVarInit: 2,
+};
+const forward = (call: Row['call']): Row => ({
+  args: [x, new Float32Array(4), {}],
+  call,
+  options: { at: 2, values: { shape: [4], ...work } },
+});
+const backward = (call: Row['call']): Row => ({
+  args: [x, x, {}],
+  call,
+  options: { at: 2, values: { shape: [4], out: new Float32Array(4), into: act.gradientSum(), ...work } },
+});
+
+const rows: Record<string, Row | typeof NOTHING> = {
+  'ditac.DiTAC': {
+    call: (options: Any = {}) =>
+      new DiTAC(options?.constructor === Object && !('seed' in options) ? { thetas: theta, ...options } : options),
+    options: {
+      at: 0,
+      values: { ...ditacOptions, channels: 1, layout: 'channelsFirst' },
+    },
+  },
+  'ditac.DiTAC.fromStateDict': {
+    args: [state, ditacOptions],
+    call: (...given) => DiTAC.fromStateDict(...given),
+    options: { at: 1, values: { ...ditacOptions, channels: 1, layout: 'channelsFirst', prefix: '' } },
+  },
+  'ditac.DiTAC#planOf': { args: [0], call: (...given) => act.planOf(...given) },
+  'ditac.DiTAC#forward': forward((...given) => act.forward(...given)),
+  'ditac.DiTAC#backward': backward((...given) => act.backward(...given)),
+  'ditac.DiTAC#gradientSum': NOTHING,
+  'ditac.DiTAC#regularization': {
+    call: (...given) => act.regularization(...given),
+    options: { at: 0, values: { lambda: 0.1 } },
+  },
+  'ditac.DiTAC#update': { args: [theta], call: (...given) => act.update(...given) },
+  'ditac.DiTAC#refine': {
+    args: [2, {}],
+    call: (...given) => act.refine(...given),
+    options: { at: 1, values: { basis: 'sparse' } },
+  },
+  'ditac.DiTAC#reference': { args: [0], call: (...given) => act.reference(...given) },
+  'ditac.DiTAC#velocities': { args: [0], call: (...given) => act.velocities(...given) },
+  'ditac.DiTAC#on': { args: [js], call: (...given) => act.on(...given) },
+  'ditac.DiTAC#compiled': NOTHING,
+  'ditac.DiTAC#stateDict': {
+    call: (...given) => act.stateDict(...given),
+    options: { at: 0, values: { prefix: 'act.' } },
+  },
+  'ditac.CompiledActivation': { args: [1, 'channelsLast', () => act.plan], call: construct(CompiledActivation) },
+  'ditac.CompiledActivation.fromBytes': { args: [file], call: (...given) => CompiledActivation.fromBytes(...given) },
+  'ditac.CompiledActivation#toBytes': NOTHING,
+  'ditac.CompiledActivation#planOf': { args: [0], call: (...given) => compiled.planOf(...given) },
+  'ditac.CompiledActivation#forward': forward((...given) => compiled.forward(...given)),
+  'ditac.CompiledActivation#on': { args: [js], call: (...given) => compiled.on(...given) },
+  'ditac.CompiledActivation#release': NOTHING,
+  'ditac.GradientSum': { args: [null], call: construct(modules.ditac.GradientSum), free: [0] },
+  'ditac.GradientSum.momentsOf': {
+    args: [null],
+    call: (...given) => modules.ditac.GradientSum.momentsOf(...given),
+    free: [0],
+  },
+  'ditac.loadBackend': {
+    args: ['threads', { size: 1 }],
+    call: async (...given) => {
+      const backend = await loadBackend(...given);
+      if (backend !== js) backend.dispose();
+    },
+    options: { at: 1, values: { size: 1, maxBytes: 2 ** 28, threshold: 0 } },
+  },
+  'ditac.LEAKY_SLOPE': NOTHING,
+  'ditac.VARIANTS': NOTHING,
+  'ditac.BACKEND_NAMES': NOTHING,
+  'ditac.PLAN_VERSION': NOTHING,
+  // Errors take what Error takes.
+  'ditac.BackendError': NOTHING,
+  'ditac.PlanError': NOTHING,
+  'ditac.DeviceLostError': { args: [{ reason: 'a', message: 'b' }], call: construct(modules.ditac.DeviceLostError) },
+
+  'ditac/runtime.Activation': { args: [file], call: construct(modules['ditac/runtime'].Activation) },
+  'ditac/runtime.Activation#forward': {
+    ...forward((...given) => saved.forward(...given)),
+    options: { at: 2, values: { shape: [4] } },
+  },
+  'ditac/runtime.Activation#certificateOf': { args: [0], call: (...given) => saved.certificateOf(...given) },
+  'ditac/runtime.PLAN_VERSION': NOTHING,
+  'ditac/runtime.PlanError': NOTHING,
+
+  'ditac/cpab.transform': { args: [x, theta, { tess: 10 }], call: cpab.transform as Any, options: transformOptions },
+  'ditac/cpab.inverse': { args: [x, theta, { tess: 10 }], call: cpab.inverse as Any, options: transformOptions },
+  'ditac/cpab.transformBackward': {
+    args: [x, x, theta, { tess: 10 }],
+    call: cpab.transformBackward as Any,
+    options: { ...transformOptions, at: 3 },
+  },
+  'ditac/cpab.BASIS_NAMES': NOTHING,
+  'ditac/cpab.basis': {
+    args: [3, {}],
+    call: cpab.basis as Any,
+    options: { at: 1, values: { basis: 'qr', zeroBoundary: true } },
+  },
+  'ditac/cpab.dimension': { args: [3, true], call: cpab.dimension },
+  'ditac/cpab.nodalVelocities': { args: [b, true, theta, 0], call: cpab.nodalVelocities },
+  'ditac/cpab.qrCandidates': { args: [3, true, 2], call: cpab.qrCandidates },
+  'ditac/cpab.flowPieces': {
+    args: [field],
+    call: cpab.flowPieces as Any,
+    options: { at: 0, values: { ...field, end: 1 }, required: ['origin', 'cellWidth', 'velocity'] },
+  },
+  'ditac/cpab.flowThrough': { args: [pieces[0], 0.1], call: cpab.flowThrough as Any },
+  'ditac/cpab.pieceAt': { args: [pieces, 0.1], call: cpab.pieceAt as Any },
+  'ditac/cpab.precisionMatrix': { args: [b, 5, 2], call: cpab.precisionMatrix },
+  'ditac/cpab.priorCovariance': { args: [b, 5, 2], call: cpab.priorCovariance },
+  'ditac/cpab.sampleTheta': { args: [covariance, () => 0.5], call: cpab.sampleTheta as Any },
+  'ditac/cpab.normalStream': { args: [1], call: cpab.normalStream },
+
+  'ditac/oracle.compareBits': { args: [x, x, x], call: modules['ditac/oracle'].compareBits },
+  'ditac/oracle.ulpDistance': { args: [1, 2], call: modules['ditac/oracle'].ulpDistance },
+  'ditac/oracle.ulpError': { args: [1, 2], call: modules['ditac/oracle'].ulpError },
+  'ditac/oracle.exactTransform': {
+    args: [theta, { tess: 10 }],
+    call: modules['ditac/oracle'].exactTransform,
+    options: { at: 1, values: { tess: 10, basis: 'qr', zeroBoundary: true, time: 1 }, required: ['tess'] },
+  },
+  'ditac/oracle.exactActivation': {
+    args: [theta, bare],
+    call: modules['ditac/oracle'].exactActivation,
+    options: { at: 1, values: { ...bare, basis: 'qr' }, required: Object.keys(bare) },
+  },
+  'ditac/oracle.exact.transform': {
+    args: [theta, { tess: 10 }],
+    call: modules['ditac/oracle'].exact.transform,
+    options: { at: 1, values: { tess: 10, basis: 'qr', zeroBoundary: true, time: 1 }, required: ['tess'] },
+  },
+  'ditac/oracle.exact.activation': {
+    args: [theta, bare],
+    call: modules['ditac/oracle'].exact.activation,
+    options: { at: 1, values: { ...bare, basis: 'qr' }, required: Object.keys(bare) },
+  },
+  'ditac/oracle.everyFloat32': { args: [0, 1, 0, 1], call: modules['ditac/oracle'].everyFloat32 },
+  'ditac/oracle.randomBits': { args: [4, 1], call: modules['ditac/oracle'].randomBits },
+  'ditac/oracle.stratified': { args: [0, 1, 4, 1], call: modules['ditac/oracle'].stratified },
+  'ditac/oracle.specialValues': NOTHING,
+  'ditac/oracle.sweep': {
+    args: [(v: Any) => v, (v: Any) => v, inputs, {}],
+    call: modules['ditac/oracle'].sweep,
+    options: { at: 3, values: { onProgress: () => {} } },
+  },
+  'ditac/oracle.doubleDouble.ZERO': NOTHING,
+  'ditac/oracle.doubleDouble.ONE': NOTHING,
+  'ditac/oracle.doubleDouble.LN2': NOTHING,
+  ...Object.fromEntries(
+    ['toNumber', 'negate', 'expm1', 'exp', 'log', 'log1p', 'normalDistribution'].map((name) => [
+      `ditac/oracle.doubleDouble.${name}`,
+      pairs(name),
+    ]),
+  ),
+  ...Object.fromEntries(
+    ['add', 'subtract', 'multiply', 'divide', 'less'].map((name) => [
+      `ditac/oracle.doubleDouble.${name}`,
+      pairs(name, [one]),
+    ]),
+  ),
+  'ditac/oracle.doubleDouble.scale': pairs('scale', [2]),
+  ...Object.fromEntries(
+    ['dd', 'twoSum', 'twoProduct'].map((name) => [
+      `ditac/oracle.doubleDouble.${name}`,
+      { args: [1, 2], call: (...given: Any[]) => modules['ditac/oracle'].doubleDouble[name](...given) },
+    ]),
+  ),
+
+  'ditac/safetensors.loadSafetensors': {
+    args: [modules['ditac/safetensors'].saveSafetensors(state)],
+    call: modules['ditac/safetensors'].loadSafetensors,
+  },
+  'ditac/safetensors.saveSafetensors': {
+    args: [state, {}],
+    call: modules['ditac/safetensors'].saveSafetensors,
+    options: { at: 1, values: { dtype: 'F32', metadata: { a: 'b' } } },
+  },
+  'ditac/safetensors.SafetensorsError': NOTHING,
+
+  'ditac/verify.shader': {
+    args: ['flow', {}],
+    call: modules['ditac/verify'].shader,
+    options: { at: 1, values: { entry: 'each', inPlace: ['x'], isPlain: true, barriers: true } },
+  },
+  'ditac/verify.verifyFunction': {
+    args: ['mine', (v: Float32Array) => act.forward(v), act, { elements: 10, points: 4 }],
+    call: modules['ditac/verify'].verifyFunction,
+    options: { at: 3, values: { elements: 10, points: 4, seed: 1, onProgress: () => {} } },
+  },
+  'ditac/verify.verifyBackends': {
+    // What works takes seconds, and is what test/backends.test.ts is about.
+    call: async (options?: Any) => options === undefined || modules['ditac/verify'].verifyBackends(options),
+    options: { at: 0, values: { elements: 10, points: 4, seed: 1, onProgress: () => {} } },
+  },
+
+  'ditac/tfjs.activate': {
+    args: [act, tf.tensor1d(x), tf.tensor2d(theta, [1, 9])],
+    call: modules['ditac/tfjs'].activate,
+  },
+  'ditac/tfjs.DiTACLayer': {
+    args: [{}, theta],
+    call: construct(DiTACLayer),
+    options: {
+      at: 0,
+      values: { ...ditacOptions, seed: 1, perChannel: false, dataFormat: 'channelsLast', lambdaRegLoss: 0 },
+    },
+  },
+  'ditac/tfjs.DiTACLayer.fromStateDict': {
+    args: [state, ditacOptions],
+    call: (...given) => DiTACLayer.fromStateDict(...given),
+    options: { at: 1, values: { ...ditacOptions, prefix: '', lambdaRegLoss: 0 } },
+  },
+  'ditac/tfjs.DiTACLayer.className': NOTHING,
+  'ditac/tfjs.DiTACLayer#stateDict': {
+    call: (...given) => layer.stateDict(...given),
+    options: { at: 0, values: { prefix: 'act.' } },
+  },
+  // tfjs calls these, with what it made.
+  'ditac/tfjs.DiTACLayer#build': NOTHING,
+  'ditac/tfjs.DiTACLayer#call': NOTHING,
+  'ditac/tfjs.DiTACLayer#computeOutputShape': NOTHING,
+  'ditac/tfjs.DiTACLayer#getConfig': NOTHING,
+};
+
+/** `entry.name`, of classes `.static` and `#method`, of objects of functions `.name` too. */
+function surface(): string[] {
+  const found: string[] = [];
+  for (const entry of entries) {
+    for (const [name, value] of Object.entries<Any>(modules[entry])) {
+      const path = `${entry}.${name}`;
+      const isClass = typeof value === 'function' && /^class\b/.test(Function.prototype.toString.call(value));
+      const isBag = typeof value === 'object' && Object.values(value).some((each) => typeof each === 'function');
+      if (isBag) found.push(...Object.keys(value).map((key) => `${path}.${key}`));
+      else found.push(path);
+      if (!isClass) continue;
+      for (const key of Object.getOwnPropertyNames(value))
+        if (!['length', 'name', 'prototype'].includes(key)) found.push(`${path}.${key}`);
+      for (const [key, { value: method }] of Object.entries(Object.getOwnPropertyDescriptors(value.prototype)))
+        if (key !== 'constructor' && typeof method === 'function') found.push(`${path}#${key}`);
+    }
+  }
+  return found;
+}
+
+test('every public name has a row here', () => {
+  expect(Object.keys(load).sort()).toEqual([...entries].sort());
+  expect(surface().sort()).toEqual(Object.keys(rows).sort());
+});
+
+/** What engines say of a mistake that nobody looked for. */
+const ENGINE =
+  /is not a function|is not iterable|Cannot (read|destructure|convert|mix|assign|set)|undefined \(|Invalid |not a constructor|call stack/;
+
+async function refuses(what: string, call: () => unknown): Promise<void> {
+  let error: Any;
+  try {
+    await call();
+  } catch (cause) {
+    error = cause;
+  }
+  expect(error, `${what} was taken`).toBeDefined();
+  expect(error instanceof TypeError || error instanceof RangeError, `${what}: ${error}`).toBe(true);
+  expect(error.message, what).not.toMatch(ENGINE);
+  expect(error.message, `${what} does not say what came`).toMatch(/got|needs|holds|must/);
+}
+
+/** No string, number, array, tensor or function. */
+const WRONG = [null, Symbol('wrong'), { wrong: 1 }, true, 'wrong', 7, () => 7, []] as const;
+/** Of what a valid value is made, so that values of that kind are not tried in its place. */
+const kindOf = (value: unknown): string =>
+  value === null ? 'null' : Array.isArray(value) || ArrayBuffer.isView(value) ? 'array' : typeof value;
+
+describe.each(Object.entries(rows).filter((each): each is [string, Row] => each[1] !== NOTHING))('%s', (name, row) => {
+  const { args = [], call, options, free = [] } = row;
+  const withArgument = (at: number, value: unknown) => {
+    const given = [...args];
+    while (given.length < at) given.push(undefined);
+    given[at] = value;
+    return given;
+  };
+
+  test('works with what it should be given', async () => {
+    if (name.includes('GradientSum')) return;
+    await call(...args);
+  });
+
+  test('refuses arguments of other kinds', async () => {
+    for (const [at, valid] of args.entries()) {
+      if (free.includes(at) || at === options?.at) continue;
+      for (const wrong of WRONG) {
+        if (kindOf(wrong) === kindOf(valid) || (kindOf(valid) === 'object' && kindOf(wrong) === 'array')) continue;
+        await refuses(`argument ${at} = ${String(wrong)}`, () => call(...withArgument(at, wrong)));
+      }
+    }
+    for (const wrong of [null, Symbol('wrong'), 'wrong', 7, true, []])
+      if (options) await refuses(`options ${String(wrong)}`, () => call(...withArgument(options.at, wrong)));
+    if (options?.required) await refuses('no options', () => call(...withArgument(options.at, undefined)));
+  });
+
+  if (!options) return;
+  const { at, values, required = [] } = options;
+  const base = (args[at] ?? {}) as Record<string, unknown>;
+
+  test('refuses options that it does not have, and misspelled ones', async () => {
+    for (const wrong of [
+      'unknown',
+      ...Object.keys(values).flatMap((key) => [key.slice(0, -1), `${key}s`, key.toUpperCase()]),
+    ]) {
+      if (wrong in values || wrong === '') continue;
+      await refuses(wrong, () => call(...withArgument(at, { ...base, [wrong]: values[wrong.slice(0, -1)] ?? 1 })));
+    }
+  });
+
+  test('refuses to do without those that it needs', async () => {
+    for (const key of required) {
+      const { [key]: _, ...rest } = { ...values, ...base };
+      await refuses(`without ${key}`, () => call(...withArgument(at, rest)));
+    }
+  });
+
+  test('refuses values of other kinds', async () => {
+    for (const [key, valid] of Object.entries(values)) {
+      for (const wrong of WRONG) {
+        if (kindOf(wrong) === kindOf(valid)) continue;
+        // A matrix instead of a name, numbers in a nested array.
+        if (key === 'basis' && kindOf(wrong) === 'array') continue;
+        await refuses(`${key} = ${String(wrong)}`, () => call(...withArgument(at, { ...base, [key]: wrong })));
+      }
+    }
+  });
+});
+
+test('backends refuse what is no tensor', async () => {
+  for (const backend of [js, pool, pool.sync]) {
+    for (const wrong of WRONG) {
+      if (wrong !== 7) await refuses(`allocate ${String(wrong)}`, () => backend.allocate(wrong));
+      await refuses(`upload ${String(wrong)}`, () => backend.upload(wrong));
+      await refuses(`download ${String(wrong)}`, () => backend.download(wrong));
+      await refuses(`into ${String(wrong)}`, () => backend.download(x, wrong));
+    }
+    const tables = { images: [], inner: 1 };
+    for (const wrong of WRONG) {
+      if (kindOf(wrong) !== 'array') await refuses(`release ${String(wrong)}`, () => backend.release(wrong));
+      await refuses(`kernel ${String(wrong)}`, () => backend.run(wrong, tables, x, x));
+      await refuses(`tables ${String(wrong)}`, () => backend.run('activate', wrong, x, x));
+      await refuses(`tables ${String(wrong)}`, () => backend.backward(wrong, x, x, x, []));
+      if (kindOf(wrong) !== 'array')
+        await refuses(`images ${String(wrong)}`, () => backend.run('flow', { ...tables, images: wrong }, x, x));
+    }
+    await refuses('no table', () => backend.run('flow', tables, x, x));
+    await refuses('allocate -1', () => backend.allocate(-1));
+    await refuses('into of another length', () => backend.download(x, new Float32Array(3)));
+  }
+  for (const [name, options] of [
+    ['webgpu', { device: 5 }],
+    ['webgpu', { powerPreference: 'fast' }],
+    ['webgpu', { devic: {} }],
+    ['webgpu', null],
+    ['wasm', { size: 1 }],
+    ['js', null],
+    ['auto', { sizes: 1 }],
+  ] as const)
+    await refuses(`${name} ${JSON.stringify(options)}`, () => loadBackend(name, options as Any));
+});
+
+test('signals of other makers, without throwIfAborted and reason, end calls', async () => {
+  const like = (aborted: boolean) => ({ aborted, addEventListener() {}, removeEventListener() {} }) as Any;
+  expect([...act.forward(x, undefined, { signal: like(false) })]).toEqual([...act.forward(x)]);
+  expect(() => act.forward(x, undefined, { signal: like(true) })).toThrow(/aborted by its signal/);
+  expect(() => act.backward(x, x, { signal: like(true) })).toThrow(/aborted by its signal/);
+  expect([...(await act.on(pool).forward(x, undefined, { signal: like(false) }))]).toEqual([...act.forward(x)]);
+  await expect(act.on(pool).forward(x, undefined, { signal: like(true) })).rejects.toThrow(/aborted by its signal/);
+});
