@@ -1,5 +1,5 @@
 import type { Backend, WorkOptions } from '../backends/backend.js';
-import { type Differentiator, expectGradients } from '../backends/differentiator.js';
+import { type Differentiator, expectGradients } from '../backends/gradients.js';
 import { WORK_OPTIONS } from '../backends/evaluate.js';
 import { describe, expectArray, expectOptions, type OptionTable, unchecked } from '../errors.js';
 import type { Moments } from '../plan/moments.js';
@@ -11,7 +11,7 @@ export interface BackwardOptions<T = Float32Array> extends WorkOptions {
   shape?: readonly number[];
   /** Where to write gradX: x or gradY itself, or an array that overlaps neither. Default: a new one. */
   out?: T;
-  /** Adds to this sum; `gradThetas` is then that of everything added so far. */
+  /** Adds to this sum; gradients of parameters are then those of everything added so far. */
   into?: GradientSum;
 }
 
@@ -25,85 +25,87 @@ const BACKWARD_OPTIONS = {
 export interface Gradients<T = Float32Array> {
   /** gradY·f′(x), of x's length. */
   readonly gradX: T;
-  /** Σ gradY·∂f(x)/∂θ over the tensor, [channels][d]. */
-  readonly gradThetas: Float32Array;
+  /** Σ gradY·∂f(x)/∂p over the tensor, for every parameter p by its name, as long as the parameter. */
+  readonly gradients: Readonly<Record<string, Float32Array>>;
 }
 
 /**
  * The gradient of the parameters over a tensor that comes in parts, say micro-batches or slices: the same bits in any order and
- * however the tensor is divided, on any backend. Begun by `DiTAC.gradientSum`; good until the next `update`.
+ * however the tensor is divided, on any backend. Begun by `gradientSum`; good until the next `update`.
  */
-export class GradientSum {
-  readonly #pass: BackwardPass;
+export class GradientSum<G extends Gradients = Gradients> {
+  readonly #pass: BackwardPass<G>;
   readonly #moments: readonly Moments[];
 
-  constructor(pass: BackwardPass, moments: readonly Moments[]) {
+  constructor(pass: BackwardPass<G>, moments: readonly Moments[]) {
     if (!(pass instanceof BackwardPass))
-      throw new TypeError(`a GradientSum comes from DiTAC.gradientSum, got ${describe(pass)}`);
+      throw new TypeError(`a GradientSum comes from an activation's gradientSum, got ${describe(pass)}`);
     this.#pass = pass;
     this.#moments = moments;
   }
 
-  /** What was added so far, [channels][d]. NaN for a channel where gradY or x left no gradient. */
+  /** What was added so far, by parameter. NaN where gradY or x left no gradient. */
+  get gradients(): G['gradients'] {
+    return this.#pass.contract(undefined, this.#moments).gradients;
+  }
+
+  /** Of a DiTAC, [channels][d]: the gradient of its θ. */
   get thetas(): Float32Array {
-    return this.#pass.contract(this.#moments);
+    return this.gradients.thetas!;
   }
 
   /** The moments of a sum that belongs to `pass`. @throws {TypeError|RangeError} if it is none, or belongs to another. */
-  static momentsOf(sum: unknown, pass: BackwardPass): readonly Moments[] {
+  static momentsOf(sum: unknown, pass: unknown): readonly Moments[] {
     if (!(sum instanceof GradientSum))
-      throw new TypeError(`into must come from DiTAC.gradientSum, got ${describe(sum)}`);
+      throw new TypeError(`into must come from the activation's gradientSum, got ${describe(sum)}`);
     if (sum.#pass !== pass)
       throw new RangeError('into was begun by another activation, or before its parameters were updated');
     return sum.#moments;
   }
 }
 
+/** Names what a contraction gives: the channels' gradients as those of an activation's parameters. */
+export type Naming<G extends Gradients> = (gradX: unknown, contracted: readonly Float64Array[]) => G;
+
 /** Backward passes of an activation with its present parameters. */
-export class BackwardPass {
+export class BackwardPass<G extends Gradients = Gradients> {
   readonly #channels: number;
   readonly #layout: Layout;
   readonly #differentiator: Differentiator;
-  readonly #toThetas: (velocityGradients: readonly Float64Array[]) => Float32Array;
+  readonly #name: Naming<G>;
 
-  /** @param toThetas from gradients with respect to the velocities of every channel's field to [channels][d]. */
-  constructor(
-    channels: number,
-    layout: Layout,
-    differentiator: Differentiator,
-    toThetas: (velocityGradients: readonly Float64Array[]) => Float32Array,
-  ) {
+  constructor(channels: number, layout: Layout, differentiator: Differentiator, name: Naming<G>) {
     this.#channels = channels;
     this.#layout = layout;
     this.#differentiator = differentiator;
-    this.#toThetas = toThetas;
+    this.#name = name;
   }
 
-  sum(): GradientSum {
+  sum(): GradientSum<G> {
     return new GradientSum(this, this.#differentiator.moments());
   }
 
-  contract(moments: readonly Moments[]): Float32Array {
-    return this.#toThetas(this.#differentiator.velocityGradients(moments));
+  contract(gradX: unknown, moments: readonly Moments[]): G {
+    return this.#name(gradX, this.#differentiator.contract(moments));
   }
 
-  run(
-    backend: Backend,
-    x: Float32Array,
-    gradY: Float32Array,
-    options: BackwardOptions = {},
-  ): Gradients | Promise<Gradients> {
+  run(backend: Backend, x: Float32Array, gradY: Float32Array, options: BackwardOptions = {}): G | Promise<G> {
     expectOptions('backward', options, BACKWARD_OPTIONS);
     const gradX = expectGradients(x, gradY, options.out);
     const inner = innerSize(this.#channels, this.#layout, x.length, options.shape);
     const total = this.#totalFor(options);
     const moments = this.#differentiator.moments();
     const done = this.#differentiator.run(backend, inner, x, gradY, gradX, moments, options);
-    const finish = () => ({ gradX, gradThetas: this.#addUp(total, moments) });
+    const finish = () => this.#addUp(gradX, total, moments);
     return done === undefined ? finish() : done.then(finish);
   }
 
-  async runOnDevice<T>(backend: Backend<T>, x: T, gradY: T, options: BackwardOptions<T> = {}): Promise<Gradients<T>> {
+  async runOnDevice<T>(
+    backend: Backend<T>,
+    x: T,
+    gradY: T,
+    options: BackwardOptions<T> = {},
+  ): Promise<Omit<G, 'gradX'> & { readonly gradX: T }> {
     expectOptions('backward', options, BACKWARD_OPTIONS);
     const { length } = expectTensor('x', x);
     for (const [name, tensor] of Object.entries({ gradY, out: options.out ?? x })) {
@@ -115,7 +117,7 @@ export class BackwardPass {
     const moments = this.#differentiator.moments();
     const gradX = options.out ?? backend.allocate(length);
     await this.#differentiator.runOnDevice(backend, inner, x, gradY, gradX, moments);
-    return { gradX, gradThetas: this.#addUp(total, moments) };
+    return this.#addUp(gradX, total, moments) as unknown as Omit<G, 'gradX'> & { readonly gradX: T };
   }
 
   #totalFor({ into }: { into?: GradientSum }): readonly Moments[] | undefined {
@@ -123,11 +125,11 @@ export class BackwardPass {
   }
 
   /** A call that fails adds nothing: its moments join the sum when all of them are there. */
-  #addUp(total: readonly Moments[] | undefined, moments: readonly Moments[]): Float32Array {
+  #addUp(gradX: unknown, total: readonly Moments[] | undefined, moments: readonly Moments[]): G {
     total?.forEach((each, c) => {
       each.join(moments[c]!);
     });
-    return this.contract(total ?? moments);
+    return this.contract(gradX, total ?? moments);
   }
 
   /** Backends forget the tables. */

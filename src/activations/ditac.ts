@@ -1,9 +1,9 @@
-import type { Backend, DeviceBackend, HostBackend } from '../backends/backend.js';
-import { Differentiator } from '../backends/differentiator.js';
-import { defaultBackend } from '../backends/host.js';
+import { Differentiator } from '../backends/gradients.js';
+import type { Definition } from '../calculus/piece.js';
 import { type Basis, expectBasis, type Matrix, nodalVelocities, thetaGradient, thetaOf } from '../cpab/basis.js';
 import { checkThetas, type Tessellation, tessellation, velocityField } from '../cpab/field.js';
 import type { VelocityField } from '../cpab/flow.js';
+import { flowGradient } from '../cpab/flow-gradient.js';
 import { precisionMatrix, priorCovariance, sampleTheta } from '../cpab/prior.js';
 import { normalStream } from '../cpab/random.js';
 import {
@@ -20,19 +20,11 @@ import {
   unchecked,
 } from '../errors.js';
 import type { StateDict } from '../io/tensor.js';
-import { compile } from '../plan/compile.js';
-import type { Plan } from '../plan/plan.js';
-import { type BackwardOptions, BackwardPass, type GradientSum, type Gradients } from './backward.js';
+import { ditacDefinition, ditacGradientPieces, VARIANTS, type Variant, variantReference } from '../families/ditac.js';
+import type { Gradients } from './backward.js';
 import { readCheckpoint } from './checkpoint.js';
-import {
-  CompiledActivation,
-  type DeviceFunction,
-  expectBackend,
-  type ForwardOptions,
-  type HostFunction,
-} from './compiled.js';
 import { LAYOUTS, type Layout } from './layout.js';
-import { gradientPieces, VARIANTS, type Variant, variantPieces, variantReference } from './variants.js';
+import { Trainable } from './trainable.js';
 
 export interface DiTACOptions {
   /** Number of cells N of the velocity field, 1 to 4096. Default 10. */
@@ -85,15 +77,10 @@ export const CHECKPOINT_OPTIONS = (() => {
   return { ...rest, prefix: expectString } as const;
 })();
 
-/** A differentiable function where arrays are answered at once. */
-export interface TrainableHostFunction extends HostFunction {
-  backward(x: Float32Array, gradY: Float32Array, options?: BackwardOptions): Gradients;
-}
-
-/** A differentiable function where arrays travel to a device and back, and tensors stay there. */
-export interface TrainableDeviceFunction<T> extends DeviceFunction<T> {
-  backward(x: Float32Array, gradY: Float32Array, options?: BackwardOptions): Promise<Gradients>;
-  backward(x: T, gradY: T, options?: BackwardOptions<T>): Promise<Gradients<T>>;
+/** What a backward pass of a DiTAC returns. */
+export interface DiTACGradients<T = Float32Array> extends Gradients<T> {
+  /** Σ gradY·∂f(x)/∂θ over the tensor, [channels][d]; the same array as `gradients.thetas`. */
+  readonly gradThetas: Float32Array;
 }
 
 /** Images of [a,b] nearer than this share of it are not told apart by gradients. */
@@ -107,20 +94,16 @@ const MOST_SOLVED = 1024;
  *
  * `forward` evaluates a plan that is compiled on first use and certified to 1 ULP (`plan.certificate`).
  */
-export class DiTAC {
+export class DiTAC extends Trainable<DiTACGradients> {
   readonly tess: number;
   readonly a: number;
   readonly b: number;
   readonly variant: Variant;
-  readonly channels: number;
-  readonly layout: Layout;
   readonly lambdaSmooth: number;
   readonly lambdaVar: number;
   readonly #tessellation: Tessellation;
   readonly #basisName: string | undefined;
   #thetas: Float32Array;
-  #compiled: CompiledActivation;
-  #backward: BackwardPass | undefined;
   #precision: Float32Array | undefined;
 
   /** @throws {TypeError|RangeError} if an option has the wrong type, shape or range, or neither `thetas` nor `seed` is given. */
@@ -128,46 +111,33 @@ export class DiTAC {
     expectOptions('DiTAC', options, OPTIONS);
     if (options.thetas !== undefined && options.seed !== undefined)
       throw new TypeError('DiTAC takes thetas or a seed to draw them, not both');
-    this.tess = expectInteger('tess', options.tess ?? 10, 1, 4096);
-    this.a = Math.fround(expectFinite('a', options.a ?? -0.5));
-    this.b = Math.fround(expectFinite('b', options.b ?? 2));
-    if (!(this.a < this.b))
-      throw new RangeError(`a must be less than b (as float32), got a = ${this.a}, b = ${this.b}`);
-    if (Math.max(-this.a, this.b) > 2 ** 20)
-      throw new RangeError(`[a, b] must lie within ±2^20, got [${this.a}, ${this.b}]`);
-    this.variant = expectOneOf('variant', options.variant ?? 'gelu', VARIANTS);
-    this.layout = expectOneOf('layout', options.layout ?? 'channelsFirst', LAYOUTS);
-    this.lambdaSmooth = expectPositive('lambdaSmooth', options.lambdaSmooth ?? 5);
-    this.lambdaVar = expectPositive('lambdaVar', options.lambdaVar ?? 2);
-    this.#tessellation = tessellation(this.tess, this.variant !== 'inf', options.basis ?? 'qr');
-    const d = this.dimension;
+    const tess = expectInteger('tess', options.tess ?? 10, 1, 4096);
+    const a = Math.fround(expectFinite('a', options.a ?? -0.5));
+    const b = Math.fround(expectFinite('b', options.b ?? 2));
+    if (!(a < b)) throw new RangeError(`a must be less than b (as float32), got a = ${a}, b = ${b}`);
+    if (Math.max(-a, b) > 2 ** 20) throw new RangeError(`[a, b] must lie within ±2^20, got [${a}, ${b}]`);
+    const variant = expectOneOf('variant', options.variant ?? 'gelu', VARIANTS);
+    const layout = expectOneOf('layout', options.layout ?? 'channelsFirst', LAYOUTS);
+    const lambdaSmooth = expectPositive('lambdaSmooth', options.lambdaSmooth ?? 5);
+    const lambdaVar = expectPositive('lambdaVar', options.lambdaVar ?? 2);
+    const on = tessellation(tess, variant !== 'inf', options.basis ?? 'qr');
+    const thetas = readThetas(options, on);
+    const d = on.basis.columns;
+    super(d === 0 ? (options.channels ?? 1) : thetas.length / d, layout);
+    this.tess = tess;
+    this.a = a;
+    this.b = b;
+    this.variant = variant;
+    this.lambdaSmooth = lambdaSmooth;
+    this.lambdaVar = lambdaVar;
+    this.#tessellation = on;
+    this.#thetas = thetas;
     if (options.precisionMatrix !== undefined) {
       this.#precision = checkThetas('precisionMatrix', options.precisionMatrix, d);
       if (this.#precision.length !== d * d)
         throw new RangeError(`precisionMatrix must hold ${d}·${d} numbers, got ${this.#precision.length}`);
     }
-    if (options.thetas !== undefined) {
-      this.#thetas = checkThetas('thetas', options.thetas, d);
-      this.channels = d === 0 ? 1 : this.#thetas.length / d;
-      if (options.channels !== undefined && options.channels !== this.channels) {
-        throw new RangeError(
-          `thetas must hold ${String(options.channels)}·${d} numbers for ${String(options.channels)} channels, got ${this.#thetas.length}`,
-        );
-      }
-    } else {
-      if (options.seed === undefined) throw new TypeError('DiTAC needs thetas, or a seed to draw them from the prior');
-      this.channels = expectInteger('channels', options.channels ?? 1, 1, 65536);
-      const normal = normalStream(options.seed);
-      const covariance = priorCovariance(
-        this.basis,
-        expectPositive('lambdaSmoothInit', options.lambdaSmoothInit ?? 5),
-        expectPositive('lambdaVarInit', options.lambdaVarInit ?? 2),
-      );
-      this.#thetas = new Float32Array(this.channels * d);
-      for (let c = 0; c < this.channels; c++) this.#thetas.set(sampleTheta(covariance, normal), c * d);
-    }
     this.#basisName = typeof options.basis === 'object' ? undefined : (options.basis ?? 'qr');
-    this.#compiled = this.#compile();
   }
 
   /**
@@ -208,51 +178,6 @@ export class DiTAC {
     return this.#thetas.slice();
   }
 
-  /** The compiled plan of channel 0, with its certificate. */
-  get plan(): Plan {
-    return this.planOf(0);
-  }
-
-  /** The compiled plan of a channel. @throws {TypeError|RangeError} if there is no such channel. */
-  planOf(channel: number): Plan {
-    return this.#compiled.planOf(channel);
-  }
-
-  /**
-   * y = f(x), elementwise. NaN gives the canonical NaN, ±Infinity the limit; subnormal inputs count as zero.
-   *
-   * @param x any tensor, flat.
-   * @param out where to write; x itself, or an array that does not overlap it. Default: a new array.
-   * @throws {TypeError|RangeError} if x, out or shape do not fit; nothing is written then.
-   */
-  forward(x: Float32Array, out?: Float32Array, options?: ForwardOptions): Float32Array {
-    return this.#compiled.forward(x, out, options);
-  }
-
-  /**
-   * The gradient of a scalar L, given gradY = ∂L/∂y for y = forward(x). Exact, not that of a table: relative error about 10⁻⁶ of the
-   * largest component. Costs O(n) whatever d is.
-   *
-   * gradThetas does not depend on the order of summation: for any division of a tensor into parts that are added `into` one sum, on any
-   * backend and any number of threads, it has the same bits.
-   *
-   * Where x is NaN or gradY is NaN, gradX is NaN; an infinite gradY gives an infinite gradX, NaN where f is flat. Each makes the gradThetas
-   * of its channel NaN, and `update` refuses NaN: θ is never silently corrupted. For ±Infinity x, f′ is its limit. Where f has a kink
-   * (an end of [a,b], mostly) f′ is that of one side.
-   *
-   * @param x what forward was given, flat.
-   * @param gradY of x's length.
-   * @throws {TypeError|RangeError} if x, gradY or options do not fit, or slopes exceed float32; nothing is written then.
-   */
-  backward(x: Float32Array, gradY: Float32Array, options?: BackwardOptions): Gradients {
-    return this.#pass().run(defaultBackend(), x, gradY, options) as Gradients;
-  }
-
-  /** An empty sum for `backward(…, { into })`: one gradient of a tensor that comes in parts. */
-  gradientSum(): GradientSum {
-    return this.#pass().sum();
-  }
-
   /**
    * The regulariser λ·Σ θᵀPθ over all channels, which keeps velocity fields smooth, and its gradient λ·(P + Pᵀ)θ, [channels][d]; P is the
    * precision matrix. `lambda` is the PyTorch package's lambda_reg_loss. (That package's own gradient has a product of elements in place of
@@ -284,16 +209,14 @@ export class DiTAC {
    * @param thetas [channels][d], flat or nested; taken as float32.
    * @throws {TypeError|RangeError} if their number differs or one is not finite; the activation is as before then.
    */
-  update(thetas: ArrayLike<number> | readonly ArrayLike<number>[]): void {
-    const checked = checkThetas('thetas', thetas, this.dimension);
+  update(thetas: ArrayLike<number> | readonly ArrayLike<number>[] | { readonly thetas: ArrayLike<number> | readonly ArrayLike<number>[] }): void {
+    const given = typeof thetas === 'object' && thetas !== null && 'thetas' in thetas ? thetas.thetas : thetas;
+    const checked = checkThetas('thetas', given, this.dimension);
     if (checked.length !== this.#thetas.length)
       throw new RangeError(`thetas must hold ${this.#thetas.length} numbers as before, got ${checked.length}`);
     for (let c = 0; c < this.channels; c++) this.#field(c, checked);
-    this.#compiled.release();
-    this.#backward?.release();
-    this.#backward = undefined;
     this.#thetas = checked;
-    this.#compiled = this.#compile();
+    this.forget();
   }
 
   /**
@@ -345,31 +268,6 @@ export class DiTAC {
     return this.#field(expectInteger('channel', channel, 0, this.channels - 1)).velocity;
   }
 
-  /** As {@link CompiledActivation.on}, with gradients. */
-  on(backend: HostBackend): TrainableHostFunction;
-  on<T>(backend: DeviceBackend<T>): TrainableDeviceFunction<T>;
-  on(backend: Backend): {
-    forward(x: Float32Array, out?: Float32Array, options?: ForwardOptions): Float32Array | Promise<Float32Array>;
-    backward(x: Float32Array, gradY: Float32Array, options?: BackwardOptions): Gradients | Promise<Gradients>;
-  };
-  on(backend: Backend): unknown {
-    expectBackend(backend);
-    return {
-      // With the parameters of the moment of the call, as `backward` has them.
-      forward: (x: Float32Array, out?: Float32Array, options?: ForwardOptions) =>
-        this.#compiled.on(backend).forward(x, out, options),
-      backward: (x: unknown, gradY: unknown, options?: BackwardOptions) =>
-        x instanceof Float32Array || backend.isSynchronous
-          ? this.#pass().run(backend, x as Float32Array, gradY as Float32Array, options)
-          : this.#pass().runOnDevice(backend, x, gradY, options as BackwardOptions<unknown> | undefined),
-    };
-  }
-
-  /** The function alone, with the present parameters: it can be saved with `toBytes` and run again without compiling. */
-  compiled(): CompiledActivation {
-    return this.#compiled;
-  }
-
   /** What PyTorch's `load_state_dict` takes: `<prefix>thetas` [channels][d] and `<prefix>precision_mat` [d][d]. */
   stateDict(options: { prefix?: string } = {}): Record<string, { shape: number[]; data: Float32Array }> {
     expectOptions<{ prefix?: string }>('stateDict', options, { prefix: expectString });
@@ -381,36 +279,35 @@ export class DiTAC {
     };
   }
 
-  #compile(): CompiledActivation {
-    const thetas = this.#thetas;
-    return new CompiledActivation(this.channels, this.layout, (channel) =>
-      compile(variantPieces(this.variant, this.#field(channel, thetas), this.a, this.b)),
+  protected override functionOf(channel: number): number {
+    return channel;
+  }
+
+  protected override define(channel: number): Definition {
+    const d = this.dimension;
+    const theta = this.#thetas.subarray(channel * d, (channel + 1) * d);
+    return ditacDefinition(this.variant, this.#tessellation, theta, this.#field(channel), this.a, this.b);
+  }
+
+  protected override differentiator(): Differentiator {
+    const resolution = (this.b - this.a) * RESOLUTION;
+    return new Differentiator(
+      Array.from({ length: this.channels }, (_, c) => {
+        const field = this.#field(c);
+        return flowGradient(field, ditacGradientPieces(this.variant, field, this.a, this.b), resolution);
+      }),
     );
   }
 
-  #pass(): BackwardPass {
-    this.#backward ??= new BackwardPass(
-      this.channels,
-      this.layout,
-      new Differentiator(
-        Array.from({ length: this.channels }, (_, c) => {
-          const field = this.#field(c);
-          return { field, pieces: gradientPieces(this.variant, field, this.a, this.b) };
-        }),
-        (this.b - this.a) * RESOLUTION,
-      ),
-      (gradients) => {
-        const { basis, zeroBoundary } = this.#tessellation;
-        const thetas = new Float32Array(this.channels * basis.columns);
-        gradients.forEach((gradient, c) => {
-          // The field's velocities are those of [0,1], times b - a.
-          const scaled = gradient.map((v) => v * (this.b - this.a));
-          thetas.set(thetaGradient(basis, zeroBoundary, scaled), c * basis.columns);
-        });
-        return thetas;
-      },
-    );
-    return this.#backward;
+  protected override gradientsOf(gradX: unknown, contracted: readonly Float64Array[]): DiTACGradients {
+    const { basis, zeroBoundary } = this.#tessellation;
+    const thetas = new Float32Array(this.channels * basis.columns);
+    contracted.forEach((gradient, c) => {
+      // The field's velocities are those of [0,1], times b - a.
+      const scaled = gradient.map((v) => v * (this.b - this.a));
+      thetas.set(thetaGradient(basis, zeroBoundary, scaled), c * basis.columns);
+    });
+    return { gradX: gradX as Float32Array, gradThetas: thetas, gradients: { thetas } };
   }
 
   /** P, [d][d]. */
@@ -422,4 +319,30 @@ export class DiTAC {
   #field(channel: number, thetas = this.#thetas): VelocityField {
     return velocityField(this.#tessellation, thetas, channel, this.a, this.b, 1);
   }
+}
+
+/** θ as given, or drawn from the prior. */
+function readThetas(options: DiTACOptions, on: Tessellation): Float32Array {
+  const d = on.basis.columns;
+  if (options.thetas !== undefined) {
+    const thetas = checkThetas('thetas', options.thetas, d);
+    const channels = d === 0 ? 1 : thetas.length / d;
+    if (options.channels !== undefined && options.channels !== channels) {
+      throw new RangeError(
+        `thetas must hold ${String(options.channels)}·${d} numbers for ${String(options.channels)} channels, got ${thetas.length}`,
+      );
+    }
+    return thetas;
+  }
+  if (options.seed === undefined) throw new TypeError('DiTAC needs thetas, or a seed to draw them from the prior');
+  const channels = expectInteger('channels', options.channels ?? 1, 1, 65536);
+  const normal = normalStream(options.seed);
+  const covariance = priorCovariance(
+    on.basis,
+    expectPositive('lambdaSmoothInit', options.lambdaSmoothInit ?? 5),
+    expectPositive('lambdaVarInit', options.lambdaVarInit ?? 2),
+  );
+  const thetas = new Float32Array(channels * d);
+  for (let c = 0; c < channels; c++) thetas.set(sampleTheta(covariance, normal), c * d);
+  return thetas;
 }

@@ -35,6 +35,8 @@ export interface Definition {
   readonly low?: Asymptote;
   readonly high?: Asymptote;
   readonly periodic?: Periodicity;
+  /** A denominator that must have no root. */
+  readonly poles?: Expression;
 }
 
 /** A piece of a function, all of it analytic: what plans and gradients are compiled from. Pieces cover every finite float32, in order. */

@@ -1,9 +1,10 @@
 import { nextDown, nextUp } from '../../assembly/float32';
 import { normalDistribution } from '../../assembly/numeric';
 import { type Expression, expression, negative, normal, type Primitive, times, where, x } from '../calculus/expression.js';
-import { type Asymptote, type Definition, LARGEST, type Part } from '../calculus/piece.js';
+import { type Asymptote, clip, type Definition, LARGEST, type Part } from '../calculus/piece.js';
 import type { Tessellation } from '../cpab/field.js';
-import { flowPieces, flowThrough, pieceAt, type VelocityField } from '../cpab/flow.js';
+import { expectResolved, flowPieces, flowThrough, pieceAt, type VelocityField } from '../cpab/flow.js';
+import { type FlowFunctionPiece, flowBetween } from '../cpab/flow-gradient.js';
 import { flowParts, flowWords } from '../cpab/primitive.js';
 
 /**
@@ -37,7 +38,7 @@ export function ditacDefinition(
   a: number,
   b: number,
 ): Definition {
-  const flow = flowPieces(field);
+  const flow = expectResolved(flowPieces(field));
   const words = flowWords(on, theta, a, b, (at) => pieceAt(flow, at));
   if (variant === 'inf') {
     const far = (line: { slope: Expression; intercept: Expression }): Asymptote => ({ ...line, rest: ZERO });
@@ -56,6 +57,34 @@ export function ditacDefinition(
   ];
   return outside === GELU ? { parts, low: GELU_LOW, high: GELU_HIGH } : { parts };
 }
+
+const GELU_ZERO = -14;
+const GELU_IDENTITY = 6;
+
+/** The same function for differentiation: what lies outside [a,b] depends on no parameter; `inf` is flow throughout. */
+export function ditacGradientPieces(variant: Variant, field: VelocityField, a: number, b: number): FlowFunctionPiece[] {
+  const flow = expectResolved(flowPieces(field));
+  if (variant === 'inf') return flowBetween(flow, -LARGEST, LARGEST, false);
+  const linear = (first: number, last: number, slope: number): FlowFunctionPiece => ({ first, last, law: 'linear', slope });
+  const beyond: FlowFunctionPiece[] = {
+    bare: [linear(-LARGEST, LARGEST, 1)],
+    leaky: [linear(-LARGEST, nextDown(0), LEAKY_SLOPE), linear(0, LARGEST, 1)],
+    gelu: geluPieces(),
+    ge: geluPieces(),
+  }[variant];
+  const outside = (first: number, last: number) => beyond.map((piece) => clip(piece, first, last)).filter((piece) => piece !== undefined);
+  return [
+    ...outside(-LARGEST, nextDown(a)),
+    ...flowBetween(flow, a, b, variant === 'gelu'),
+    ...outside(nextUp(b), LARGEST),
+  ];
+}
+
+const geluPieces = (): FlowFunctionPiece[] => [
+  { first: -LARGEST, last: nextDown(GELU_ZERO), law: 'linear', slope: 0 },
+  { first: GELU_ZERO, last: nextDown(GELU_IDENTITY), law: 'gelu' },
+  { first: GELU_IDENTITY, last: LARGEST, law: 'linear', slope: 1 },
+];
 
 /** The same function in float64, without series or tables. */
 export function variantReference(variant: Variant, field: VelocityField, a: number, b: number): (x: number) => number {

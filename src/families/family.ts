@@ -48,8 +48,9 @@ export interface Random {
 }
 
 export interface ConstantKind<T = unknown> {
-  /** Undefined: it has to be given. */
+  /** Undefined: it has to be given, unless it is optional. */
   readonly initial?: T;
+  readonly isOptional?: boolean;
   /** Throws if the value is none. */
   check(name: string, value: unknown): T;
 }
@@ -82,8 +83,9 @@ export const uniform =
     low + (high - low) * random.uniform();
 
 /** A finite number, taken as float32. */
-export function constantNumber(initial?: number): ConstantKind<number> {
+export function constantNumber(initial?: number, isOptional = false): ConstantKind<number> {
   return {
+    isOptional,
     ...(initial === undefined ? {} : { initial: Math.fround(initial) }),
     check(name, value) {
       if (typeof value !== 'number') throw new TypeError(`${name} must be a number, got ${describe(value)}`);

@@ -23,9 +23,9 @@ export const polyRelu: Family<object, 'weight' | 'bias'> = {
  * Yevick, "Nonlinearity Enhanced Adaptive Activation Function" (arXiv 2403.19896): α·relu(x) + β·(γ|x|)³ is the reading that fits what was published;
  * the formula itself could not be verified. Without gamma its superset: Σ negₖ·xᵏ for x < 0 and Σ posₖ·xᵏ for x ≥ 0.
  */
-export const yevick: Family<{ gamma: number | undefined }, 'alpha' | 'beta' | 'neg' | 'pos'> = {
+export const yevick: Family<{ gamma: number }, 'alpha' | 'beta' | 'neg' | 'pos'> = {
   name: 'Yevick',
-  constants: { gamma: { ...constantNumber(), isOptional: true } as ReturnType<typeof constantNumber> },
+  constants: { gamma: constantNumber(undefined, true) },
   parameters: ({ gamma }) =>
     (gamma === undefined ? { neg: many(), pos: many() } : { alpha: one(1), beta: one(0) }) as Record<'alpha' | 'beta' | 'neg' | 'pos', ReturnType<typeof many>>,
   define({ gamma }, { alpha, beta, neg, pos }) {

@@ -29,7 +29,7 @@ export const rational: Family<{ version: RationalVersion }, 'numerator' | 'denom
       const q = version === 'N' ? [expression(1), ...denominator] : inner;
       const values = version === 'N' ? [1, ...denominator.map(({ value }) => value)] : denominator.map(({ value }) => value);
       if (values.every((b) => b === 0)) throw new RangeError('the denominator is 0 everywhere: all of its coefficients are');
-      return { ...ofSides(numerator, () => q), poles: polynomial(q) } as Definition;
+      return { ...ofSides(numerator, () => q), poles: polynomial(q) };
     }
     const least = version === 'C' ? TENTH : 1;
     const positive = inner.map((b, k) => (k === 0 ? plus(least, b) : b));

@@ -44,8 +44,8 @@ const LAGRANGE = NODES.flatMap((node) => {
 
 /** So that |u| stays below 1 when it is rounded. */
 const SLIGHTLY_LESS = 1 - 2 ** -20;
-/** A narrower interval gets a constant: a subnormal x, which GPUs take for zero, changes nothing at all. */
-const STEEPEST_SCALE = 2 ** 30;
+/** A narrower interval gets a constant. */
+const STEEPEST_SCALE = 2 ** 100;
 /** Coefficients below this count as zero, and a leading one is at least this where others are not zero: no slope is subnormal. */
 const LEAST_COEFFICIENT = 2 ** -60;
 

@@ -1,6 +1,6 @@
 import { ceilToFloat32, floorToFloat32, nextDown } from '../../assembly/float32';
 import { expm1Ratio } from '../../assembly/numeric';
-import { type FlowPiece, imageAfter, travelTime } from '../cpab/flow.js';
+import { type FlowPiece, imageAfter, travelTime } from './flow.js';
 
 /** Dividing the pieces of a flow into intervals so short that simple functions follow it. */
 

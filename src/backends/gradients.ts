@@ -1,0 +1,87 @@
+import { expectFloat32Array, expectOutput } from '../errors.js';
+import type { RowTable } from '../plan/gradient-table.js';
+import { type BackwardImage, backwardImage } from '../plan/image.js';
+import { Moments } from '../plan/moments.js';
+import type { Backend, WorkOptions } from './backend.js';
+import { evaluateBackward } from './evaluate.js';
+import { ChannelTables } from './tables.js';
+
+/** A function's gradient: its table, and what the parameters' gradients are, given the moments of all inputs. */
+export interface Differentiable {
+  readonly table: RowTable;
+  contract(moments: Moments): Float64Array;
+}
+
+/** Gradients of functions with fixed parameters, one a channel: gradX, and the gradients of every channel's parameters. */
+export class Differentiator {
+  readonly #channels: readonly Differentiable[];
+  readonly #images: ChannelTables<BackwardImage>;
+
+  /** @param channels one a channel; channels that share a function share the object. */
+  constructor(channels: readonly Differentiable[]) {
+    this.#channels = channels;
+    const room = channels.reduce((most, { table }) => Math.max(most, table.blocks), 0);
+    const known = new Map<Differentiable, BackwardImage>();
+    const imageOf = (channel: Differentiable): BackwardImage => {
+      let image = known.get(channel);
+      if (!image) known.set(channel, (image = backwardImage(channel.table, room)));
+      return image;
+    };
+    this.#images = new ChannelTables(() => channels.map(imageOf));
+  }
+
+  /** Nothing added up yet, one for each channel. */
+  moments(): Moments[] {
+    return this.#channels.map(({ table }) => new Moments(table.blocks));
+  }
+
+  /** Writes gradX and adds to the moments; `inner` neighbours share a channel. x may repeat. */
+  run(
+    backend: Backend,
+    inner: number,
+    x: Float32Array,
+    gradY: Float32Array,
+    gradX: Float32Array,
+    moments: readonly Moments[],
+    options?: WorkOptions,
+  ): void | Promise<void> {
+    return evaluateBackward(backend, { images: this.#images.for(backend), inner }, x, gradY, gradX, moments, options);
+  }
+
+  /** The same for tensors of a device. */
+  runOnDevice<T>(
+    backend: Backend<T>,
+    inner: number,
+    x: T,
+    gradY: T,
+    gradX: T,
+    moments: readonly Moments[],
+  ): void | Promise<void> {
+    return backend.backward({ images: this.#images.for(backend as Backend), inner }, x, gradY, gradX, moments);
+  }
+
+  /** The gradient of every channel's parameters. */
+  contract(moments: readonly Moments[]): Float64Array[] {
+    return this.#channels.map((channel, c) => channel.contract(moments[c]!));
+  }
+
+  /** Backends forget the tables. */
+  release(): void {
+    this.#images.release();
+  }
+}
+
+/**
+ * Checks the arguments of a backward pass and returns where gradX goes. `out` may be x or gradY, or share nothing with them.
+ * @throws {TypeError|RangeError} if they do not fit.
+ */
+export function expectGradients(x: unknown, gradY: unknown, out: unknown, length?: number): Float32Array {
+  const [inputs, gradients] = [expectFloat32Array('x', x), expectFloat32Array('gradY', gradY)];
+  const expected = length ?? inputs.length;
+  if (gradients.length !== expected)
+    throw new RangeError(`gradY must have length ${expected} as the result has, got ${gradients.length}`);
+  if (out === undefined) return new Float32Array(inputs.length);
+  expectOutput(inputs, out);
+  if (length === undefined) expectOutput(gradients, out);
+  return out as Float32Array;
+}
