@@ -1,5 +1,32 @@
 /** Errors that say what was wrong, what was expected and what came. */
 
+/** Reads an internal slot, which arrays have whatever realm they come from: a frame, a `vm` context, a test runner's sandbox. */
+const nameOfView = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)!
+  .get as (this: unknown) => string | undefined;
+const lengthOfBuffer = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, 'byteLength')!.get as (
+  this: unknown,
+) => number;
+
+interface Views {
+  Float32Array: Float32Array;
+  Float64Array: Float64Array;
+  Uint8Array: Uint8Array;
+}
+
+/** Whether a value is a typed array of that kind; `instanceof` knows only those of its own realm. */
+export function isView<K extends keyof Views>(value: unknown, name: K): value is Views[K] {
+  return nameOfView.call(value) === name;
+}
+
+/** Whether a value is an ArrayBuffer, of any realm, and not shared. */
+export function isArrayBuffer(value: unknown): value is ArrayBuffer {
+  try {
+    return lengthOfBuffer.call(value) >= 0;
+  } catch {
+    return false;
+  }
+}
+
 /** A short, safe description of any value for an error message. */
 export function describe(value: unknown): string {
   if (value === null) return 'null';

@@ -13,6 +13,7 @@ import {
   tidy,
 } from '@tensorflow/tfjs-core';
 import { layers } from '@tensorflow/tfjs-layers';
+import type { CheckpointOptions } from './activations/checkpoint.js';
 import { DiTAC, type DiTACOptions } from './activations/ditac.js';
 import type { Layout } from './activations/layout.js';
 import type { Variant } from './activations/variants.js';
@@ -137,14 +138,17 @@ export class DiTACLayer extends layers.Layer {
   }
 
   /** Takes over an activation that was trained in PyTorch; options as {@link DiTAC.fromStateDict}. Training goes on from there. */
-  static fromStateDict(tensors: StateDict, config: DiTACLayerConfig & { prefix?: string } = {}): DiTACLayer {
-    const given: Omit<DiTACOptions, 'thetas' | 'seed'> & { prefix?: string } = {};
-    for (const key of [...ACTIVATION_KEYS, 'prefix'] as const) {
+  static fromStateDict(
+    tensors: StateDict,
+    config: DiTACLayerConfig & Pick<CheckpointOptions, 'prefix' | 'metadata'> = {},
+  ): DiTACLayer {
+    const given: CheckpointOptions = {};
+    for (const key of [...ACTIVATION_KEYS, 'prefix', 'metadata'] as const) {
       if (config[key] !== undefined) Object.assign(given, { [key]: config[key] });
     }
     const act = DiTAC.fromStateDict(tensors, given);
     const { tess, a, b, variant, lambdaSmooth, lambdaVar, precisionMatrix } = act;
-    const { prefix: _, ...rest } = config;
+    const { prefix: _, metadata: __, ...rest } = config;
     const found = { tess, a, b, variant, lambdaSmooth, lambdaVar, precisionMatrix, basis: toRows(act.basis) };
     return new DiTACLayer({ ...rest, ...found, perChannel: act.channels > 1 }, act.thetas);
   }

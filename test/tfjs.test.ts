@@ -148,22 +148,24 @@ describe('the layer', () => {
 
   test('PyTorch’s checkpoint in, its bits out; training goes on from there', async () => {
     const { tensors } = loadSafetensors(golden('nets/mlp_double_2d_ditac_seed1.safetensors'));
-    const layer = DiTACLayer.fromStateDict(tensors, { prefix: 'act_1.', a: -3, b: 3 });
+    const layer = DiTACLayer.fromStateDict(tensors, { prefix: 'act_1.', a: -3, b: 3, variant: 'gelu' });
     const model = tf.sequential({
       layers: [tf.layers.dense({ units: 50, inputShape: [2] }), layer as never, tf.layers.dense({ units: 1 })],
     });
     const out = layer.stateDict({ prefix: 'act_1.' });
     for (const name of ['act_1.thetas', 'act_1.precision_mat']) {
       expect(out[name]!.shape).toEqual(tensors[name]!.shape);
-      sameBits(out[name]!.data, tensors[name]!.data as Float32Array);
+      sameBits(out[name]!.data as Float32Array, tensors[name]!.data as Float32Array);
     }
     model.compile({ optimizer: tf.train.adam(0.005), loss: 'meanSquaredError' });
     await model.trainOnBatch(tf.randomNormal([98, 2]), tf.randomNormal([98, 1]));
     const trained = layer.stateDict({ prefix: 'act_1.' });
-    expect(compareBits(trained['act_1.thetas']!.data, out['act_1.thetas']!.data).differing).toBe(9);
-    sameBits(trained['act_1.precision_mat']!.data, out['act_1.precision_mat']!.data);
+    expect(
+      compareBits(trained['act_1.thetas']!.data as Float32Array, out['act_1.thetas']!.data as Float32Array).differing,
+    ).toBe(9);
+    sameBits(trained['act_1.precision_mat']!.data as Float32Array, out['act_1.precision_mat']!.data as Float32Array);
     // And what was trained here is a checkpoint like any other.
-    const again = DiTAC.fromStateDict(trained, { prefix: 'act_1.', a: -3, b: 3 });
+    const again = DiTAC.fromStateDict(trained, { prefix: 'act_1.' });
     const x = normals(100, 1, 2);
     sameBits(again.forward(x), layer.activation.forward(x));
     expect(largest(again.thetas.map(Math.abs))).toBeLessThan(10);
