@@ -110,12 +110,17 @@ export class BackwardPass {
     return into === undefined ? undefined : GradientSum.momentsOf(into, this);
   }
 
-  /** A call that fails adds nothing: its moments join the sum when all of them are there. */
+  /** A call that fails adds nothing: its moments join the sum when all of them are there, and leave it if there is no room for the result. */
   #addUp(total: readonly Moments[] | undefined, moments: readonly Moments[]): Float32Array {
-    total?.forEach((each, c) => {
-      each.join(moments[c]!);
-    });
-    return this.contract(total ?? moments);
+    if (total === undefined) return this.contract(moments);
+    for (const [c, each] of total.entries()) each.makeRoom(moments[c]!);
+    for (const [c, each] of total.entries()) each.join(moments[c]!);
+    try {
+      return this.contract(total);
+    } catch (cause) {
+      for (const [c, each] of total.entries()) each.join(moments[c]!, -1);
+      throw cause;
+    }
   }
 
   /** Backends forget the tables. */

@@ -2,14 +2,7 @@ import { describe } from '../errors.js';
 import type { StateDict } from '../io/tensor.js';
 import { VARIANTS, type Variant } from './variants.js';
 
-/**
- * What the metadata of a file says about an activation. Writers have no common form for it; read are
- *
- * - entries of their own: `a`, `b` and `variant`, or for one activation `<prefix>a`, `<prefix>b` and `<prefix>variant`;
- * - words in a text: "DiTAC a=-3 b=3 variant=leaky", in the entry named like the activation, else in any that does not belong to another.
- *
- * The first that says both a and b is taken, and the first that says the variant. Texts that contradict each other are refused.
- */
+/** What the metadata of a file says about an activation. */
 export interface Notes {
   a?: number;
   b?: number;
@@ -20,99 +13,50 @@ export interface Notes {
 const MOST_ENTRIES = 256;
 const MOST_TEXT = 1000;
 
-/** What the PyTorch package calls the variants (`cpab_act_type`). */
-const PYTORCH_NAMES: Readonly<Record<string, Variant>> = {
-  gelu_cpab: 'gelu',
-  leaky_cpab: 'leaky',
-  ge_cpab: 'ge',
-  cpab: 'bare',
-  inf_cpab: 'inf',
-};
-const VARIANT_KEYS = ['variant', 'cpab_act_type'];
-
-export function expectNotes(metadata: unknown): void {
-  if (typeof metadata !== 'object' || metadata === null || Array.isArray(metadata))
-    throw new TypeError(`metadata must be an object of strings, got ${describe(metadata)}`);
-}
-
+/**
+ * Writers have no common form for it. Read are entries `a`, `b` and `variant`, for one activation `<prefix>a` and so on, and words in a text:
+ * "DiTAC a=-3 b=3 variant=leaky", in the entry named like the activation, else in any that does not belong to another. The variants may have
+ * PyTorch's names ('leaky_cpab', and 'cpab' for `bare`).
+ *
+ * @throws {TypeError} if an entry is no string. @throws {RangeError} if two entries contradict each other.
+ */
 export function notesFor(prefix: string, metadata: Readonly<Record<string, string>>, tensors: StateDict): Notes {
+  if (typeof metadata !== 'object' || metadata === null)
+    throw new TypeError(`metadata must be an object of strings, got ${describe(metadata)}`);
   const bare = prefix.replace(/[._/]$/, '');
-  const texts: [key: string, text: string][] = [];
+  const own: string[] = [];
+  const shared: string[] = [];
+  let count = 0;
   for (const key in metadata) {
-    if (texts.length === MOST_ENTRIES) break;
     const text = metadata[key];
-    if (!Object.hasOwn(metadata, key)) continue;
     if (typeof text !== 'string') throw new TypeError(`metadata.${key} must be a string, got ${describe(text)}`);
-    const isOthers = key !== bare && ['', '.', '_', '/'].some((dot) => Object.hasOwn(tensors, `${key}${dot}thetas`));
-    if (text.length <= MOST_TEXT && !isOthers) texts.push([key, text]);
+    if (++count > MOST_ENTRIES) break;
+    if (text.length > MOST_TEXT) continue;
+    const isOthers = ['', '.', '_', '/'].some((mark) => Object.hasOwn(tensors, `${key}${mark}thetas`));
+    if (prefix !== '' && (key === bare || key.startsWith(prefix))) own.push(`${key.slice(prefix.length)}=${text}`);
+    else if (!isOthers) shared.push(`${key}=${text}`);
   }
-  const own = texts.filter(([key]) => key === bare || key === prefix);
-  const sources = [
-    entries(prefix, metadata),
-    ...(bare === prefix ? [] : [entries(`${bare}_`, metadata)]),
-    words(own),
-    ...(prefix === '' ? [] : [entries('', metadata)]),
-    words(texts),
-  ];
-  const notes: Notes = {};
-  for (const { a, b, variant } of sources) {
-    if (notes.a === undefined && a !== undefined && b !== undefined) Object.assign(notes, { a, b });
-    if (notes.variant === undefined && variant !== undefined) notes.variant = variant;
-  }
-  return notes;
+  return { ...said(shared), ...said(own) };
 }
 
-/** Entries of their own. */
-function entries(prefix: string, metadata: Readonly<Record<string, string>>): Notes {
+function said(texts: readonly string[]): Notes {
   const notes: Notes = {};
-  const text = (key: string) => (Object.hasOwn(metadata, prefix + key) ? metadata[prefix + key] : undefined);
-  for (const key of ['a', 'b'] as const) {
-    const found = text(key);
-    if (found === undefined) continue;
-    const value = Number(found);
-    if (String(found).trim() === '' || !Number.isFinite(value))
-      throw new RangeError(`metadata.${prefix}${key} must be a number, got ${describe(found)}`);
-    notes[key] = value;
-  }
-  for (const key of VARIANT_KEYS) {
-    const found = text(key);
-    if (found === undefined) continue;
-    const variant = variantNamed(found);
-    if (variant === undefined)
-      throw new RangeError(`metadata.${prefix}${key} must be one of ${VARIANTS.join(', ')}, got ${describe(found)}`);
-    notes.variant ??= variant;
-  }
-  return notes;
-}
-
-/** Words in texts. */
-function words(texts: readonly (readonly [key: string, text: string])[]): Notes {
-  const notes: Notes = {};
-  for (const [, text] of texts) {
-    const found: Notes = {};
-    for (const [, key, value] of text.matchAll(/(?<![\w.-])(a|b|variant|cpab_act_type)=([\w.+-]+)/g)) {
-      if (key === 'a' || key === 'b') {
-        const number = Number(value);
-        if (Number.isFinite(number)) agree(found, key, number);
-      } else {
-        const variant = variantNamed(value!);
-        if (variant) agree(found, 'variant', variant);
-      }
+  const note = <K extends keyof Notes>(key: K, value: Notes[K]) => {
+    if ((notes[key] ?? value) !== value)
+      throw new RangeError(`the metadata says both ${key}=${notes[key]} and ${key}=${value}: pass { ${key} }`);
+    if (value !== undefined) notes[key] = value;
+  };
+  for (const text of texts) {
+    for (const [, key, word] of text.matchAll(/(?<![\w.-])(a|b|variant|cpab_act_type)=\s*([\w.+-]+)/g)) {
+      if (key !== 'a' && key !== 'b') note('variant', variantNamed(word!));
+      else if (Number.isFinite(Number(word))) note(key, Number(word));
     }
-    if (found.a !== undefined && found.b !== undefined) {
-      agree(notes, 'a', found.a);
-      agree(notes, 'b', found.b);
-    }
-    if (found.variant !== undefined) agree(notes, 'variant', found.variant);
   }
+  // One letter alone may mean anything.
+  if (notes.a === undefined || notes.b === undefined)
+    return notes.variant === undefined ? {} : { variant: notes.variant };
   return notes;
 }
 
-function agree<K extends keyof Notes>(notes: Notes, key: K, value: NonNullable<Notes[K]>): void {
-  if (notes[key] !== undefined && notes[key] !== value)
-    throw new RangeError(`the metadata says both ${key}=${notes[key]} and ${key}=${value}: pass { ${key} }`);
-  notes[key] = value;
-}
-
-const variantNamed = (text: string): Variant | undefined =>
-  VARIANTS.find((each) => each === text) ?? (Object.hasOwn(PYTORCH_NAMES, text) ? PYTORCH_NAMES[text] : undefined);
+const variantNamed = (word: string): Variant | undefined =>
+  word === 'cpab' ? 'bare' : VARIANTS.find((each) => each === word || `${each}_cpab` === word);

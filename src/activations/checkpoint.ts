@@ -1,7 +1,7 @@
 import { BASIS_NAMES, type Basis, type BasisName } from '../cpab/basis.js';
 import { describe, isView } from '../errors.js';
 import type { StateDict, Tensor } from '../io/tensor.js';
-import { expectNotes, notesFor } from './checkpoint-notes.js';
+import { notesFor } from './checkpoint-notes.js';
 import type { DiTACOptions } from './ditac.js';
 import { LAYOUTS, type Layout } from './layout.js';
 import { checkBasis, findBasis } from './search.js';
@@ -49,7 +49,6 @@ export function readCheckpoint(tensors: StateDict, chosen: CheckpointOptions): D
     throw new TypeError(`options must be an object, got ${describe(chosen)}`);
   const { prefix = '', metadata, ...options } = chosen;
   if (typeof prefix !== 'string') throw new TypeError(`prefix must be a string, got ${describe(prefix)}`);
-  if (metadata !== undefined) expectNotes(metadata);
   const thetas = tensorNamed(tensors, `${prefix}thetas`, 2);
   const [channels, d] = thetas.shape as [number, number];
   const precision = has(tensors, `${prefix}precision_mat`)

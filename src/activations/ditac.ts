@@ -152,7 +152,7 @@ export class DiTAC {
       for (let c = 0; c < this.channels; c++) this.#thetas.set(sampleTheta(covariance, normal), c * d);
     }
     this.#basisName = typeof options.basis === 'object' ? undefined : (options.basis ?? 'qr');
-    this.#compiled = this.#compile();
+    this.#compiled = this.#compile(this.#thetas);
   }
 
   /**
@@ -273,11 +273,13 @@ export class DiTAC {
     if (checked.length !== this.#thetas.length)
       throw new RangeError(`thetas must hold ${this.#thetas.length} numbers as before, got ${checked.length}`);
     for (let c = 0; c < this.channels; c++) this.#field(c, checked);
+    // Made before anything is changed: there may be no room for it.
+    const compiled = this.#compile(checked);
     this.#compiled.release();
     this.#backward?.release();
     this.#backward = undefined;
     this.#thetas = checked;
-    this.#compiled = this.#compile();
+    this.#compiled = compiled;
   }
 
   /**
@@ -368,8 +370,7 @@ export class DiTAC {
     );
   }
 
-  #compile(): CompiledActivation {
-    const thetas = this.#thetas;
+  #compile(thetas: Float32Array): CompiledActivation {
     return new CompiledActivation(this.channels, this.layout, (channel) =>
       compile(variantPieces(this.variant, this.#field(channel, thetas), this.a, this.b)),
     );

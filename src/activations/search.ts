@@ -262,24 +262,12 @@ function searchLambda(measure: Measure, matrix: Matrix, known: KnownLambda): Fit
   }
   best = snap(measure, matrix, best, known);
   if (best.misfit <= measure.tolerance) return best;
-  // Golden section on the logarithm of λ_smooth.
-  const share = (Math.sqrt(5) - 1) / 2;
   let low = Math.log(best.lambdaSmooth / 2);
   let high = Math.log(best.lambdaSmooth * 2);
-  let [p, q] = [high - share * (high - low), low + share * (high - low)];
-  let [left, right] = [at(Math.exp(p)), at(Math.exp(q))];
-  for (let step = 0; step < 20; step++) {
-    if (left.misfit < right.misfit) {
-      high = q;
-      [q, right] = [p, left];
-      p = high - share * (high - low);
-      left = at(Math.exp(p));
-    } else {
-      low = p;
-      [p, left] = [q, right];
-      q = low + share * (high - low);
-      right = at(Math.exp(q));
-    }
+  for (let step = 0; step < 16; step++) {
+    const third = (high - low) / 3;
+    if (at(Math.exp(low + third)).misfit < at(Math.exp(high - third)).misfit) high -= third;
+    else low += third;
   }
   return snap(measure, matrix, best, known);
 }

@@ -90,7 +90,10 @@ class EngineBackend implements HostBackend {
   #reserveSums({ windowLength }: BackwardImage): number {
     const bytes = 8 * WINDOWS * windowLength;
     if (this.#sums.bytes < bytes) {
-      if (this.#sums.bytes > 0) this.#regions.give(this.#sums.address);
+      const { address } = this.#sums;
+      // Given back and forgotten at once, even if there is no room for larger ones.
+      if (this.#sums.bytes > 0) this.#regions.give(address);
+      this.#sums = { address: 0, bytes: 0 };
       this.#sums = { address: this.#take(bytes), bytes };
     }
     return this.#sums.address;
@@ -100,8 +103,14 @@ class EngineBackend implements HostBackend {
     const known = this.#places.get(image);
     if (known !== undefined) return known;
     const address = this.#take(alignImage(image.bytes));
-    image.write(this.#engine.floats, this.#engine.words, address);
-    this.#places.set(image, address);
+    try {
+      image.write(this.#engine.floats, this.#engine.words, address);
+      this.#places.set(image, address);
+    } catch (cause) {
+      this.#places.delete(image);
+      this.#regions.give(address);
+      throw cause;
+    }
     return address;
   }
 
@@ -116,7 +125,12 @@ class EngineBackend implements HostBackend {
       if (address === undefined)
         throw new RangeError(`tables of ${bytes} bytes do not fit; at most ${MOST_IMAGE_ADDRESS}`);
     }
-    this.#engine.reserve(address + bytes);
+    try {
+      this.#engine.reserve(address + bytes);
+    } catch (cause) {
+      this.#regions.give(address);
+      throw cause;
+    }
     return address;
   }
 }

@@ -1,7 +1,7 @@
 /**
  * The header of a .safetensors file: JSON, name → { dtype, shape, data_offsets }. It is read entry by entry, straight from the bytes: what
  * is wrong is refused where it stands, and nothing is built that the caller does not get. Time and memory are linear in its length, at most
- * about ten bytes for each of the header's.
+ * about twelve bytes for each of the header's.
  */
 
 /** Bits an element, of every dtype that the format knows. */

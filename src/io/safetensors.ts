@@ -24,7 +24,7 @@ export interface LoadedSafetensors {
 }
 
 /**
- * Time and memory are linear in the file's size: at most 10 bytes for each byte of the header, and 2 for each of the data.
+ * Time and memory are linear in the file's size: at most 16 bytes for each byte of the header, and 2 for each of the data.
  *
  * @param file the whole file.
  * @throws {TypeError} if `file` is not bytes. @throws {SafetensorsError} if the file is not valid; says what and where.

@@ -156,7 +156,12 @@ export class SharedMemory {
         let place = this.#places.get(image);
         if (!place) {
           const address = this.take(image.bytes);
-          image.write(this.#floats, this.#words, address);
+          try {
+            image.write(this.#floats, this.#words, address);
+          } catch (cause) {
+            this.#low.give(address);
+            throw cause;
+          }
           place = { address, users: 0, isReleased: false };
           this.#places.set(image, place);
         }

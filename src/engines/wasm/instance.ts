@@ -31,24 +31,38 @@ export function instantiate(module: WebAssembly.Module, shared?: WebAssembly.Mem
   let floats = new Float32Array(memory.buffer);
   let words = new Int32Array(memory.buffer);
   let doubles = new Float64Array(memory.buffer);
+  const see = () => {
+    const views = [
+      new Float32Array(memory.buffer),
+      new Int32Array(memory.buffer),
+      new Float64Array(memory.buffer),
+    ] as const;
+    [floats, words, doubles] = views;
+  };
+  // Views of a memory that has grown are empty. There may have been no room for new ones then.
+  const seen = () => {
+    if (floats.length === 0) see();
+  };
   return {
     name: 'wasm',
     get floats() {
+      seen();
       return floats;
     },
     get words() {
+      seen();
       return words;
     },
     get doubles() {
+      seen();
       return doubles;
     },
     reserve(bytes) {
+      seen();
       if (bytes <= floats.byteLength) return;
       // Others may have grown a shared memory: growing by nothing makes that known here.
       memory.grow(Math.max(Math.ceil((bytes - memory.buffer.byteLength) / PAGE), 0));
-      floats = new Float32Array(memory.buffer);
-      words = new Int32Array(memory.buffer);
-      doubles = new Float64Array(memory.buffer);
+      see();
     },
     kernels: exports,
   };
