@@ -216,7 +216,10 @@ await build({
 
 // What is bundled keeps its licence.
 const bundled = new Set(
-  [...library.output.flatMap(({ moduleIds }) => moduleIds ?? []).map(fromRoot), ...Object.keys(commandLine.metafile.inputs)]
+  [
+    ...library.output.flatMap(({ moduleIds }) => moduleIds ?? []).map(fromRoot),
+    ...Object.keys(commandLine.metafile.inputs),
+  ]
     .map((file) => /^(?:\.\.\/)*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1])
     .filter((name) => name !== undefined),
 );

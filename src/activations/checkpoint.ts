@@ -1,6 +1,6 @@
 import { type Basis, basis, type Matrix, qrCandidates, toRows } from '../cpab/basis.js';
 import { precisionMatrix } from '../cpab/prior.js';
-import { describe, expectFinite } from '../errors.js';
+import { describe, expectFinite, isView } from '../errors.js';
 import type { StateDict, Tensor } from '../io/tensor.js';
 import type { DiTACOptions } from './ditac.js';
 import { VARIANTS, type Variant } from './variants.js';
@@ -58,7 +58,7 @@ function tensorNamed(tensors: StateDict, name: string, rank: number): Tensor {
     throw new RangeError(`${name} must have ${rank} axes, got shape ${describe(tensor.shape)}`);
   }
   const size = tensor.shape.reduce((product: number, each: number) => product * each, 1);
-  if (!(tensor.data instanceof Float32Array || tensor.data instanceof Float64Array) || tensor.data.length !== size) {
+  if (!(isView(tensor.data, 'Float32Array') || isView(tensor.data, 'Float64Array')) || tensor.data.length !== size) {
     throw new TypeError(
       `${name}.data must be a Float32Array or Float64Array of ${size} numbers, got ${describe(tensor.data)}`,
     );

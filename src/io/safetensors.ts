@@ -1,4 +1,4 @@
-import { describe } from '../errors.js';
+import { describe, isArrayBuffer, isView } from '../errors.js';
 import type { StateDict, Tensor } from './tensor.js';
 
 export type { StateDict, Tensor };
@@ -47,8 +47,8 @@ export class SafetensorsError extends RangeError {
  * @throws {TypeError} if `file` is not bytes. @throws {SafetensorsError} if the file is not valid; says what and where.
  */
 export function loadSafetensors(file: Uint8Array | ArrayBuffer): LoadedSafetensors {
-  const bytes = file instanceof ArrayBuffer ? new Uint8Array(file) : file;
-  if (!(bytes instanceof Uint8Array))
+  const bytes = isArrayBuffer(file) ? new Uint8Array(file) : file;
+  if (!isView(bytes, 'Uint8Array'))
     throw new TypeError(`a safetensors file must be a Uint8Array or ArrayBuffer, got ${describe(file)}`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.length < 8)
@@ -232,12 +232,12 @@ export function saveSafetensors(tensors: Readonly<Record<string, Tensor>>, optio
       throw new TypeError(`tensor '${name}' must be { shape, data }, got ${describe(tensor)}`);
     const { shape, data } = tensor;
     if (!isShape(shape)) throw new RangeError(`tensor '${name}' must have ${A_SHAPE}, got ${describe(shape)}`);
-    if (!(data instanceof Float32Array || data instanceof Float64Array))
+    if (!(isView(data, 'Float32Array') || isView(data, 'Float64Array')))
       throw new TypeError(`tensor '${name}' must hold a Float32Array or Float64Array, got ${describe(data)}`);
     const size = shape.reduce((product, each) => product * each, 1);
     if (size !== data.length)
       throw new RangeError(`tensor '${name}' of shape [${shape.join(', ')}] needs ${size} numbers, got ${data.length}`);
-    const type = options.dtype ?? (data instanceof Float64Array ? 'F64' : 'F32');
+    const type = options.dtype ?? (isView(data, 'Float64Array') ? 'F64' : 'F32');
     const bytes = size * BYTES[type];
     header[name] = { dtype: type, shape, data_offsets: [offset, offset + bytes] };
     offset += bytes;
@@ -253,7 +253,7 @@ export function saveSafetensors(tensors: Readonly<Record<string, Tensor>>, optio
   file.set(json, 8);
   let at = 8 + padded;
   for (const { data, type } of parts) {
-    const words = data instanceof Float32Array ? new Uint32Array(data.buffer, data.byteOffset, data.length) : undefined;
+    const words = isView(data, 'Float32Array') ? new Uint32Array(data.buffer, data.byteOffset, data.length) : undefined;
     for (let i = 0; i < data.length; i++, at += BYTES[type]) {
       const x = data[i]!;
       if (type === 'F64') view.setFloat64(at, x, true);

@@ -28,7 +28,8 @@ function ofHex(text: string): Uint8Array<ArrayBuffer> {
  * AssemblyScript's loader has nothing to do; it would change `Object` and make a TextDecoder as it is imported.
  */
 export function instantiate(module: WebAssembly.Module, shared?: WebAssembly.Memory): Engine {
-  const exports = new WebAssembly.Instance(module, shared ? { env: { memory: shared } } : {}).exports as unknown as Exports;
+  const exports = new WebAssembly.Instance(module, shared ? { env: { memory: shared } } : {})
+    .exports as unknown as Exports;
   const memory = shared ?? exports.memory;
   let floats = new Float32Array(memory.buffer);
   let words = new Int32Array(memory.buffer);
