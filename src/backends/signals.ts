@@ -1,13 +1,15 @@
+import type { Signal } from '../platform.js';
+
 /** Calls that a signal would end. One listener serves them all: where many wait for their turn, platforms warn of a leak. */
 interface Waiting {
   readonly calls: Set<() => void>;
   readonly listener: () => void;
 }
 
-const waiting = new WeakMap<AbortSignal, Waiting>();
+const waiting = new WeakMap<Signal, Waiting>();
 
 /** Calls `end` when the signal is aborted, unless what is returned was called before. */
-export function onAbort(signal: AbortSignal | undefined, end: () => void): () => void {
+export function onAbort(signal: Signal | undefined, end: () => void): () => void {
   if (signal === undefined) return () => {};
   const known = waiting.get(signal) ?? listenTo(signal);
   // One for each call, though several may have one function.
@@ -21,7 +23,7 @@ export function onAbort(signal: AbortSignal | undefined, end: () => void): () =>
   };
 }
 
-function listenTo(signal: AbortSignal): Waiting {
+function listenTo(signal: Signal): Waiting {
   const calls = new Set<() => void>();
   const listener = () => {
     waiting.delete(signal);

@@ -67,6 +67,7 @@ export class ThreadsBackend implements PoolBackend {
   #stagingLeft: number;
   /** Work handed over with `run`, which is done in order; and what went wrong with it. */
   #handedOver: Promise<void> = Promise.resolve();
+  #isIdle = true;
   #problem: unknown;
   readonly #flags: number;
   #lastTicket = 0;
@@ -153,7 +154,8 @@ export class ThreadsBackend implements PoolBackend {
 
   async download(tensor: Float32Array, into: Float32Array = new Float32Array(tensor.length)): Promise<Float32Array> {
     this.#memory.expectLive('the tensor', tensor);
-    await this.#handedOver;
+    // Read at once where nothing waits: the tensor may be freed in the next line.
+    if (!this.#isIdle) await this.#handedOver;
     if (this.#problem !== undefined) {
       const problem = this.#problem;
       this.#problem = undefined;
@@ -167,7 +169,10 @@ export class ThreadsBackend implements PoolBackend {
   free(tensor: Float32Array): void {
     if (!this.#tensors.delete(tensor)) return;
     this.#memory.markFreed(tensor);
-    void this.#handedOver.then(() => this.#memory.giveTensor(tensor.byteOffset));
+    const give = () => this.#memory.giveTensor(tensor.byteOffset);
+    // At once where nothing waits: its place may be asked for in the next line.
+    if (this.#isIdle) give();
+    else void this.#handedOver.then(give);
   }
 
   release(images: readonly Image[]): void {
@@ -187,11 +192,9 @@ export class ThreadsBackend implements PoolBackend {
 
   run(kernel: Kernel, { images, inner, offset = 0 }: Tables, x: Float32Array, y: Float32Array): void {
     const call = this.#checked({ work: kernel, images, inner, offset, x, y });
-    this.#handedOver = this.#handedOver
-      .then(() => this.#submit(call))
-      .catch((cause) => {
-        this.#problem ??= cause;
-      });
+    this.#queue(this.#handedOver.then(() => this.#submit(call))).catch((cause) => {
+      this.#problem ??= cause;
+    });
   }
 
   backward(
@@ -203,9 +206,7 @@ export class ThreadsBackend implements PoolBackend {
   ): Promise<void> {
     const { images, inner, offset = 0 } = tables;
     const call = this.#checked({ work: 'backward', images, inner, offset, x, y: gradX, gradY, moments });
-    const done = this.#handedOver.then(() => this.#submit(call));
-    this.#handedOver = done.catch(() => {});
-    return done;
+    return this.#queue(this.#handedOver.then(() => this.#submit(call)));
   }
 
   /** On arrays of any kind; those of `tensor` are not copied. Calls do not wait for each other. */
@@ -232,6 +233,17 @@ export class ThreadsBackend implements PoolBackend {
       this.#checked({ work: 'backward', images, inner, offset, x, y: gradX, gradY, moments }),
       options,
     );
+  }
+
+  #queue(done: Promise<void>): Promise<void> {
+    this.#isIdle = false;
+    const last = done
+      .catch(() => {})
+      .then(() => {
+        if (this.#handedOver === last) this.#isIdle = true;
+      });
+    this.#handedOver = last;
+    return done;
   }
 
   /** @throws {RangeError} for a tensor that was freed. What was handed over before it was still finds it. */

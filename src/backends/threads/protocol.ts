@@ -1,10 +1,11 @@
+import type { Memory } from '../../platform.js';
 import type { Kernel } from '../backend.js';
 
 /** What travels between the pool and its workers; the tensors themselves lie in the memory that they share. */
 
 /** Once, to begin with. */
 export interface StartMessage {
-  readonly memory: WebAssembly.Memory;
+  readonly memory: Memory;
   /** The kernels' bytes in hexadecimal. */
   readonly kernels: string;
   /** The worker's own window of RUNNER_BYTES. */

@@ -30,7 +30,7 @@ port.listen((message) => {
 });
 
 function begin({ memory, kernels, window }: StartMessage): (piece: Piece) => void {
-  const engine = instantiate(compileHex(kernels), memory);
+  const engine = instantiate(compileHex(kernels), memory as WebAssembly.Memory);
   const runner = new Runner(engine, window);
   return (piece) => {
     const { flag, ticket } = piece;

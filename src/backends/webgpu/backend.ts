@@ -1,6 +1,7 @@
 import { describe, expectFloat32Array, expectInteger, isArrayBuffer } from '../../errors.js';
 import { alignImage, type BackwardImage, type Image, MOST_IMAGE_ADDRESS, WINDOWS } from '../../plan/image.js';
 import type { Moments } from '../../plan/moments.js';
+import type { Device, DeviceBuffer, DeviceProblem } from '../../platform.js';
 import type { DeviceBackend, Kernel, ProbeFailure, Tables } from '../backend.js';
 import { asBackendError, BackendError } from '../errors.js';
 import { hostBackend } from '../host.js';
@@ -35,13 +36,13 @@ const KEPT_READERS = 4;
 
 /** Floats in a device's memory: the whole of a GPUBuffer with usage STORAGE | COPY_SRC | COPY_DST. */
 export class GpuTensor {
-  readonly buffer: GPUBuffer;
+  readonly buffer: DeviceBuffer;
   readonly length: number;
   /** What may have gone wrong in making its buffer, and in writing what it holds; `download` waits for these. */
   readonly problems: readonly Problem[];
   readonly #made: readonly Problem[];
 
-  constructor(buffer: GPUBuffer, length: number, made: readonly Problem[] = []) {
+  constructor(buffer: DeviceBuffer, length: number, made: readonly Problem[] = []) {
     this.buffer = buffer;
     this.length = length;
     this.#made = made;
@@ -58,7 +59,7 @@ export class GpuTensor {
 }
 
 /** What went wrong with something that the device was asked for, if anything; known later. */
-type Problem = Promise<GPUError | null>;
+type Problem = Promise<DeviceProblem | null>;
 
 /** The tables of channels `from` to `to`. */
 interface TableBuffer {
@@ -78,7 +79,7 @@ export class WebGpuBackend implements DeviceBackend<GpuTensor> {
   readonly isSynchronous = false;
   readonly maxLength: number;
   /** The GPUDevice, for sharing buffers with code of your own. */
-  readonly gpuDevice: GPUDevice;
+  readonly gpuDevice: Device;
   readonly #withBarriers: boolean;
   readonly #ownsDevice: boolean;
   readonly #call: GPUBuffer;
@@ -126,7 +127,7 @@ export class WebGpuBackend implements DeviceBackend<GpuTensor> {
       } catch {
         // What went wrong first is what matters.
       }
-      throw asBackendError(`WebGPU does not work on ${description}`, reason);
+      throw asBackendError(`no WebGPU here: it does not work on ${description}`, reason);
     }
   }
 
@@ -171,7 +172,7 @@ export class WebGpuBackend implements DeviceBackend<GpuTensor> {
    * A tensor that is a buffer of the caller's, on `gpuDevice`, from its first byte. `free` leaves the buffer alone.
    * @throws {TypeError|RangeError} if the buffer is too small or lacks the usages STORAGE, COPY_SRC and COPY_DST.
    */
-  wrap(buffer: GPUBuffer, length: number): GpuTensor {
+  wrap(buffer: DeviceBuffer, length: number): GpuTensor {
     this.#expectAlive();
     expectInteger('length', length, 0, this.maxLength);
     if (typeof buffer !== 'object' || buffer === null || typeof buffer.usage !== 'number')

@@ -1,12 +1,13 @@
 import { describe } from '../../errors.js';
+import type { Device } from '../../platform.js';
 import { asBackendError, BackendError } from '../errors.js';
 import { importByName } from '../import.js';
 
 export interface WebGpuOptions {
   /** A device of your own. Ask for its adapter's maxStorageBufferBindingSize and maxBufferSize if tensors are large. */
-  device?: GPUDevice;
+  device?: Device;
   /** Which adapter to ask for. */
-  powerPreference?: GPUPowerPreference;
+  powerPreference?: 'low-power' | 'high-performance';
   /** Flags for Dawn, where the npm package `webgpu` provides the GPU. */
   dawnFlags?: readonly string[];
   /** For tests: false leaves out what keeps compilers from rewriting float operations. */
@@ -14,7 +15,7 @@ export interface WebGpuOptions {
 }
 
 /** A device, and what it is in words. @throws {TypeError|BackendError} with the reason if there is none. */
-export async function findDevice(options: WebGpuOptions): Promise<{ device: GPUDevice; description: string }> {
+export async function findDevice(options: WebGpuOptions): Promise<{ device: Device; description: string }> {
   if (options.device !== undefined) {
     if (typeof options.device !== 'object' || options.device === null || !('queue' in options.device))
       throw new TypeError(`device must be a GPUDevice, got ${describe(options.device)}`);
