@@ -220,7 +220,7 @@ const bundled = new Set(
     ...library.output.flatMap(({ moduleIds }) => moduleIds ?? []).map(fromRoot),
     ...Object.keys(commandLine.metafile.inputs),
   ]
-    .map((file) => /^(?:\.\.\/)*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1])
+    .map((file) => /(?:^|\/)node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1])
     .filter((name) => name !== undefined),
 );
 const licences = [...bundled].sort().map((name) => {
