@@ -1,7 +1,9 @@
 /** Places that refuse things, each in its own words: what works is taken, and what does not is a BackendError that says why. */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import vm from 'node:vm';
 import { BackendError, DiTAC, loadBackend, type PoolBackend } from 'ditac';
+import { build } from 'esbuild';
 import { afterEach, describe, expect, test } from 'vitest';
 import { onAbort } from '../src/backends/signals.js';
 
@@ -63,6 +65,33 @@ test.each([
     `${tell} await loadBackend('${name}').catch(tell); console.log((await loadBackend('auto')).name, new DiTAC({ seed: 1 }).forward(Float32Array.of(1))[0] > 0);`,
   );
   expect(out).toMatch(/^true BackendError: no backend 'wasm' here \([^\n]*\njs true\n$/);
+});
+
+describe('in a context of node:vm, which imports nothing', async () => {
+  const { outputFiles } = await build({
+    stdin: { contents: "import * as all from 'ditac'; globalThis.ditac = all;", resolveDir: root },
+    bundle: true,
+    write: false,
+    format: 'iife',
+    platform: 'neutral',
+    tsconfigRaw: {},
+  });
+  const expected = new DiTAC({ a: -3, b: 3, seed: 1 }).forward(Float32Array.of(0.5));
+
+  test.each([
+    ['wasm', true],
+    ['js', false],
+  ])('auto takes %s', async (name, wasm) => {
+    const context = vm.createContext({ process, navigator: {}, console }, { codeGeneration: { strings: false, wasm } });
+    vm.runInContext(outputFiles[0]!.text, context);
+    const { loadBackend: load, DiTAC: Activation } = context.ditac as typeof import('ditac');
+    const backend = await load('auto');
+    expect(backend.name).toBe(name);
+    await expect(load('threads')).rejects.toMatchObject({ name: 'BackendError' });
+    // Arrays of this realm, for a package of another.
+    const act = new Activation({ a: -3, b: 3, seed: 1 });
+    expect([...(await act.on(backend as PoolBackend).forward(Float32Array.of(0.5)))]).toEqual([...expected]);
+  });
 });
 
 test('mistakes in the options are the caller’s, for auto too', async () => {
