@@ -33,7 +33,8 @@ export function describe(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
   if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') return String(value);
   if (Array.isArray(value)) return `an array of length ${value.length}`;
-  if (ArrayBuffer.isView(value) && 'length' in value) return `${value.constructor.name}(${String(value.length)})`;
+  if (ArrayBuffer.isView(value) && 'length' in value)
+    return `${value.constructor?.name ?? nameOfView.call(value)}(${String(value.length)})`;
   if (typeof value === 'object') return `an object (${value.constructor?.name ?? 'no prototype'})`;
   return typeof value;
 }
@@ -53,7 +54,7 @@ export function expectFinite(name: string, value: unknown): number {
 }
 
 export function expectFloat32Array(name: string, value: unknown): Float32Array {
-  if (!(value instanceof Float32Array)) throw new TypeError(`${name} must be a Float32Array, got ${describe(value)}`);
+  if (!isView(value, 'Float32Array')) throw new TypeError(`${name} must be a Float32Array, got ${describe(value)}`);
   return value;
 }
 
@@ -66,13 +67,28 @@ export function expectOneOf<T extends string>(name: string, value: unknown, allo
   return value as T;
 }
 
+/**
+ * x, or a copy of it if `out` may lie over it unnoticed: two SharedArrayBuffer objects can be one memory (`structuredClone`, `postMessage`, a
+ * WebAssembly.Memory that has grown), and nothing tells. Both begin where the memory does, so that views whose positions do not meet are apart.
+ *
+ * @param inPlace whether it does no harm if out is x itself.
+ */
+export function inputFor(x: Float32Array, out: Float32Array, inPlace = true): Float32Array {
+  if (x.buffer === out.buffer || isArrayBuffer(x.buffer) || isArrayBuffer(out.buffer)) return x;
+  if (inPlace && x.byteOffset === out.byteOffset) return x;
+  return meet(x, out) ? x.slice() : x;
+}
+
+/** Whether the positions of two views meet. */
+export function meet(x: Float32Array, y: Float32Array): boolean {
+  return x.byteOffset < y.byteOffset + y.byteLength && y.byteOffset < x.byteOffset + x.byteLength;
+}
+
 /** An output array must have the input's length, and share either all of its memory or none. */
 export function expectOutput(x: Float32Array, out: unknown): Float32Array {
   const y = expectFloat32Array('out', out);
   if (y.length !== x.length) throw new RangeError(`out must have length ${x.length} as x has, got ${y.length}`);
-  if (y.buffer === x.buffer && y.byteOffset !== x.byteOffset) {
-    const apart = y.byteOffset >= x.byteOffset + x.byteLength || x.byteOffset >= y.byteOffset + y.byteLength;
-    if (!apart) throw new RangeError('out must be x itself or not overlap x; it overlaps x partly');
-  }
+  if (y.buffer === x.buffer && y.byteOffset !== x.byteOffset && meet(x, y))
+    throw new RangeError('out must be x itself or not overlap x; it overlaps x partly');
   return y;
 }

@@ -19,7 +19,7 @@ import type { Layout } from './activations/layout.js';
 import type { Variant } from './activations/variants.js';
 import type { Basis } from './cpab/basis.js';
 import { toRows } from './cpab/basis.js';
-import { describe, expectFinite } from './errors.js';
+import { describe, expectFinite, isView } from './errors.js';
 import type { StateDict } from './io/tensor.js';
 
 /**
@@ -107,12 +107,11 @@ export function activate(activation: DiTAC, x: Tensor, thetas: Tensor): Tensor {
   return operation(x, thetas);
 }
 
-/** A tensor's data, which it lends. */
+/** A tensor's data, which it lends; a cast from integers says float32, but its data may still be what it was cast from. */
 function floats(x: Tensor): Float32Array {
-  const data = x.dataSync();
-  if (!(data instanceof Float32Array))
-    throw new TypeError(`DiTAC needs a float32 tensor, got one of ${describe(x.dtype)}`);
-  return data;
+  if (x.dtype !== 'float32') throw new TypeError(`DiTAC needs a float32 tensor, got one of ${describe(x.dtype)}`);
+  const data: unknown = x.dataSync();
+  return isView(data, 'Float32Array') ? data : Float32Array.from(data as ArrayLike<number>);
 }
 
 /** A layer with a trainable activation function, for `tf.sequential` and `tf.model`. */

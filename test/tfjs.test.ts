@@ -22,6 +22,27 @@ const sameBits = (p: Float32Array, q: Float32Array) => expect(compareBits(p, q).
 const dataOf = (tensor: tf.Tensor) => tensor.dataSync() as Float32Array;
 
 describe('the operation', () => {
+  test('integers and booleans that were cast are numbers, their gradients too', () => {
+    const act = new DiTAC({ a: -3, b: 3, seed: 1 });
+    const thetas = tf.tensor2d(act.thetas, [1, act.dimension]);
+    for (const [values, type] of [
+      [[1, 0, 2, -3], 'int32'],
+      [[1, 0, 1, 1], 'bool'],
+    ] as const) {
+      const right = act.forward(Float32Array.from(values));
+      const cast = () => tf.tensor1d([...values], type).toFloat();
+      sameBits(right, dataOf(activate(act, cast(), thetas)));
+      const grads = tf.grads((p, q) => tf.sum(activate(act, p!, q!)) as tf.Scalar);
+      const pass = act.backward(Float32Array.from(values), new Float32Array(4).fill(1));
+      const [gradX, gradThetas] = grads([cast(), thetas]);
+      sameBits(pass.gradX, dataOf(gradX!));
+      sameBits(pass.gradThetas, dataOf(gradThetas!));
+      const layer = new DiTACLayer({ a: -3, b: 3, seed: 1, inputShape: [4] });
+      const model = tf.sequential({ layers: [layer] });
+      sameBits(right, dataOf(model.predict(tf.tensor2d([[...values]] as number[][], [1, 4], type)) as tf.Tensor));
+    }
+  });
+
   test.each(VARIANTS)('%s: value and both gradients are ditac’s, bit for bit', (variant) => {
     const act = new DiTAC({ a: -3, b: 3, variant, seed: 3 });
     const [x, gradY] = [normals(600, 1, 2), normals(600, 2)];

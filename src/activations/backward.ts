@@ -1,6 +1,6 @@
 import type { Backend, WorkOptions } from '../backends/backend.js';
 import { type Differentiator, expectGradients } from '../backends/differentiator.js';
-import { describe } from '../errors.js';
+import { describe, inputFor } from '../errors.js';
 import type { Moments } from '../plan/moments.js';
 import { expectTensor } from './compiled.js';
 import { innerSize, type Layout } from './layout.js';
@@ -87,7 +87,15 @@ export class BackwardPass {
     const inner = innerSize(this.#channels, this.#layout, x.length, options.shape);
     const total = this.#totalFor(options);
     const moments = this.#differentiator.moments();
-    const done = this.#differentiator.run(backend, inner, x, gradY, gradX, moments, options);
+    const done = this.#differentiator.run(
+      backend,
+      inner,
+      inputFor(x, gradX),
+      inputFor(gradY, gradX),
+      gradX,
+      moments,
+      options,
+    );
     const finish = () => ({ gradX, gradThetas: this.#addUp(total, moments) });
     return done === undefined ? finish() : done.then(finish);
   }

@@ -2,7 +2,7 @@ import type { Backend, DeviceBackend, HostBackend, WorkOptions } from '../backen
 import { evaluate } from '../backends/evaluate.js';
 import { defaultBackend } from '../backends/host.js';
 import { ChannelTables } from '../backends/tables.js';
-import { describe, expectFloat32Array, expectInteger, expectOutput } from '../errors.js';
+import { describe, expectFloat32Array, expectInteger, expectOutput, inputFor, isView } from '../errors.js';
 import { decodePlans, encodePlans, PlanError } from '../plan/file.js';
 import { type Image, planImage } from '../plan/image.js';
 import type { Plan } from '../plan/plan.js';
@@ -81,7 +81,7 @@ export class CompiledActivation {
     expectBackend(backend);
     return {
       forward: (x: unknown, out?: unknown, options?: ForwardOptions) =>
-        x instanceof Float32Array || backend.isSynchronous
+        isView(x, 'Float32Array') || backend.isSynchronous
           ? this.#forward(backend, x as Float32Array, out as Float32Array | undefined, options)
           : this.#forwardTensor(backend, x, out, options),
     };
@@ -97,7 +97,8 @@ export class CompiledActivation {
     if (out !== undefined) expectOutput(x, out);
     const inner = innerSize(this.channels, this.layout, x.length, options?.shape);
     const tables = { images: this.#tables.for(backend), inner };
-    return evaluate(backend, 'activate', tables, x, out ?? new Float32Array(x.length), options);
+    const y = out ?? new Float32Array(x.length);
+    return evaluate(backend, 'activate', tables, inputFor(x, y), y, options);
   }
 
   #forwardTensor<T>(backend: Backend<T>, x: T, out: T | undefined, options: ForwardOptions | undefined): T {

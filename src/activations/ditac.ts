@@ -6,7 +6,7 @@ import { checkThetas, type Tessellation, tessellation, velocityField } from '../
 import type { VelocityField } from '../cpab/flow.js';
 import { precisionMatrix, priorCovariance, sampleTheta } from '../cpab/prior.js';
 import { normalStream } from '../cpab/random.js';
-import { describe, expectFinite, expectInteger, expectOneOf } from '../errors.js';
+import { describe, expectFinite, expectInteger, expectOneOf, isView } from '../errors.js';
 import type { StateDict } from '../io/tensor.js';
 import { compile } from '../plan/compile.js';
 import type { Plan } from '../plan/plan.js';
@@ -344,7 +344,7 @@ export class DiTAC {
       forward: (x: Float32Array, out?: Float32Array, options?: ForwardOptions) =>
         this.#compiled.on(backend).forward(x, out, options),
       backward: (x: unknown, gradY: unknown, options?: BackwardOptions) =>
-        x instanceof Float32Array || backend.isSynchronous
+        isView(x, 'Float32Array') || backend.isSynchronous
           ? this.#pass().run(backend, x as Float32Array, gradY as Float32Array, options)
           : this.#pass().runOnDevice(backend, x, gradY, options as BackwardOptions<unknown> | undefined),
     };

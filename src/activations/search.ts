@@ -70,7 +70,7 @@ class Measure {
     this.#left = MOST_WORK * Math.max(d * d, cells);
     this.#largest = largestOf(data);
     // Half precisions keep 8 or 11 bits of every entry.
-    const rounding = data.every(isBFloat) ? 2 ** -8 : data.every(isHalf) ? 2 ** -11 : 0;
+    const rounding = haveZeros(data, 16) ? 2 ** -8 : haveZeros(data, 13) ? 2 ** -11 : 0;
     this.tolerance = FIT + rounding;
     this.indistinct = SAME + rounding;
   }
@@ -117,13 +117,9 @@ class Measure {
   }
 }
 
-const isBFloat = (x: number) => (bitsOf(x) & 0xffff) === 0;
-const isHalf = (x: number) => (bitsOf(x) & 0x1fff) === 0;
-const single = new Float32Array(1);
-const bits = new Int32Array(single.buffer);
-function bitsOf(x: number): number {
-  single[0] = x;
-  return bits[0]!;
+/** Whether the last bits of all numbers, as float32, are zero. */
+function haveZeros(data: Float32Array | Float64Array, bits: number): boolean {
+  return new Int32Array(Float32Array.from(data).buffer).every((word) => (word & (2 ** bits - 1)) === 0);
 }
 
 function largestOf(data: ArrayLike<number>): number {

@@ -145,3 +145,30 @@ export function normalDistribution(x: DoubleDouble): DoubleDouble {
   const upper = divide(density, fraction);
   return isNegative ? upper : subtract(ONE, upper);
 }
+
+/** All of the above under one name. Listed by hand: a bundler fills the namespace of a module by `for…in`, which finds additions to Object.prototype too. */
+export const doubleDouble = {
+  ZERO,
+  ONE,
+  dd,
+  toNumber,
+  twoSum,
+  twoProduct,
+  add,
+  negate,
+  subtract,
+  multiply,
+  divide,
+  scale,
+  less,
+  expm1,
+  exp,
+  log,
+  log1p,
+  normalDistribution,
+} as const;
+type Pair = DoubleDouble;
+/** Its type goes by the same name. */
+export declare namespace doubleDouble {
+  export type DoubleDouble = Pair;
+}

@@ -1,6 +1,6 @@
 /** Is a float32 kernel right? Same bits, and if not, where and by how much; and how far is it from the truth? */
 export { type BitComparison, compareBits, type Mismatch, ulpDistance, ulpError } from './compare.js';
-export * as doubleDouble from './double-double.js';
+export { doubleDouble } from './double-double.js';
 export {
   type ExactActivationOptions,
   type ExactTransformOptions,

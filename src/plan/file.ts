@@ -1,4 +1,4 @@
-import { describe } from '../errors.js';
+import { describe, isView } from '../errors.js';
 import { problemOf } from './check.js';
 import { METHOD } from './method.js';
 import type { CellGrid, Certificate, Plan } from './plan.js';
@@ -68,7 +68,7 @@ export function encodePlans(plans: readonly Plan[], layout: number): Uint8Array 
  * @throws {TypeError|PlanError} if the bytes are not what `encodePlans` of this version writes, or kernels cannot run such a plan.
  */
 export function decodePlans(file: Uint8Array): { plans: Plan[]; layout: number } {
-  if (!(file instanceof Uint8Array)) throw new TypeError(`a plan file must be a Uint8Array, got ${describe(file)}`);
+  if (!isView(file, 'Uint8Array')) throw new TypeError(`a plan file must be a Uint8Array, got ${describe(file)}`);
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
   if (file.length < HEADER_BYTES || String.fromCharCode(...file.subarray(0, 8)) !== MAGIC)
     throw new PlanError(`a plan file begins with '${MAGIC}' and has at least ${HEADER_BYTES} bytes, this one does not`);

@@ -26,8 +26,8 @@ export const MOST_IMAGE_ADDRESS = 3 * 2 ** 25;
  * Images begin at multiples of 32. An x halfway between two cells is rounded to the one whose number, counted in units of 16 bytes
  * from the start of memory, is even: then the choice does not depend on where the image lies.
  */
-export const alignImage = (bytes: number) => (bytes + 31) & -32;
-const align = (bytes: number) => (bytes + 15) & -16;
+export const alignImage = (bytes: number) => 32 * Math.ceil(bytes / 32);
+const align = (bytes: number) => 16 * Math.ceil(bytes / 16);
 
 export function planImage(plan: Plan): Image {
   const { grid, bounds, rows } = plan;

@@ -1,5 +1,6 @@
 import type { Engine } from '../engine.js';
-import * as module from './kernels.js';
+import { kernels } from './kernels.js';
+import { attachMemory } from './memory.js';
 
 /** The kernels in plain JavaScript: the fallback where WebAssembly is not allowed, and the other witness for every bit. */
 export function createJsEngine(): Engine {
@@ -29,8 +30,8 @@ export function createJsEngine(): Engine {
     },
     get kernels() {
       // The kernels are one module; several engines take turns with its memory.
-      module.attachMemory(memory);
-      return module;
+      attachMemory(memory);
+      return kernels;
     },
   };
 }
