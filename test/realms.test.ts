@@ -80,7 +80,10 @@ const results: [name: string, actual: () => Float32Array | Promise<Float32Array>
         shape,
         data: foreign(data),
       }));
-      return DiTAC.fromStateDict({ ...state, thetas: thetas!, precision_mat: precision_mat! }, { a: -3, b: 3, variant: act.variant }).thetas;
+      return DiTAC.fromStateDict(
+        { ...state, thetas: thetas!, precision_mat: precision_mat! },
+        { a: -3, b: 3, variant: act.variant },
+      ).thetas;
     },
     act.thetas,
   ],
