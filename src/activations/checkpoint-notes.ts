@@ -10,7 +10,7 @@ export interface Notes {
 }
 
 /** Of a metadata with many or long entries these are read, so that reading costs the same whatever the file holds. */
-const MOST_ENTRIES = 256;
+export const MOST_ENTRIES = 256;
 const MOST_TEXT = 1000;
 
 /**
@@ -26,11 +26,9 @@ export function notesFor(prefix: string, metadata: Readonly<Record<string, strin
   const bare = prefix.replace(/[._/]$/, '');
   const own: string[] = [];
   const shared: string[] = [];
-  let count = 0;
-  for (const key in metadata) {
+  for (const key of Object.keys(metadata).slice(0, MOST_ENTRIES)) {
     const text = metadata[key];
     if (typeof text !== 'string') throw new TypeError(`metadata.${key} must be a string, got ${describe(text)}`);
-    if (++count > MOST_ENTRIES) break;
     if (text.length > MOST_TEXT) continue;
     const isOthers = ['', '.', '_', '/'].some((mark) => Object.hasOwn(tensors, `${key}${mark}thetas`));
     if (prefix !== '' && (key === bare || key.startsWith(prefix))) own.push(`${key.slice(prefix.length)}=${text}`);

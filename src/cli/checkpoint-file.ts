@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
 import { tensorNames } from '../activations/checkpoint.js';
+import { MOST_ENTRIES } from '../activations/checkpoint-notes.js';
 import { type DType, dataStart, type Entry, readHeader, SafetensorsError } from '../io/header.js';
 import { decode, isFloat } from '../io/safetensors.js';
 import type { StateDict, Tensor } from '../io/tensor.js';
@@ -13,6 +14,8 @@ export class CheckpointFile {
   /** In the order of their data. */
   readonly entries: readonly Entry[];
   readonly metadata: Readonly<Record<string, string>>;
+  /** As much of it as is read for an activation: there may be many of these too. */
+  readonly notes: Readonly<Record<string, string>>;
   /** Its float tensors, each read when it is asked for. */
   readonly tensors: StateDict;
   readonly #file: number;
@@ -32,6 +35,7 @@ export class CheckpointFile {
       const { entries, metadata, start } = readHeader(this.#read(0, dataStart(head, size)), size);
       this.entries = entries;
       this.metadata = metadata;
+      this.notes = Object.fromEntries(Object.entries(metadata).slice(0, MOST_ENTRIES));
       this.#start = start;
     } catch (error) {
       closeSync(this.#file);

@@ -38,7 +38,7 @@ export function rebuild(
     return DiTAC.fromStateDict(checkpoint.tensors, {
       ...more,
       prefix,
-      metadata: checkpoint.metadata,
+      metadata: checkpoint.notes,
       ...(interval ? { a: interval[0], b: interval[1] } : {}),
       ...(variant ? { variant } : {}),
       ...(basis ? { basis } : {}),
