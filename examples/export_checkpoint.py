@@ -18,6 +18,7 @@ Needs torch, difw (it came with DiTAC) and safetensors. In JavaScript:
     DiTAC.fromStateDict(loadSafetensors(file).tensors, { prefix: "act_1." })
 """
 
+import os
 import sys
 
 import torch
@@ -86,4 +87,6 @@ def export(model, path):
 if __name__ == "__main__":
     if len(sys.argv) != 3:
         sys.exit("usage: export_checkpoint.py MODEL.pt OUT.safetensors   (MODEL.pt: a whole model saved with torch.save)")
+    if os.path.exists(sys.argv[2]) and os.path.samefile(sys.argv[1], sys.argv[2]):
+        sys.exit(f"{sys.argv[2]} is the model itself, which would be lost; write to another file")
     export(torch.load(sys.argv[1], map_location="cpu", weights_only=False), sys.argv[2])

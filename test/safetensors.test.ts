@@ -194,6 +194,13 @@ describe('hostile files', () => {
   });
 });
 
+test('a file in shared memory is read', () => {
+  const file = saveSafetensors({ ä: { shape: [1], data: Float32Array.of(2) } }, { metadata: { k: 'v\n' } });
+  const shared = new Uint8Array(new SharedArrayBuffer(file.length));
+  shared.set(file);
+  expect(loadSafetensors(shared)).toEqual(loadSafetensors(file));
+});
+
 test('the newer dtypes have their place', () => {
   // 6 bits an element for F6, 4 for F4, as in the reference implementation (safetensors 0.7).
   const sizes = { F4: 4, F6_E2M3: 6, F6_E3M2: 6, F8_E8M0: 8, F8_E4M3FNUZ: 8, F8_E5M2FNUZ: 8, C64: 64 };

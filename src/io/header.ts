@@ -1,3 +1,5 @@
+import { isArrayBuffer } from '../errors.js';
+
 /**
  * The header of a .safetensors file: JSON, name → { dtype, shape, data_offsets }. It is read entry by entry, straight from the bytes: what
  * is wrong is refused where it stands, and nothing is built that the caller does not get. Time and memory are linear in its length, at most
@@ -85,7 +87,8 @@ export function dataStart(head: Uint8Array, size: number): number {
  */
 export function readHeader(head: Uint8Array, size: number): Header {
   const start = dataStart(head, size);
-  const json = new Json(head.subarray(8, start));
+  // TextDecoder takes no shared memory.
+  const json = new Json(isArrayBuffer(head.buffer) ? head.subarray(8, start) : head.slice(8, start));
   const metadata: Record<string, string> = Object.create(null);
   const names = new Set<string>();
   const entries: Entry[] = [];
