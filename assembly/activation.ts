@@ -155,7 +155,8 @@ export function activateBySearch(table: usize, x: Lanes, cell: Words): Lanes {
   const at = addWord(shiftLeft(index, 5), loadWords(table + SEGMENTS));
   const y = segmentPolynomial(v, at);
   if (anyLane(isSpecial(x))) return special(table, x, y);
-  return y;
+  // Here too: else a subnormal result would hang on whether a neighbour is special.
+  return flushToZero(y);
 }
 
 /**

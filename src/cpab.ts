@@ -25,6 +25,9 @@ import {
   expectOptions,
   expectOutput,
   expectPositive,
+  inputFor,
+  isView,
+  meet,
   type OptionTable,
   unchecked,
 } from './errors.js';
@@ -181,7 +184,15 @@ export function transformBackward(
   // The tables are made for this call only.
   let done: void | Promise<void>;
   try {
-    done = differentiator.run(backend, Math.max(points, 1), x, gradY, all, moments, options);
+    done = differentiator.run(
+      backend,
+      Math.max(points, 1),
+      inputFor(x, all),
+      inputFor(gradY, all),
+      all,
+      moments,
+      options,
+    );
   } catch (cause) {
     differentiator.release();
     throw cause;
@@ -226,9 +237,10 @@ function run(x: Float32Array, theta: unknown, options: TransformOptions, directi
   const out = outputFor(x, points * batch, x.length === points && batch > 1, options.out);
   if (points === 0) return out;
   const images = fields.map((field) => flowImage(flowTable(field)));
-  const y = evaluate(backend, 'flow', { images, inner: points }, x, out, options);
+  const input = inputFor(x, out, x.length === out.length);
+  const y = evaluate(backend, 'flow', { images, inner: points }, input, out, options);
   // Made for this call only.
-  if (y instanceof Promise) return y.finally(() => backend.release(images));
+  if (!isView(y, 'Float32Array')) return y.finally(() => backend.release(images));
   backend.release(images);
   return y;
 }
@@ -238,13 +250,8 @@ function outputFor(x: Float32Array, length: number, isShared: boolean, out: Floa
   if (!isShared) return expectOutput(x, out);
   expectFloat32Array('out', out);
   if (out.length !== length) throw new RangeError(`out must have length ${length}, got ${out.length}`);
-  if (
-    out.buffer === x.buffer &&
-    out.byteOffset < x.byteOffset + x.byteLength &&
-    x.byteOffset < out.byteOffset + out.byteLength
-  ) {
+  if (out.buffer === x.buffer && meet(x, out))
     throw new RangeError('out must not overlap x when several thetas share x');
-  }
   return out;
 }
 

@@ -1,6 +1,7 @@
 /** DiTAC and what comes with it. `ditac/cpab`, `ditac/oracle`, `ditac/runtime`, `ditac/safetensors`, `ditac/tfjs` and `ditac/verify` have the rest. */
 
 export { type BackwardOptions, GradientSum, type Gradients } from './activations/backward.js';
+export type { CheckpointOptions } from './activations/checkpoint.js';
 export { CompiledActivation, type ForwardOptions } from './activations/compiled.js';
 export {
   DiTAC,

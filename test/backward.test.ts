@@ -541,7 +541,7 @@ describe('around training', () => {
         thetas: { shape: [1, j.d], data: floatsOf(j.thetas_bits) },
         precision_mat: { shape: [j.d, j.d], data: floatsOf(j.precision_mat_bits) },
       };
-      const act = DiTAC.fromStateDict(tensors, { a: j.a, b: j.b, tess: j.tess, basis: j.basis });
+      const act = DiTAC.fromStateDict(tensors, { a: j.a, b: j.b, variant: 'gelu', tess: j.tess, basis: j.basis });
       const { loss, gradThetas } = act.regularization();
       const [theta, p] = [tensors.thetas.data, tensors.precision_mat.data];
       const value = (th: ArrayLike<number>) =>

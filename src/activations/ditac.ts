@@ -1,7 +1,15 @@
 import type { Backend, DeviceBackend, HostBackend } from '../backends/backend.js';
 import { Differentiator } from '../backends/differentiator.js';
 import { defaultBackend } from '../backends/host.js';
-import { type Basis, expectBasis, type Matrix, nodalVelocities, thetaGradient, thetaOf } from '../cpab/basis.js';
+import {
+  type Basis,
+  type BasisName,
+  expectBasis,
+  type Matrix,
+  nodalVelocities,
+  thetaGradient,
+  thetaOf,
+} from '../cpab/basis.js';
 import { checkThetas, type Tessellation, tessellation, velocityField } from '../cpab/field.js';
 import type { VelocityField } from '../cpab/flow.js';
 import { precisionMatrix, priorCovariance, sampleTheta } from '../cpab/prior.js';
@@ -15,7 +23,9 @@ import {
   expectOneOf,
   expectOptions,
   expectPositive,
+  expectRecord,
   expectString,
+  isView,
   type OptionTable,
   unchecked,
 } from '../errors.js';
@@ -23,7 +33,7 @@ import type { StateDict } from '../io/tensor.js';
 import { compile } from '../plan/compile.js';
 import type { Plan } from '../plan/plan.js';
 import { type BackwardOptions, BackwardPass, type GradientSum, type Gradients } from './backward.js';
-import { readCheckpoint } from './checkpoint.js';
+import { type CheckpointOptions, readCheckpoint, writeCheckpoint } from './checkpoint.js';
 import {
   CompiledActivation,
   type DeviceFunction,
@@ -80,9 +90,9 @@ const OPTIONS = {
 } satisfies OptionTable<DiTACOptions>;
 
 /** What a checkpoint does not hold, or holds and may be told otherwise. */
-export const CHECKPOINT_OPTIONS = (() => {
+const CHECKPOINT_OPTIONS = (() => {
   const { thetas: _, seed: __, ...rest } = OPTIONS;
-  return { ...rest, prefix: expectString } as const;
+  return { ...rest, prefix: expectString, metadata: expectRecord } satisfies OptionTable<CheckpointOptions>;
 })();
 
 /** A differentiable function where arrays are answered at once. */
@@ -148,7 +158,8 @@ export class DiTAC {
     }
     if (options.thetas !== undefined) {
       this.#thetas = checkThetas('thetas', options.thetas, d);
-      this.channels = d === 0 ? 1 : this.#thetas.length / d;
+      // Without parameters their number says nothing.
+      this.channels = d === 0 ? expectInteger('channels', options.channels ?? 1, 1, 65536) : this.#thetas.length / d;
       if (options.channels !== undefined && options.channels !== this.channels) {
         throw new RangeError(
           `thetas must hold ${String(options.channels)}·${d} numbers for ${String(options.channels)} channels, got ${this.#thetas.length}`,
@@ -167,22 +178,23 @@ export class DiTAC {
       for (let c = 0; c < this.channels; c++) this.#thetas.set(sampleTheta(covariance, normal), c * d);
     }
     this.#basisName = typeof options.basis === 'object' ? undefined : (options.basis ?? 'qr');
-    this.#compiled = this.#compile();
+    this.#compiled = this.#compile(this.#thetas);
   }
 
   /**
-   * Takes over an activation trained in PyTorch.
+   * Takes over an activation that was trained in PyTorch, or that `stateDict` wrote.
    *
    * @param tensors name → { shape, data }, as `loadSafetensors` returns. Reads `<prefix>thetas` [1][d] or [channels][d],
-   *   `<prefix>precision_mat` [d][d], and what `examples/export_checkpoint.py` adds.
-   * @param options `prefix` and whatever the checkpoint does not hold: at least `a` and `b` if they are not the defaults.
-   *   The basis is not stored by PyTorch; without `basis` it is found as the one that reproduces `precision_mat`.
-   * @throws {TypeError|RangeError} if tensors are missing or misshapen, or no known basis fits `precision_mat`.
+   *   `<prefix>precision_mat` [d][d], and what `stateDict` and `examples/export_checkpoint.py` add.
+   * @param options `prefix`, and whatever the checkpoint does not say: a, b and variant of a plain PyTorch state dict. `metadata`, as
+   *   `loadSafetensors` returns it, is read for these three (entries `a`, `b` and `variant`, also `<prefix>a`, or words as in "a=-3 b=3").
+   *   What is given here counts first, then the tensors, then the metadata; nothing is assumed.
+   *   The basis is not stored by PyTorch: without `basis` it is found as the one that reproduces `precision_mat`, a search of at most 2¹⁵
+   *   multiplications for each entry of that matrix, and of at most 256 cells. Without either, `basis` has to be given.
+   * @throws {TypeError} if something is missing; it is named. @throws {TypeError|RangeError} if tensors are missing or misshapen, or no known
+   *   basis fits `precision_mat`.
    */
-  static fromStateDict(
-    tensors: StateDict,
-    options: Omit<DiTACOptions, 'thetas' | 'seed'> & { prefix?: string } = {},
-  ): DiTAC {
+  static fromStateDict(tensors: StateDict, options: CheckpointOptions = {}): DiTAC {
     expectOptions('DiTAC.fromStateDict', options, CHECKPOINT_OPTIONS);
     return new DiTAC(readCheckpoint(tensors, options));
   }
@@ -289,11 +301,13 @@ export class DiTAC {
     if (checked.length !== this.#thetas.length)
       throw new RangeError(`thetas must hold ${this.#thetas.length} numbers as before, got ${checked.length}`);
     for (let c = 0; c < this.channels; c++) this.#field(c, checked);
+    // Made before anything is changed: there may be no room for it.
+    const compiled = this.#compile(checked);
     this.#compiled.release();
     this.#backward?.release();
     this.#backward = undefined;
     this.#thetas = checked;
-    this.#compiled = this.#compile();
+    this.#compiled = compiled;
   }
 
   /**
@@ -359,7 +373,7 @@ export class DiTAC {
       forward: (x: Float32Array, out?: Float32Array, options?: ForwardOptions) =>
         this.#compiled.on(backend).forward(x, out, options),
       backward: (x: unknown, gradY: unknown, options?: BackwardOptions) =>
-        x instanceof Float32Array || backend.isSynchronous
+        isView(x, 'Float32Array') || backend.isSynchronous
           ? this.#pass().run(backend, x as Float32Array, gradY as Float32Array, options)
           : this.#pass().runOnDevice(backend, x, gradY, options as BackwardOptions<unknown> | undefined),
     };
@@ -370,19 +384,23 @@ export class DiTAC {
     return this.#compiled;
   }
 
-  /** What PyTorch's `load_state_dict` takes: `<prefix>thetas` [channels][d] and `<prefix>precision_mat` [d][d]. */
-  stateDict(options: { prefix?: string } = {}): Record<string, { shape: number[]; data: Float32Array }> {
+  /**
+   * What PyTorch's `load_state_dict` takes with `strict=False`: `<prefix>thetas` [channels][d] and `<prefix>precision_mat` [d][d]; and what
+   * PyTorch passes over but `fromStateDict` needs, so that the activation comes back as itself: `<prefix>ditac.interval` [2],
+   * `ditac.variant` [1], `ditac.basis_name` [1] (or `ditac.basis` [2N][d]), `ditac.lambda` [2] and `ditac.layout` [1].
+   */
+  stateDict(options: { prefix?: string } = {}): Record<string, { shape: number[]; data: Float32Array | Float64Array }> {
     expectOptions<{ prefix?: string }>('stateDict', options, { prefix: expectString });
-    const prefix = options.prefix ?? '';
-    const d = this.dimension;
-    return {
-      [`${prefix}thetas`]: { shape: [this.channels, d], data: this.thetas },
-      [`${prefix}precision_mat`]: { shape: [d, d], data: this.#precisionMatrix().slice() },
-    };
+    const { a, b, variant, layout, channels, dimension, lambdaSmooth, lambdaVar } = this;
+    const known = { a, b, variant, layout, channels, dimension, lambdaSmooth, lambdaVar };
+    const basis = (this.#basisName as BasisName | undefined) ?? this.basis;
+    return writeCheckpoint(
+      { ...known, basis, thetas: this.thetas, precision: this.precisionMatrix },
+      options.prefix ?? '',
+    );
   }
 
-  #compile(): CompiledActivation {
-    const thetas = this.#thetas;
+  #compile(thetas: Float32Array): CompiledActivation {
     return new CompiledActivation(this.channels, this.layout, (channel) =>
       compile(variantPieces(this.variant, this.#field(channel, thetas), this.a, this.b)),
     );

@@ -2,6 +2,7 @@ import { COUNT, LARGE_ERROR, OFFSET, ROOM, SMALL_ERROR, STUCK, TINY_ERROR } from
 import { exponentOf } from '../../assembly/numeric';
 import { TAYLOR } from '../../assembly/series';
 import type { Engine } from '../engines/engine.js';
+import { problemOf } from './check.js';
 import { appendLasting, fillAround, type LastingPiece } from './lasting.js';
 import { METHOD } from './method.js';
 import { type AnalyticPiece, describePiece } from './pieces.js';
@@ -31,20 +32,23 @@ const CELLS_PER_KNOT = 140;
 
 /**
  * @param engine only for checking one engine against the other: the plan is the same.
- * @throws {RangeError} if the function is too steep for a table of 65536 segments.
+ * @throws {RangeError} if the function is too steep for a table of 65536 segments, or for float32.
  */
 export function compile(pieces: readonly AnalyticPiece[], engine: Engine = compilingEngine()): Plan {
   const grid = chooseGrid(pieces);
   const { count, lasting } = fitPieces(engine, pieces, grid);
   const segments = readSegments(engine, count);
   const cells = fillAround(engine, grid, count, lasting);
-  return {
+  const plan = {
     ...segments,
     grid,
     cellRows: cells.rows,
     certificate: certify(engine, count, cells),
     ...behaviourAtSpecials(engine, pieces),
   };
+  const problem = problemOf(plan);
+  if (problem) throw new RangeError(`the function is too steep for a table, which would have ${problem}`);
+  return plan;
 }
 
 /** Leaves the segments of all pieces in the engine's memory; returns their number, and which pieces were there before. */

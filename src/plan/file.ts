@@ -1,11 +1,12 @@
-import { describe } from '../errors.js';
+import { describe, isView } from '../errors.js';
+import { problemOf } from './check.js';
 import { METHOD } from './method.js';
-import type { CellGrid, Certificate, Plan, SegmentTable } from './plan.js';
-import { compilingEngine, fillGrid, MOST_CELLS, REACH, writeSegments } from './workspace.js';
+import type { CellGrid, Certificate, Plan } from './plan.js';
+import { compilingEngine, fillGrid, writeSegments } from './workspace.js';
 
 /**
  * Plans as bytes. A file holds the segments; the grid of cells, most of a plan's memory, follows from them and is derived again
- * when it is loaded, which takes a fraction of a millisecond and gives the same bits.
+ * when it is used, which takes a fraction of a millisecond and gives the same bits.
  *
  * Little-endian: "ditacpln"; version, check (FNV-1a of all that follows, by words of 32 bits), layout and number of plans, u32; then for each plan the
  * grid's exponent, first and last cell, i32, and the number of segments, u32; f(0), the slopes below and above zero, f(-∞) and
@@ -28,7 +29,10 @@ export class PlanError extends RangeError {
   override name = 'PlanError';
 }
 
-/** @param layout a number that the caller gets back with the plans. */
+/**
+ * @param layout a number that the caller gets back with the plans.
+ * @throws {RangeError} if kernels cannot run one of the plans.
+ */
 export function encodePlans(plans: readonly Plan[], layout: number): Uint8Array {
   const size = plans.reduce((sum, { slack }) => sum + LEAST_PLAN_BYTES + BYTES_A_SEGMENT * (slack.length - 1), 0);
   const file = new Uint8Array(HEADER_BYTES + size);
@@ -44,7 +48,9 @@ export function encodePlans(plans: readonly Plan[], layout: number): Uint8Array 
   };
   for (const letter of MAGIC) file[at++] = letter.charCodeAt(0);
   for (const value of [PLAN_VERSION, 0, layout, plans.length]) integer(value);
-  for (const plan of plans) {
+  for (const [p, plan] of plans.entries()) {
+    const problem = problemOf(plan);
+    if (problem) throw new RangeError(`plan ${p} has ${problem}`);
     for (const value of [plan.grid.exponent, plan.grid.first, plan.grid.last, plan.slack.length]) integer(value);
     for (const key of SPECIALS) single(plan[key]);
     for (const key of BOUNDS) {
@@ -57,9 +63,12 @@ export function encodePlans(plans: readonly Plan[], layout: number): Uint8Array 
   return file;
 }
 
-/** @throws {TypeError|PlanError} if the bytes are not what `encodePlans` of this version writes. */
+/**
+ * Time and memory are linear in the file's size: at most 16 bytes for each of its bytes.
+ * @throws {TypeError|PlanError} if the bytes are not what `encodePlans` of this version writes, or kernels cannot run such a plan.
+ */
 export function decodePlans(file: Uint8Array): { plans: Plan[]; layout: number } {
-  if (!(file instanceof Uint8Array)) throw new TypeError(`a plan file must be a Uint8Array, got ${describe(file)}`);
+  if (!isView(file, 'Uint8Array')) throw new TypeError(`a plan file must be a Uint8Array, got ${describe(file)}`);
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
   if (file.length < HEADER_BYTES || String.fromCharCode(...file.subarray(0, 8)) !== MAGIC)
     throw new PlanError(`a plan file begins with '${MAGIC}' and has at least ${HEADER_BYTES} bytes, this one does not`);
@@ -94,12 +103,13 @@ export function decodePlans(file: Uint8Array): { plans: Plan[]; layout: number }
       return array;
     };
     const specials = Object.fromEntries([...singles(SPECIALS.length)].map((value, i) => [SPECIALS[i], value]));
-    if (Object.values(specials).some(Number.isNaN)) throw new PlanError(`plan ${p} holds NaN among its limits`);
     const bounds = Object.fromEntries(BOUNDS.map((key, i) => [key, view.getFloat64(at + 8 * i, true)]));
     at += 8 * BOUNDS.length;
     const table = { bounds: singles(segments - 1), rows: singles(8 * segments), slack: singles(segments) };
-    checkTable(p, grid, table);
-    plans.push(restore(grid, table, specials as Specials, bounds as Bounds));
+    const plan = { grid, ...table, ...(specials as Specials) };
+    const problem = problemOf(plan);
+    if (problem) throw new PlanError(`plan ${p} has ${problem}`);
+    plans.push(restore(plan, bounds as Bounds));
   }
   if (at !== file.length) throw new PlanError(`${file.length - at} bytes follow the last plan`);
   return { plans, layout };
@@ -108,33 +118,33 @@ export function decodePlans(file: Uint8Array): { plans: Plan[]; layout: number }
 type Specials = Pick<Plan, (typeof SPECIALS)[number]>;
 type Bounds = Pick<Certificate, (typeof BOUNDS)[number]>;
 
-function checkTable(p: number, grid: CellGrid, { bounds, rows, slack }: SegmentTable): void {
-  const { exponent, first, last } = grid;
-  const reach = REACH * 2 ** exponent;
-  if (exponent < 0 || exponent > 20 || first < -reach || last > reach || first > last || last - first >= MOST_CELLS)
-    throw new PlanError(`plan ${p} has an impossible grid: cells ${first} to ${last} of width 2^-${exponent}`);
-  for (let m = 0; m < bounds.length; m++) {
-    if (!Number.isFinite(bounds[m]) || (m > 0 && !(bounds[m]! > bounds[m - 1]!)))
-      throw new PlanError(`bounds of plan ${p} must ascend; bound ${m} is ${bounds[m]}`);
-  }
-  for (const array of [rows, slack]) {
-    const wrong = array.find((value) => !Number.isFinite(value));
-    if (wrong !== undefined) throw new PlanError(`plan ${p} holds ${wrong}; every coefficient must be finite`);
-  }
-}
-
-function restore(grid: CellGrid, table: SegmentTable, specials: Specials, bounds: Bounds): Plan {
-  const engine = compilingEngine();
-  writeSegments(engine, table);
-  const segments = table.slack.length;
-  const cells = fillGrid(engine, grid, segments);
-  const count = cells.rows.length / 4;
+/**
+ * Cells take a hundred times what a small plan takes in the file. They are derived where they are used, and not kept: reading costs no
+ * more than the file is worth, however many plans it claims.
+ */
+function restore(plan: Omit<Plan, 'cellRows' | 'certificate'>, bounds: Bounds): Plan {
+  const cells = () => {
+    const engine = compilingEngine();
+    writeSegments(engine, plan);
+    return fillGrid(engine, plan.grid, segments);
+  };
+  const segments = plan.slack.length;
+  const count = plan.grid.last - plan.grid.first + 1;
+  const certificate: Certificate = {
+    ...bounds,
+    segments,
+    cells: count,
+    get cellsInUse() {
+      return count - cells().unused;
+    },
+    method: METHOD,
+  };
   return {
-    ...table,
-    grid,
-    cellRows: cells.rows,
-    ...specials,
-    certificate: Object.freeze({ ...bounds, segments, cells: count, cellsInUse: count - cells.unused, method: METHOD }),
+    ...plan,
+    get cellRows() {
+      return cells().rows;
+    },
+    certificate: Object.freeze(certificate),
   };
 }
 

@@ -16,6 +16,7 @@ export interface Image {
 /** Header slots have 16 bytes and hold their value four times, so that one load fills all lanes of a kernel. */
 const SLOT = 4;
 const HEADER_BYTES = 14 * 4 * SLOT;
+const CELL_BYTES = 16;
 /** Low bits of 2²³ + k shifted by 4: a byte address below 2²⁷. */
 const ADDRESS_BITS = 0x07ffffff;
 /** Images must lie below this address: 2²³ + address/16 + a million cells is then still below 2²⁴, up to where float32 has all integers. */
@@ -25,19 +26,21 @@ export const MOST_IMAGE_ADDRESS = 3 * 2 ** 25;
  * Images begin at multiples of 32. An x halfway between two cells is rounded to the one whose number, counted in units of 16 bytes
  * from the start of memory, is even: then the choice does not depend on where the image lies.
  */
-export const alignImage = (bytes: number) => (bytes + 31) & -32;
-const align = (bytes: number) => (bytes + 15) & -16;
+export const alignImage = (bytes: number) => 32 * Math.ceil(bytes / 32);
+const align = (bytes: number) => 16 * Math.ceil(bytes / 16);
 
 export function planImage(plan: Plan): Image {
-  const { grid, cellRows, bounds, rows } = plan;
+  const { grid, bounds, rows } = plan;
   const half = firstStep(bounds.length);
   const boundsBytes = align(4 * (bounds.length + 2 * half));
   const cellsAt = HEADER_BYTES;
-  const boundsAt = cellsAt + 4 * cellRows.length;
+  const boundsAt = cellsAt + CELL_BYTES * (grid.last - grid.first + 1);
   const segmentsAt = boundsAt + boundsBytes;
   return {
     bytes: segmentsAt + 4 * rows.length,
     write(floats, words, address) {
+      // First: of a plan from a file they are made now.
+      const { cellRows } = plan;
       const width = 2 ** -grid.exponent;
       const header = [
         grid.first * width,
