@@ -173,7 +173,8 @@ export function activateBySearch(table: usize, x: Lanes, cell: Words): Lanes {
   const isFar = atLeast(ofBits(andWord(toBits(v), everyWord(MAGNITUDE))), loadLanes(table + PERIODIC_FROM));
   if (anyLane(isFar)) y = pick(isFar, periodic(table, v), y);
   if (anyLane(isSpecial(x))) return special(table, x, y);
-  return y;
+  // Here too: else a subnormal result would hang on whether a neighbour is special.
+  return flushToZero(y);
 }
 
 /** Subnormal numbers count as zero of the same sign, in every comparison too. */

@@ -217,7 +217,7 @@ function reduce(xh: f64, xl: f64): f64 {
 }
 
 /** Taylor's series of sine (from n = 1) or cosine (from n = 0) for |r| ≤ 0.79; what is left out is below 2⁻¹¹⁰. */
-function circular(rh: f64, rl: f64, isSine: bool): f64 {
+function circular(rh: f64, rl: f64, isSine: boolean): f64 {
   const qh = multiply(rh, rl, rh, rl);
   const ql = low;
   let sh: f64 = 1;
@@ -252,7 +252,7 @@ export function cosOf(xh: f64, xl: f64): f64 {
 }
 
 /** Φ(x) - ½ for |x| ≤ 8 (`isTail` false), or Φ(-|x|): φ·(x + x³/3 + x⁵/15 + …), all of one sign; Laplace's continued fraction beyond. */
-function normalPart(xh: f64, xl: f64, isTail: bool): f64 {
+function normalPart(xh: f64, xl: f64, isTail: boolean): f64 {
   let qh = multiply(xh, xl, xh, xl);
   let ql = low;
   const dh = expOf(-0.5 * qh, -0.5 * ql);
@@ -342,7 +342,6 @@ export function powerOf(ah: f64, al: f64, bh: f64, bl: f64): f64 {
   const p = multiply(h, low, bh, bl);
   return expOf(p, low);
 }
-
 
 /** atan(x): float64's, and one step of Newton's iteration on the tangent: atan x = y + atan((x - t)/(1 + x·t)), t = tan y. */
 export function atanOf(xh: f64, xl: f64): f64 {

@@ -5,7 +5,6 @@ import { expand, result } from './jets';
 import {
   COUNT,
   FIRST,
-  LOW_PARTS,
   INFINITE,
   INTERCEPT,
   INTERVAL,
@@ -13,7 +12,7 @@ import {
   LARGE_ERROR,
   LAST,
   LINEAR,
-
+  LOW_PARTS,
   OFFSET,
   REGISTERS,
   REST,
@@ -179,9 +178,13 @@ function fitSegment(job: usize, first: f64, last: f64, out: usize): boolean {
   if (size + variation < VANISHING) return zeroSegment(term(a, 0) < 0, out);
   if (size - variation > OVERFLOW) return saturatedSegment(term(a, 0) < 0, out);
   if (size + variation > NEAR_OVERFLOW) return false;
-  if (size <= 2 * variation && size + variation >= SMALL) return fitAroundRoot(job, first, last, centre, scale, reach, out);
+  if (size <= 2 * variation && size + variation >= SMALL)
+    return fitAroundRoot(job, first, last, centre, scale, reach, out);
   // What float64 leaves unknown must not matter, or else two float64 are taken.
-  if (loadDouble(job + OF_VALUE) + loadDouble(job + OF_SERIES) > 0.004 * unitInLastPlace(Math.max(size - variation, SMALL))) {
+  if (
+    loadDouble(job + OF_VALUE) + loadDouble(job + OF_SERIES) >
+    0.004 * unitInLastPlace(Math.max(size - variation, SMALL))
+  ) {
     tail = series(job, centre, scale, reach, true);
     if (tail === Infinity) return false;
     variation = sizeFrom(a, 1, reach) + tail + loadDouble(job + OF_SERIES) + loadDouble(job + OF_VALUE);
@@ -203,7 +206,7 @@ function scaleOf(radius: f64): f64 {
 }
 
 /** The series of the job's tape into TAYLOR; its errors into OF_VALUE and OF_SERIES. Returns the bound on its tail. */
-function series(job: usize, centre: f64, scale: f64, radius: f64, isSettled: bool): f64 {
+function series(job: usize, centre: f64, scale: f64, radius: f64, isSettled: boolean): f64 {
   const tape = <usize>loadWord(job + TAPE_AT);
   const registers = <usize>loadWord(job + REGISTERS);
   const tail = expand(tape, registers, centre, scale, radius, isSettled);
@@ -228,7 +231,13 @@ function fitPoint(job: usize, x: f64, out: usize): boolean {
   storeSingle(out + 8, ofSingleBits(UNSCALED));
   const unit = unitInLastPlace(size);
   const bound = 0.5 + (error / unit) * 1.0001;
-  storeErrors(out, Math.abs(value - loadSingle(out + 4)) + error, size >= LARGE ? bound : 0, size >= SMALL && size < LARGE ? bound : 0, size < SMALL ? bound * unit : 0);
+  storeErrors(
+    out,
+    Math.abs(value - loadSingle(out + 4)) + error,
+    size >= LARGE ? bound : 0,
+    size >= SMALL && size < LARGE ? bound : 0,
+    size < SMALL ? bound * unit : 0,
+  );
   return true;
 }
 
@@ -415,7 +424,8 @@ function fitAroundRoot(job: usize, first: f64, last: f64, middle: f64, unit: f64
   const size = horner(job, out, radius);
   const low = Math.abs(leading) / 2048;
   let relative = slack + loadDouble(job + HORNER_ERROR) + UNIT_ROUNDOFF * (3 * size + low);
-  if (!isOffsetExact(job, first, last, centre)) relative += offsetRoundings(job) * UNIT_ROUNDOFF * (Math.abs(leading) + slopeSize(out, radius) / radius);
+  if (!isOffsetExact(job, first, last, centre))
+    relative += offsetRoundings(job) * UNIT_ROUNDOFF * (Math.abs(leading) + slopeSize(out, radius) / radius);
   const constant = Math.abs(value);
   const fixed = 2 * UNIT_ROUNDOFF * constant + Math.abs(value - loadSingle(out + 12)) + valueError;
   setError(job, fixed, relative, constant + valueError, slope - bend, radius);
@@ -517,7 +527,9 @@ function linearSegment(job: usize, first: f64, last: f64, out: usize): boolean {
   storeSingle(out + 16, slope - leading);
   // Shares of |slope·x|; the intercept is at most a sixteenth of it, so y is at least 15/16 of it. Errors of the stored numbers count too.
   const share = intercept === 0 ? 0 : 1.0 / 16.0;
-  const wrong = (Math.abs(slope - leading - loadSingle(out + 16)) + Math.abs(loadDouble(job + SLOPE + 8)) + U * Math.abs(slope)) / Math.abs(slope);
+  const wrong =
+    (Math.abs(slope - leading - loadSingle(out + 16)) + Math.abs(loadDouble(job + SLOPE + 8)) + U * Math.abs(slope)) /
+    Math.abs(slope);
   const shifted = intercept === 0 ? 0 : share * UNIT_ROUNDOFF * 2;
   const isExact = slope === leading && intercept === 0;
   const rounded = isExact ? 0 : UNIT_ROUNDOFF * (3 * share + 3.0 / 2048.0);
@@ -546,7 +558,13 @@ function linearSegment(job: usize, first: f64, last: f64, out: usize): boolean {
   if (!(bound <= 0.999) && first < last && rest > 0) return false;
   // Grid cells reach to ±16 at most.
   const slack = Math.abs(intercept - loadSingle(out + 12)) + 16.5 * Math.abs(slope) * (wrong + rest);
-  storeErrors(out, slack, most >= LARGE ? bound : 0, least < LARGE && most >= SMALL ? bound : 0, least < SMALL ? bound * TINY : 0);
+  storeErrors(
+    out,
+    slack,
+    most >= LARGE ? bound : 0,
+    least < LARGE && most >= SMALL ? bound : 0,
+    least < SMALL ? bound * TINY : 0,
+  );
   return true;
 }
 
@@ -565,6 +583,12 @@ function constantSegment(value: f64, rest: f64, isLeft: boolean, out: usize): bo
   const error = rest + U * size + TINY * UNIT_ROUNDOFF;
   const unit = unitInLastPlace(size);
   const bound = 0.5 + (error / unit) * 1.0001;
-  storeErrors(out, error + Math.min(off, UNIT_ROUNDOFF * size * UNIT_ROUNDOFF), size >= LARGE ? bound : 0, size >= SMALL && size < LARGE ? bound : 0, size < SMALL ? bound * unit : 0);
+  storeErrors(
+    out,
+    error + Math.min(off, UNIT_ROUNDOFF * size * UNIT_ROUNDOFF),
+    size >= LARGE ? bound : 0,
+    size >= SMALL && size < LARGE ? bound : 0,
+    size < SMALL ? bound * unit : 0,
+  );
   return true;
 }

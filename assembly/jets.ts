@@ -160,7 +160,8 @@ export function values(tape: usize, registers: usize, centre: f64): void {
       const q = loadDouble(c);
       const l = log(p);
       v = exp(q * l);
-      const relative = ep < p ? Math.abs(q) * (ep / (p - ep) + 10 * U * Math.abs(l)) + constantError(c) * Math.abs(l) : Infinity;
+      const relative =
+        ep < p ? Math.abs(q) * (ep / (p - ep) + 10 * U * Math.abs(l)) + constantError(c) * Math.abs(l) : Infinity;
       e = v * (grown(relative) + EXP_ERROR * (1 + grown(relative)));
     } else if (op === SIN) {
       v = sin(p);
@@ -272,7 +273,10 @@ export function settle(tape: usize, registers: usize, centre: f64): void {
       const eq = loadDouble(b + VALUE_ERROR);
       h = double.divide(ph, pl, qh, loadDouble(b + LOW));
       l = low;
-      e = eq < 0.5 * Math.abs(qh) ? (1.01 * (ep + Math.abs(h) * eq)) / (Math.abs(qh) - eq) + ROUNDING * Math.abs(h) : Infinity;
+      e =
+        eq < 0.5 * Math.abs(qh)
+          ? (1.01 * (ep + Math.abs(h) * eq)) / (Math.abs(qh) - eq) + ROUNDING * Math.abs(h)
+          : Infinity;
     } else if (op === ADD_CONSTANT) {
       h = double.add(ph, pl, ch, cl);
       l = low;
@@ -288,13 +292,18 @@ export function settle(tape: usize, registers: usize, centre: f64): void {
     } else if (op === LOG) {
       h = double.logOf(ph, pl);
       l = low;
-      e = ep < 0.5 * ph ? (1.01 * ep) / (ph - ep) + ELEMENTARY * Math.abs(h) + (ph > 0.8 && ph < 1.25 ? 0 : ELEMENTARY) : Infinity;
+      e =
+        ep < 0.5 * ph
+          ? (1.01 * ep) / (ph - ep) + ELEMENTARY * Math.abs(h) + (ph > 0.8 && ph < 1.25 ? 0 : ELEMENTARY)
+          : Infinity;
     } else if (op === POWER) {
       const lh = double.logOf(ph, pl);
       const g = double.multiply(lh, low, ch, cl);
       h = double.expOf(g, low);
       l = low;
-      const relative = Math.abs(ch) * ((1.01 * ep) / (ph - ep) + ELEMENTARY * (1 + Math.abs(lh))) + (ce + ROUNDING * Math.abs(ch)) * Math.abs(lh);
+      const relative =
+        Math.abs(ch) * ((1.01 * ep) / (ph - ep) + ELEMENTARY * (1 + Math.abs(lh))) +
+        (ce + ROUNDING * Math.abs(ch)) * Math.abs(lh);
       e = ep < 0.5 * ph ? h * (grown(relative) + ELEMENTARY) : Infinity;
     } else if (op === SIN) {
       h = double.cosOf(ph, pl);
@@ -352,7 +361,10 @@ export function settle(tape: usize, registers: usize, centre: f64): void {
       else h = double.atanOf(ph, pl);
       l = low;
       // Φ below -4 and beyond is accurate of itself, nearer to 0 as ½ less something.
-      e = change(op, ph, ep) + ELEMENTARY * (op === NORMAL && ph > -6 ? 1 : Math.abs(h)) + (op === LOG1P && Math.abs(ph) > 0.2 ? ELEMENTARY : 0);
+      e =
+        change(op, ph, ep) +
+        ELEMENTARY * (op === NORMAL && ph > -6 ? 1 : Math.abs(h)) +
+        (op === LOG1P && Math.abs(ph) > 0.2 ? ELEMENTARY : 0);
     }
     setTerm(r, 0, h);
     storeDouble(r + LOW, l);
@@ -399,7 +411,10 @@ export function discs(tape: usize, registers: usize, rho: f64): f64 {
       const odd = 0.5 * (e - 1 / e);
       const w = Math.abs(term(r + REGISTER_BYTES, 0));
       d = v * even + w * odd + U * (e + 1);
-      storeDouble(r + REGISTER_BYTES + DISC, w * even + v * odd + U * (e + 1) + loadDouble(r + REGISTER_BYTES + VALUE_ERROR));
+      storeDouble(
+        r + REGISTER_BYTES + DISC,
+        w * even + v * odd + U * (e + 1) + loadDouble(r + REGISTER_BYTES + VALUE_ERROR),
+      );
     } else if (op === SIGMOID) {
       // |σ′(p+z)| = 1/(2(cosh a + cos b)), a + ib = p + z.
       const far = Math.max(Math.abs(p) - da, 0);
@@ -492,7 +507,12 @@ export function series(tape: usize, registers: usize, scale: f64, radius: f64, s
       const eq = loadDouble(b + VALUE_ERROR);
       const nb = loadDouble(b + NORM);
       const eb = loadDouble(b + SERIES_ERROR);
-      e = (Math.abs(p) + ep + na + ea) * eb + (q + eq + nb) * ea + ep * nb + eq * na + GAMMA * (Math.abs(p) * nb + q * na + na * nb);
+      e =
+        (Math.abs(p) + ep + na + ea) * eb +
+        (q + eq + nb) * ea +
+        ep * nb +
+        eq * na +
+        GAMMA * (Math.abs(p) * nb + q * na + na * nb);
     } else if (op === DIVIDE) e = divideSeries(a, b, r, radius);
     else if (op === EXP) {
       for (let n: i32 = 1; n < TERMS; n++) {
@@ -613,7 +633,11 @@ function divideSeries(a: usize, b: usize, r: usize, radius: f64): f64 {
   // (φ - y·ψ)/(g + ψ) for errors φ and ψ of f and g, without its constant term.
   const still = loadDouble(a + VALUE_ERROR) + y0 * eq;
   const moving = loadDouble(a + SERIES_ERROR) + (y0 + ny) * eb + ny * eq;
-  return rounding + (moving + (still * wide) / (1 - wide) + (moving * wide) / (1 - wide)) / (size - eq) + loadDouble(r + VALUE_ERROR) * (s / (1 - s));
+  return (
+    rounding +
+    (moving + (still * wide) / (1 - wide) + (moving * wide) / (1 - wide)) / (size - eq) +
+    loadDouble(r + VALUE_ERROR) * (s / (1 - s))
+  );
 }
 
 /** s′ = g′·c, c′ = -g′·s. */
@@ -643,7 +667,7 @@ function sinSeries(g: usize, s: usize, radius: f64): f64 {
 }
 
 /** y′ = g′·w, with w = y·(1 - y), or 1 - y² for the tangent. */
-function sigmoidSeries(g: usize, y: usize, radius: f64, isTangent: bool): f64 {
+function sigmoidSeries(g: usize, y: usize, radius: f64, isTangent: boolean): f64 {
   const w = y + REGISTER_BYTES;
   for (let n: i32 = 1; n < TERMS; n++) {
     let sum: f64 = 0;
@@ -665,7 +689,9 @@ function sigmoidSeries(g: usize, y: usize, radius: f64, isTangent: bool): f64 {
   // As much as a rounded w may be off; grown by the equation.
   const e =
     ep + ea < 0.01
-      ? (1 + grown(steep)) * GAMMA * na * (2 * drift + (isTangent ? full * ny : ny + full * ny) + ny) + 1.2 * (ep * nw + ea * drift) + off * grown(steep)
+      ? (1 + grown(steep)) * GAMMA * na * (2 * drift + (isTangent ? full * ny : ny + full * ny) + ny) +
+        1.2 * (ep * nw + ea * drift) +
+        off * grown(steep)
       : Infinity;
   storeDouble(w + NORM, nw);
   storeDouble(w + SERIES_ERROR, e * (1 + 2 * full) + 2 * off * ny + GAMMA * (ny + full * ny));
@@ -777,7 +803,8 @@ function settleFlow(c: usize, centre: f64, r: usize): void {
     storeDouble(r + EXTRA, 0);
     // Where the point that stays is hit, even a boundless gain leaves nothing to err.
     const off = offError === 0 ? 0 : gain * offError;
-    const e = loadDouble(c + Y0 + 16) + 1.01 * (off + Math.abs(dh) * gainError + ROUNDING * moved) + ROUNDING * Math.abs(h);
+    const e =
+      loadDouble(c + Y0 + 16) + 1.01 * (off + Math.abs(dh) * gainError + ROUNDING * moved) + ROUNDING * Math.abs(h);
     storeDouble(r + VALUE_ERROR, e);
     return;
   }
@@ -812,7 +839,8 @@ function settleFlow(c: usize, centre: f64, r: usize): void {
   const et =
     (1.4 * eq) / fh +
     1.4 * th * th * (1 + 1 / fh) * loadDouble(c + SLOPE_IN + 16) +
-    4 * ELEMENTARY * Math.abs(th) + (Math.abs(zh) > 0.2 ? ELEMENTARY / Math.abs(sIn) : 0);
+    4 * ELEMENTARY * Math.abs(th) +
+    (Math.abs(zh) > 0.2 ? ELEMENTARY / Math.abs(sIn) : 0);
   const gh = double.multiply(th, tl, sOut, loadDouble(c + SLOPE_OUT + 8));
   const gl = low;
   let mh: f64 = 0;
@@ -877,7 +905,8 @@ function flowSeries(c: usize, r: usize, scale: f64, radius: f64): f64 {
   const slopeOut = loadDouble(c + SLOPE_OUT);
   const v = loadDouble(r + EXTRA);
   // A factor sⱼ - n·sᵢ may cancel, so its error counts absolutely: as a majorant of all terms.
-  const off = constantError(c + SLOPE_IN) + constantError(c + SLOPE_OUT) + 2 * U * (Math.abs(slopeIn) + Math.abs(slopeOut));
+  const off =
+    constantError(c + SLOPE_IN) + constantError(c + SLOPE_OUT) + 2 * U * (Math.abs(slopeIn) + Math.abs(slopeOut));
   let e = slopeError * Math.abs(term(r, 1)) * radius;
   let error = e;
   let size = Math.abs(term(r, 1)) * radius;
@@ -885,7 +914,9 @@ function flowSeries(c: usize, r: usize, scale: f64, radius: f64): f64 {
     const factor = ((slopeOut - slopeIn * n) / (v * (n + 1))) * scale;
     setTerm(r, n + 1, term(r, n) * factor);
     const spread = (radius * scale) / Math.abs(v);
-    error = error * Math.abs(factor) * radius * (1 + 2 * speedError) + size * (Math.abs(factor) * radius * (1.1 * speedError + 4 * U) + 1.1 * spread * off);
+    error =
+      error * Math.abs(factor) * radius * (1 + 2 * speedError) +
+      size * (Math.abs(factor) * radius * (1.1 * speedError + 4 * U) + 1.1 * spread * off);
     size *= Math.abs(factor) * radius;
     e += error;
   }
@@ -901,7 +932,7 @@ export function result(tape: usize, registers: usize): usize {
  * Series of the tape's result about `centre`, in powers of u = (x - centre)/scale for |u| ≤ radius. Returns a bound on the Taylor remainder
  * there; Infinity if the series does not converge fast enough to have one. `isSettled`: with values of two float64.
  */
-export function expand(tape: usize, registers: usize, centre: f64, scale: f64, radius: f64, isSettled: bool): f64 {
+export function expand(tape: usize, registers: usize, centre: f64, scale: f64, radius: f64, isSettled: boolean): f64 {
   const last = result(tape, registers);
   values(tape, registers, centre);
   if (isSettled) settle(tape, registers, centre);

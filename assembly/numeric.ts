@@ -196,7 +196,7 @@ const QUARTER_2: f64 = 6.077100506303966e-11;
 const QUARTER_3: f64 = 2.0222662487959506e-21;
 const QUARTERS: f64 = 0.6366197723675814;
 
-function circular(r: f64, isSine: bool): f64 {
+function circular(r: f64, isSine: boolean): f64 {
   const q = r * r;
   let sum: f64 = 1;
   for (let n: f64 = isSine ? 17 : 18; n >= 2; n -= 2) sum = 1 - (q * sum) / (n * (n - 1));

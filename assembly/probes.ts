@@ -39,7 +39,7 @@ import {
 } from '#lanes';
 
 /**
- * Every word of the vocabulary, and every expression that compilers were seen to rewrite (shared numerics.md), each alone: a backend
+ * Every word of the vocabulary, and every expression that compilers were seen to rewrite, each alone: a backend
  * whose bits differ from JavaScript's in one of them does not keep the numerics contract.
  *
  * x is the number of a row {a, b, c, which} of the table; `which` is the same in all lanes. `src/backends/probes.ts` has the names.

@@ -38,7 +38,7 @@ async function elementwise(): Promise<{ timings: Timing[]; notes: string[] }> {
   const channels = new DiTAC({ a: -3, b: 3, seed: 1, channels: 16, layout: 'channelsLast' });
   const nets = new URL('../../test/golden/nets/', import.meta.url);
   const { tensors } = loadSafetensors(readFileSync(new URL('mlp_double_2d_ditac_seed1.safetensors', nets)));
-  const trained = DiTAC.fromStateDict(tensors, { prefix: 'act_1.', a: -3, b: 3 });
+  const trained = DiTAC.fromStateDict(tensors, { prefix: 'act_1.', a: -3, b: 3, variant: 'gelu' });
   const theta = act.thetas;
   const options = { tess: 10, out };
   const gradY = Float32Array.from({ length: COUNT }, normal);

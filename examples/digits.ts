@@ -110,7 +110,7 @@ function readWith(tensors: Record<string, Tensor>, numbers: readonly number[]): 
   let x: Float32Array = Float32Array.from(numbers.flatMap((i) => [...inputs.subarray(PIXELS * i, PIXELS * (i + 1))]));
   for (const k of [1, 2]) {
     x = linear(x, tensors[`fc${k}.weight`]!, tensors[`fc${k}.bias`]!);
-    x = DiTAC.fromStateDict(tensors, { prefix: `act_${k}.`, a: -3, b: 3 }).forward(x, x);
+    x = DiTAC.fromStateDict(tensors, { prefix: `act_${k}.`, a: -3, b: 3, variant: 'gelu' }).forward(x, x);
   }
   return argmax(linear(x, tensors['fc3.weight']!, tensors['fc3.bias']!), 10);
 }

@@ -18,6 +18,7 @@ Needs torch, difw (it came with DiTAC) and safetensors. In JavaScript:
     DiTAC.fromStateDict(loadSafetensors(file).tensors, { prefix: "act_1." })
 """
 
+import os
 import sys
 
 import torch
@@ -35,10 +36,29 @@ def basis_of(module):
     return torch.as_tensor(basis).detach().to("cpu", torch.float64).contiguous()
 
 
+def modules_of(model):
+    """All modules, one that goes by several names under each: so does the state dict have it."""
+    try:
+        return list(model.named_modules(remove_duplicate=False))
+    except TypeError:
+        # Models that override named_modules need not know the argument; then names of one module are found by what they share.
+        modules = list(model.named_modules())
+    named = {name for name, _ in modules}
+    for key, tensor in model.state_dict().items():
+        name = key[: -len(".thetas")]
+        if not key.endswith(".thetas") or name in named:
+            continue
+        for _, module in list(modules):
+            if hasattr(module, "thetas") and module.thetas.data_ptr() == tensor.data_ptr():
+                modules.append((name, module))
+                break
+    return modules
+
+
 def added_tensors(model):
     """The tensors to add, by name."""
     added = {}
-    for name, module in model.named_modules():
+    for name, module in modules_of(model):
         if not (hasattr(module, "thetas") and hasattr(module, "precision_mat")):
             continue
         prefix = f"{name}." if name else ""
@@ -59,11 +79,14 @@ def added_tensors(model):
 
 def export(model, path):
     """Writes the model's state dict and the added tensors to a .safetensors file."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    save_file({**tensors, **added_tensors(model)}, path)
+    tensors = {**model.state_dict(), **added_tensors(model)}
+    # Each has memory of its own: the format refuses tensors that share it, as tied weights and parts of a larger tensor do.
+    save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}, path)
 
 
 if __name__ == "__main__":
     if len(sys.argv) != 3:
         sys.exit("usage: export_checkpoint.py MODEL.pt OUT.safetensors   (MODEL.pt: a whole model saved with torch.save)")
+    if os.path.exists(sys.argv[2]) and os.path.samefile(sys.argv[1], sys.argv[2]):
+        sys.exit(f"{sys.argv[2]} is the model itself, which would be lost; write to another file")
     export(torch.load(sys.argv[1], map_location="cpu", weights_only=False), sys.argv[2])

@@ -29,7 +29,7 @@ export function loadNetworks(folder: URL): Network[] {
   const checkpoint = (name: string) => loadSafetensors(readFileSync(new URL(`${name}.safetensors`, folder))).tensors;
   const json = (name: string) => JSON.parse(readFileSync(new URL(`${name}.json`, folder), 'utf8'));
   const activation = (tensors: Record<string, Tensor>, prefix: string) =>
-    DiTAC.fromStateDict(tensors, { prefix, a: -3, b: 3 });
+    DiTAC.fromStateDict(tensors, { prefix, a: -3, b: 3, variant: 'gelu' });
 
   const mlp = checkpoint('digits_mlp_ditac');
   const mlpActs = [activation(mlp, 'act_1.'), activation(mlp, 'act_2.')] as const;

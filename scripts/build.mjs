@@ -2,10 +2,16 @@
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { resolve } from 'node:path';
+import { relative, resolve, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { build as rolldown } from 'rolldown';
 import { translate } from './wgsl.mjs';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+process.chdir(root);
+/** A file as it is called from the root: folders above it may have any name, 'src' and 'node_modules' too. */
+const fromRoot = (file) => relative(root, file).split(sep).join('/');
 
 // Embedded rather than fetched: works in every bundler, in workers and without a file system. In hexadecimal, where a byte always looks
 // the same: longer than base64, but a fifth smaller once it is compressed.
@@ -66,10 +72,24 @@ const tsc = createRequire(import.meta.url)
   .replace('package.json', 'bin/tsc');
 execFileSync(process.execPath, [tsc, '-p', 'tsconfig.json'], { stdio: 'inherit' });
 
-// The library. What its entry points share is one file, since every module that Node has to find costs a cold start half
-// a millisecond; only what `ditac` alone never loads stands apart. The loader is bundled, which leaves the package
-// without dependencies.
-const bundle = (input, dir, { replaced = {}, external = [], shared }) =>
+// Bytes in hexadecimal are one line of 33,000 characters: nobody who reads a chunk should have to pass it. An empty line stays in its place,
+// so that source maps hold; the constant is read when a function is called, long after the module was evaluated.
+const hexLast = {
+  name: 'hex-last',
+  renderChunk(code) {
+    const lines = [];
+    const rest = code.replace(/^const KERNELS_HEX\S* = .*$/gm, (line) => {
+      lines.push(line);
+      return '';
+    });
+    return lines.length === 0 ? null : { code: `${rest.trimEnd()}\n${lines.join('\n')}\n`, map: null };
+  },
+};
+
+// The library. What its entry points share is two files, the kernels and the rest, since every module that Node has to find costs a cold
+// start half a millisecond; only what `ditac` alone never loads stands apart. It is not minified, so that an uncaught mistake shows the line that
+// found it and stack traces have names; whoever bundles it minifies everything at once.
+const bundle = (input, dir, { replaced = {}, external = [], groups }) =>
   rolldown({
     input,
     platform: 'neutral',
@@ -81,30 +101,38 @@ const bundle = (input, dir, { replaced = {}, external = [], shared }) =>
         name: 'replace',
         async resolveId(source, importer, options) {
           const found = await this.resolve(source, importer, { ...options, skipSelf: true });
-          const name = found && Object.keys(replaced).find((each) => found.id.endsWith(each));
-          return name ? resolve(replaced[name]) : found;
+          const other = found && replaced[fromRoot(found.id)];
+          return other ? resolve(other) : found;
         },
       },
+      hexLast,
     ],
     output: {
       dir,
-      minify: true,
+      minify: false,
       sourcemap: true,
       // What bundlers are told: '@vite-ignore', '@__PURE__'.
       comments: { legal: false, annotation: true, jsdoc: false },
       chunkFileNames: '[name]-[hash].js',
-      codeSplitting: shared ? { groups: [{ name: 'core', test: shared }] } : false,
+      codeSplitting: groups ? { groups } : false,
     },
   });
-const core = /(src|assembly)\/(?!backends\/(?:webgpu|threads)|oracle|verify|tfjs)|node_modules/;
+const shared = [
+  { name: 'kernels', test: (file) => /^(?:src\/engines|assembly)\//.test(fromRoot(file)), priority: 1 },
+  {
+    name: 'core',
+    test: (file) => /^src\/(?!backends\/(?:webgpu|threads)|oracle|verify|tfjs)/.test(fromRoot(file)),
+  },
+];
 const entries = {
   index: 'src/index.ts',
   cpab: 'src/cpab.ts',
+  families: 'src/families.ts',
   oracle: 'src/oracle/index.ts',
   tfjs: 'src/tfjs.ts',
   verify: 'src/verify.ts',
 };
-const library = await bundle(entries, 'dist', { shared: core });
+const library = await bundle(entries, 'dist', { groups: shared });
 // Reading files needs nothing of the rest.
 const safetensors = { safetensors: 'src/io/safetensors.ts' };
 await bundle(safetensors, 'dist', {});
@@ -112,15 +140,15 @@ await bundle(safetensors, 'dist/workerd', {});
 // `ditac/runtime` stands alone, with kernels for evaluation only.
 const runtimeKernels = {
   'src/engines/wasm/bytes.generated.ts': 'src/engines/wasm/runtime-bytes.generated.ts',
-  'assembly/index.ts': 'assembly/runtime.ts',
+  'src/engines/js/kernels.ts': 'src/engines/js/runtime-kernels.ts',
 };
 await bundle({ runtime: 'src/runtime.ts' }, 'dist', { replaced: runtimeKernels });
 // Cloudflare's workerd compiles no bytes: there a module of Wasm is imported.
-const { index, cpab } = entries;
-await bundle({ index, cpab }, 'dist/workerd', {
+const { index, cpab, families } = entries;
+await bundle({ index, cpab, families }, 'dist/workerd', {
   replaced: { 'src/engines/wasm/engine.ts': 'src/engines/wasm/workerd.ts' },
   external: ['wasm:kernels'],
-  shared: core,
+  groups: shared,
 });
 await bundle({ runtime: 'src/runtime.ts' }, 'dist/workerd', {
   replaced: { ...runtimeKernels, 'src/engines/wasm/engine.ts': 'src/engines/wasm/workerd-runtime.ts' },
@@ -189,7 +217,10 @@ await build({
 
 // What is bundled keeps its licence.
 const bundled = new Set(
-  [...library.output.flatMap(({ moduleIds }) => moduleIds ?? []), ...Object.keys(commandLine.metafile.inputs)]
+  [
+    ...library.output.flatMap(({ moduleIds }) => moduleIds ?? []).map(fromRoot),
+    ...Object.keys(commandLine.metafile.inputs),
+  ]
     .map((file) => /(?:^|\/)node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1])
     .filter((name) => name !== undefined),
 );

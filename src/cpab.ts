@@ -1,6 +1,6 @@
 import type { Backend, DeviceBackend, HostBackend, WorkOptions } from './backends/backend.js';
-import { Differentiator, expectGradients } from './backends/differentiator.js';
 import { evaluate, WORK_OPTIONS } from './backends/evaluate.js';
+import { Differentiator, expectGradients } from './backends/gradients.js';
 import { defaultBackend } from './backends/host.js';
 import { type Basis, expectBasis, MAX_CELLS, nodalVelocities, thetaGradient } from './cpab/basis.js';
 import { checkThetas, expectSpeed, tessellation, velocityField } from './cpab/field.js';
@@ -13,6 +13,8 @@ import {
   type VelocityField,
   vertex,
 } from './cpab/flow.js';
+import { flowBetween, flowGradient } from './cpab/flow-gradient.js';
+import { flowTable } from './cpab/flow-table.js';
 import {
   describe,
   expectArray,
@@ -25,12 +27,13 @@ import {
   expectOptions,
   expectOutput,
   expectPositive,
+  inputFor,
+  isView,
+  meet,
   type OptionTable,
   unchecked,
 } from './errors.js';
-import { flowTable } from './plan/flow-table.js';
 import { flowImage } from './plan/image.js';
-import { flowBetween } from './plan/pieces.js';
 
 /**
  * CPAB transformations of the line: flows of continuous piecewise-affine velocity fields
@@ -151,11 +154,10 @@ export function transformBackward(
   const { on, time, batch, points, fields, backend } = call;
   const isShared = x.length < points * batch;
   const gradX = expectGradients(x, gradY, options.out, isShared ? points * batch : undefined);
-  const channels = fields.map((field) => ({
-    field,
-    pieces: flowBetween(expectResolved(piecesOf(field)), -LARGEST, LARGEST, false),
-  }));
-  const differentiator = new Differentiator(channels, RESOLUTION);
+  const channels = fields.map((field) =>
+    flowGradient(field, flowBetween(expectResolved(piecesOf(field)), -LARGEST, LARGEST, false), RESOLUTION),
+  );
+  const differentiator = new Differentiator(channels);
   const moments = differentiator.moments();
   const all = isShared ? new Float32Array(points * batch) : gradX;
   const finish = () => {
@@ -169,7 +171,7 @@ export function transformBackward(
     const d = on.basis.columns;
     const gradTheta = new Float32Array(batch * d);
     const gradTime = new Float32Array(batch);
-    differentiator.velocityGradients(moments).forEach((gradient, c) => {
+    differentiator.contract(moments).forEach((gradient, c) => {
       // The field's velocities are displacements in `time`.
       const scaled = gradient.map((v) => v * time);
       gradTheta.set(thetaGradient(on.basis, on.zeroBoundary, scaled), c * d);
@@ -181,7 +183,15 @@ export function transformBackward(
   // The tables are made for this call only.
   let done: void | Promise<void>;
   try {
-    done = differentiator.run(backend, Math.max(points, 1), x, gradY, all, moments, options);
+    done = differentiator.run(
+      backend,
+      Math.max(points, 1),
+      inputFor(x, all),
+      inputFor(gradY, all),
+      all,
+      moments,
+      options,
+    );
   } catch (cause) {
     differentiator.release();
     throw cause;
@@ -226,9 +236,10 @@ function run(x: Float32Array, theta: unknown, options: TransformOptions, directi
   const out = outputFor(x, points * batch, x.length === points && batch > 1, options.out);
   if (points === 0) return out;
   const images = fields.map((field) => flowImage(flowTable(field)));
-  const y = evaluate(backend, 'flow', { images, inner: points }, x, out, options);
+  const input = inputFor(x, out, x.length === out.length);
+  const y = evaluate(backend, 'flow', { images, inner: points }, input, out, options);
   // Made for this call only.
-  if (y instanceof Promise) return y.finally(() => backend.release(images));
+  if (!isView(y, 'Float32Array')) return y.finally(() => backend.release(images));
   backend.release(images);
   return y;
 }
@@ -238,13 +249,8 @@ function outputFor(x: Float32Array, length: number, isShared: boolean, out: Floa
   if (!isShared) return expectOutput(x, out);
   expectFloat32Array('out', out);
   if (out.length !== length) throw new RangeError(`out must have length ${length}, got ${out.length}`);
-  if (
-    out.buffer === x.buffer &&
-    out.byteOffset < x.byteOffset + x.byteLength &&
-    x.byteOffset < out.byteOffset + out.byteLength
-  ) {
+  if (out.buffer === x.buffer && meet(x, out))
     throw new RangeError('out must not overlap x when several thetas share x');
-  }
   return out;
 }
 

@@ -1,4 +1,33 @@
+import type { Signal } from './platform.js';
+
 /** Errors that say what was wrong, what was expected and what came. */
+
+/** Reads an internal slot, which arrays have whatever realm they come from: a frame, a `vm` context, a test runner's sandbox. */
+const nameOfView = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)!
+  .get as (this: unknown) => string | undefined;
+const lengthOfBuffer = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, 'byteLength')!.get as (
+  this: unknown,
+) => number;
+
+interface Views {
+  Float32Array: Float32Array;
+  Float64Array: Float64Array;
+  Uint8Array: Uint8Array;
+}
+
+/** Whether a value is a typed array of that kind; `instanceof` knows only those of its own realm. */
+export function isView<K extends keyof Views>(value: unknown, name: K): value is Views[K] {
+  return nameOfView.call(value) === name;
+}
+
+/** Whether a value is an ArrayBuffer, of any realm, and not shared. */
+export function isArrayBuffer(value: unknown): value is ArrayBuffer {
+  try {
+    return lengthOfBuffer.call(value) >= 0;
+  } catch {
+    return false;
+  }
+}
 
 /** A short, safe description of any value for an error message. */
 export function describe(value: unknown): string {
@@ -6,7 +35,8 @@ export function describe(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
   if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') return String(value);
   if (Array.isArray(value)) return `an array of length ${value.length}`;
-  if (ArrayBuffer.isView(value) && 'length' in value) return `${value.constructor.name}(${String(value.length)})`;
+  if (ArrayBuffer.isView(value) && 'length' in value)
+    return `${value.constructor?.name ?? nameOfView.call(value)}(${String(value.length)})`;
   if (typeof value === 'object') return `an object (${value.constructor?.name ?? 'no prototype'})`;
   return typeof value;
 }
@@ -32,7 +62,7 @@ export function expectPositive(name: string, value: unknown): number {
 }
 
 export function expectFloat32Array(name: string, value: unknown): Float32Array {
-  if (!(value instanceof Float32Array)) throw new TypeError(`${name} must be a Float32Array, got ${describe(value)}`);
+  if (!isView(value, 'Float32Array')) throw new TypeError(`${name} must be a Float32Array, got ${describe(value)}`);
   return value;
 }
 
@@ -80,6 +110,24 @@ export function unchecked(): void {}
 /** The options of a function, and what each of them is; ranges, and what arrays hold, are checked where they are used. */
 export type OptionTable<T> = { readonly [K in keyof Required<T>]: (name: string, value: unknown) => unknown };
 
+/** A record: an object that was written as `{ … }`, or has no prototype. A Map, say, would be taken for an empty one. */
+export function expectRecord(name: string, value: unknown): void {
+  const isRecord = typeof value === 'object' && value !== null && !Array.isArray(value) && !ArrayBuffer.isView(value);
+  const prototype: unknown = isRecord ? Object.getPrototypeOf(value) : undefined;
+  // Of any realm: the prototype of a record has none itself.
+  if (!isRecord || (prototype !== null && Object.getPrototypeOf(prototype) !== null))
+    throw new TypeError(`${name} must be a plain object, got ${describe(value)}`);
+}
+
+/**
+ * Whether a value can hold options. A Map or an AbortSignal cannot, say, which has no keys and would be taken for no options at all; a class of
+ * the caller's can.
+ */
+function canHoldOptions(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.getPrototypeOf(value) === null || Object.prototype.toString.call(value) === '[object Object]';
+}
+
 /**
  * Options are an object with no key that the table does not have — `tim` for `time` is a mistake, not an extra —, with all keys that are
  * needed, and each of its kind. No options at all are fine where none is needed; an option that is undefined is one that is not given.
@@ -92,7 +140,7 @@ export function expectOptions<T>(
   needed: readonly (keyof T & string)[] = [],
 ): void {
   if (options === undefined && needed.length === 0) return;
-  if (typeof options !== 'object' || options === null || Array.isArray(options) || ArrayBuffer.isView(options))
+  if (!canHoldOptions(options))
     throw new TypeError(
       needed.length > 0
         ? `${what} needs options, an object with ${needed.join(', ')}, got ${describe(options)}`
@@ -108,7 +156,7 @@ export function expectOptions<T>(
 
 /** An AbortSignal, the platform's or one like it: older ones have no `throwIfAborted`, some no `reason`. */
 export function expectSignal(name: string, value: unknown): void {
-  const signal = value as Partial<AbortSignal> | null;
+  const signal = value as Partial<Signal> | null;
   const isSignal =
     typeof signal === 'object' &&
     signal !== null &&
@@ -119,24 +167,39 @@ export function expectSignal(name: string, value: unknown): void {
 }
 
 /** Why a call was ended: the signal's reason, or an error that says that it was. */
-export function abortReason(signal: AbortSignal): unknown {
+export function abortReason(signal: Signal): unknown {
   if (signal.reason !== undefined) return signal.reason;
   const error = new Error('the call was aborted by its signal');
   error.name = 'AbortError';
   return error;
 }
 
-export function throwIfAborted(signal: AbortSignal | undefined): void {
+export function throwIfAborted(signal: Signal | undefined): void {
   if (signal?.aborted) throw abortReason(signal);
+}
+
+/**
+ * x, or a copy of it if `out` may lie over it unnoticed: two SharedArrayBuffer objects can be one memory (`structuredClone`, `postMessage`, a
+ * WebAssembly.Memory that has grown), and nothing tells. Both begin where the memory does, so that views whose positions do not meet are apart.
+ *
+ * @param inPlace whether it does no harm if out is x itself.
+ */
+export function inputFor(x: Float32Array, out: Float32Array, inPlace = true): Float32Array {
+  if (x.buffer === out.buffer || isArrayBuffer(x.buffer) || isArrayBuffer(out.buffer)) return x;
+  if (inPlace && x.byteOffset === out.byteOffset) return x;
+  return meet(x, out) ? x.slice() : x;
+}
+
+/** Whether the positions of two views meet. */
+export function meet(x: Float32Array, y: Float32Array): boolean {
+  return x.byteOffset < y.byteOffset + y.byteLength && y.byteOffset < x.byteOffset + x.byteLength;
 }
 
 /** An output array must have the input's length, and share either all of its memory or none. */
 export function expectOutput(x: Float32Array, out: unknown): Float32Array {
   const y = expectFloat32Array('out', out);
   if (y.length !== x.length) throw new RangeError(`out must have length ${x.length} as x has, got ${y.length}`);
-  if (y.buffer === x.buffer && y.byteOffset !== x.byteOffset) {
-    const apart = y.byteOffset >= x.byteOffset + x.byteLength || x.byteOffset >= y.byteOffset + y.byteLength;
-    if (!apart) throw new RangeError('out must be x itself or not overlap x; it overlaps x partly');
-  }
+  if (y.buffer === x.buffer && y.byteOffset !== x.byteOffset && meet(x, y))
+    throw new RangeError('out must be x itself or not overlap x; it overlaps x partly');
   return y;
 }

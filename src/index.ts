@@ -1,15 +1,22 @@
 /** DiTAC and what comes with it. `ditac/cpab`, `ditac/oracle`, `ditac/runtime`, `ditac/safetensors`, `ditac/tfjs` and `ditac/verify` have the rest. */
 
 export { type BackwardOptions, GradientSum, type Gradients } from './activations/backward.js';
+export type { CheckpointOptions } from './activations/checkpoint.js';
+export * from './activations/classes.js';
 export { CompiledActivation, type ForwardOptions } from './activations/compiled.js';
 export {
   DiTAC,
   type DiTACOptions,
-  type TrainableDeviceFunction,
-  type TrainableHostFunction,
 } from './activations/ditac.js';
+export {
+  classOf as defineFamily,
+  type FamilyActivation,
+  type FamilyClass,
+  type FamilyOptions,
+  type ParameterValue,
+} from './activations/family-activation.js';
 export type { Layout } from './activations/layout.js';
-export { LEAKY_SLOPE, VARIANTS, type Variant } from './activations/variants.js';
+export type { Trainable, TrainableDeviceFunction, TrainableHostFunction } from './activations/trainable.js';
 export type {
   Backend,
   BackendName,
@@ -24,6 +31,7 @@ export { BACKEND_NAMES, loadBackend } from './backends/load.js';
 export type { ThreadsBackend, ThreadsOptions } from './backends/threads/backend.js';
 export type { GpuTensor, WebGpuBackend, WebGpuOptions } from './backends/webgpu/backend.js';
 export { DeviceLostError } from './backends/webgpu/errors.js';
+export { LEAKY_SLOPE, VARIANTS, type Variant } from './families/ditac.js';
 export type { StateDict, Tensor } from './io/tensor.js';
 export { PLAN_VERSION, PlanError } from './plan/file.js';
 export type { BackwardImage, Image } from './plan/image.js';

@@ -4,7 +4,7 @@
  */
 import { innerSize, LAYOUTS, type Layout } from './activations/layout.js';
 import { defaultBackend } from './backends/host.js';
-import { expectFloat32Array, expectInteger, expectOptions, expectOutput, unchecked } from './errors.js';
+import { expectFloat32Array, expectInteger, expectOptions, expectOutput, inputFor, unchecked } from './errors.js';
 import { decodePlans, PlanError } from './plan/file.js';
 import { type Image, planImage } from './plan/image.js';
 import type { Certificate } from './plan/plan.js';
@@ -53,7 +53,7 @@ export class Activation {
     expectOptions<{ shape?: unknown }>('forward', options, { shape: unchecked });
     const inner = innerSize(this.channels, this.layout, x.length, options?.shape);
     const y = out ?? new Float32Array(x.length);
-    defaultBackend().run('activate', { images: this.#images, inner }, x, y);
+    defaultBackend().run('activate', { images: this.#images, inner }, inputFor(x, y), y);
     return y;
   }
 

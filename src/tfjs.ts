@@ -13,9 +13,9 @@ import {
   tidy,
 } from '@tensorflow/tfjs-core';
 import { layers } from '@tensorflow/tfjs-layers';
+import type { CheckpointOptions } from './activations/checkpoint.js';
 import { DiTAC, type DiTACOptions } from './activations/ditac.js';
 import { LAYOUTS, type Layout } from './activations/layout.js';
-import type { Variant } from './activations/variants.js';
 import type { Basis } from './cpab/basis.js';
 import { expectBasis, toRows } from './cpab/basis.js';
 import {
@@ -28,10 +28,13 @@ import {
   expectNumber,
   expectOneOf,
   expectOptions,
+  expectRecord,
   expectString,
+  isView,
   type OptionTable,
   unchecked,
 } from './errors.js';
+import type { Variant } from './families/ditac.js';
 import type { StateDict } from './io/tensor.js';
 
 /**
@@ -144,12 +147,11 @@ export function activate(activation: DiTAC, x: Tensor, thetas: Tensor): Tensor {
   return operation(x, thetas);
 }
 
-/** A tensor's data, which it lends. */
+/** A tensor's data, which it lends; a cast from integers says float32, but its data may still be what it was cast from. */
 function floats(x: Tensor): Float32Array {
-  const data = x.dataSync();
-  if (!(data instanceof Float32Array))
-    throw new TypeError(`DiTAC needs a float32 tensor, got one of ${describe(x.dtype)}`);
-  return data;
+  if (x.dtype !== 'float32') throw new TypeError(`DiTAC needs a float32 tensor, got one of ${describe(x.dtype)}`);
+  const data: unknown = x.dataSync();
+  return isView(data, 'Float32Array') ? data : Float32Array.from(data as ArrayLike<number>);
 }
 
 /** A layer with a trainable activation function, for `tf.sequential` and `tf.model`. */
@@ -178,18 +180,22 @@ export class DiTACLayer extends layers.Layer {
   }
 
   /** Takes over an activation that was trained in PyTorch; options as {@link DiTAC.fromStateDict}. Training goes on from there. */
-  static fromStateDict(tensors: StateDict, config: DiTACLayerConfig & { prefix?: string } = {}): DiTACLayer {
-    expectOptions<DiTACLayerConfig & { prefix?: string }>('DiTACLayer.fromStateDict', config, {
-      ...LAYER_OPTIONS,
-      prefix: expectString,
-    });
-    const given: Omit<DiTACOptions, 'thetas' | 'seed'> & { prefix?: string } = {};
-    for (const key of [...ACTIVATION_KEYS, 'prefix'] as const) {
+  static fromStateDict(
+    tensors: StateDict,
+    config: DiTACLayerConfig & Pick<CheckpointOptions, 'prefix' | 'metadata'> = {},
+  ): DiTACLayer {
+    expectOptions<DiTACLayerConfig & Pick<CheckpointOptions, 'prefix' | 'metadata'>>(
+      'DiTACLayer.fromStateDict',
+      config,
+      { ...LAYER_OPTIONS, prefix: expectString, metadata: expectRecord },
+    );
+    const given: CheckpointOptions = {};
+    for (const key of [...ACTIVATION_KEYS, 'prefix', 'metadata'] as const) {
       if (config[key] !== undefined) Object.assign(given, { [key]: config[key] });
     }
     const act = DiTAC.fromStateDict(tensors, given);
     const { tess, a, b, variant, lambdaSmooth, lambdaVar, precisionMatrix } = act;
-    const { prefix: _, ...rest } = config;
+    const { prefix: _, metadata: __, ...rest } = config;
     const found = { tess, a, b, variant, lambdaSmooth, lambdaVar, precisionMatrix, basis: toRows(act.basis) };
     return new DiTACLayer({ ...rest, ...found, perChannel: act.channels > 1 }, act.thetas);
   }

@@ -1,5 +1,4 @@
 import { DiTAC } from './activations/ditac.js';
-import { VARIANTS } from './activations/variants.js';
 import type { Backend, ProbeFailure } from './backends/backend.js';
 import { hostBackend } from './backends/host.js';
 import { BACKEND_NAMES, loadBackend } from './backends/load.js';
@@ -11,6 +10,7 @@ import {
   expectOptions,
   type OptionTable,
 } from './errors.js';
+import { VARIANTS } from './families/ditac.js';
 import { type BitComparison, compareBits, ulpError } from './oracle/compare.js';
 import { exact } from './oracle/exact.js';
 import { type Inputs, randomBits, specialValues, stratified } from './oracle/sweep.js';

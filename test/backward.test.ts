@@ -6,11 +6,10 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { hostBackend } from '../src/backends/host.js';
 import { flowPieces } from '../src/cpab/flow.js';
+import { flowBetween, flowGradient } from '../src/cpab/flow-gradient.js';
 import { normalStream, uniformStream } from '../src/cpab/random.js';
-import { backwardTable } from '../src/plan/backward-table.js';
 import { backwardImage } from '../src/plan/image.js';
 import { Moments } from '../src/plan/moments.js';
-import { flowBetween } from '../src/plan/pieces.js';
 import { floatsOf, goldenCases, goldenJson, largest, transformCases } from './golden.js';
 
 /** What the README promises, as a share of the largest component. */
@@ -30,7 +29,7 @@ const normals = (count: number, seed: number, scale = 1) => {
 /** A table as backends take it, of a flow with five cells on [0, 1]. */
 function tableOfFlow() {
   const field = { origin: 0, cellWidth: 0.2, velocity: Float64Array.of(0, 0.3, -0.1, 0.2, 0.15, 0) };
-  return backwardTable(flowBetween(flowPieces(field), -3e38, 3e38, false), 2 ** -26);
+  return flowGradient(field, flowBetween(flowPieces(field), -3e38, 3e38, false), 2 ** -26).table;
 }
 
 test.each(goldenCases('ditac'))('%s: gradX and gradThetas are the 350-digit truth', (name) => {
@@ -541,7 +540,7 @@ describe('around training', () => {
         thetas: { shape: [1, j.d], data: floatsOf(j.thetas_bits) },
         precision_mat: { shape: [j.d, j.d], data: floatsOf(j.precision_mat_bits) },
       };
-      const act = DiTAC.fromStateDict(tensors, { a: j.a, b: j.b, tess: j.tess, basis: j.basis });
+      const act = DiTAC.fromStateDict(tensors, { a: j.a, b: j.b, variant: 'gelu', tess: j.tess, basis: j.basis });
       const { loss, gradThetas } = act.regularization();
       const [theta, p] = [tensors.thetas.data, tensors.precision_mat.data];
       const value = (th: ArrayLike<number>) =>

@@ -1,4 +1,4 @@
-/** What a bundler keeps. */
+/** What a bundler keeps, minified and gzipped by whoever serves it: the package itself is not. */
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';

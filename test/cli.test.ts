@@ -62,10 +62,13 @@ test('plot writes an SVG, or the numbers behind it', () => {
 
 test('inspect tells what a checkpoint holds', () => {
   const file = 'test/golden/nets/digits_mlp_ditac.safetensors';
-  const { stdout, status } = ditac('inspect', file, '--interval=-3,3');
+  const { stdout, status } = ditac('inspect', file, '--variant', 'gelu');
   expect(status).toBe(0);
   expect(stdout).toContain('fc1.weight');
-  expect(stdout).toContain("'act_2.' 1 θ, 10 cells on [-3, 3], λ_smooth 5, λ_var 1");
+  // The interval is in the metadata of these files: "DiTAC a=-3 b=3".
+  expect(stdout).toContain("'act_2.' 1 θ, 10 cells on [-3, 3], variant gelu, λ_smooth 5, λ_var 1");
+  expect(ditac('inspect', file, '--interval=-2,2', '--variant', 'leaky').stdout).toContain('[-2, 2], variant leaky');
+  expect(ditac('inspect', file).stdout).toContain('does not say variant of');
   const report = JSON.parse(ditac('inspect', file, '--json').stdout);
   expect(report.activations).toHaveLength(2);
   expect(report.tensors).toHaveLength(10);
@@ -103,7 +106,7 @@ test('compile writes plans that ditac/runtime runs, with the bits of the checkpo
   const nets = join(root, 'test/golden/nets');
   const out = join(folder, 'model.plan');
   const file = join(nets, 'digits_mlp_ditac.safetensors');
-  const { status, stdout } = ditac('compile', file, '-o', out, '--interval=-3,3');
+  const { status, stdout } = ditac('compile', file, '-o', out, '--variant', 'gelu');
   expect({ status, lines: stdout.trim().split('\n').length }).toEqual({ status: 0, lines: 2 });
   const { Activation } = await import('ditac/runtime');
   const { DiTAC } = await import('ditac');
@@ -113,11 +116,13 @@ test('compile writes plans that ditac/runtime runs, with the bits of the checkpo
   for (const prefix of ['act_1.', 'act_2.']) {
     const plan = new Activation(readFileSync(join(folder, `model.${prefix}plan`)));
     expect(plan.certificateOf(0).ulp).toBeLessThanOrEqual(1);
-    const act = DiTAC.fromStateDict(tensors, { prefix, a: -3, b: 3 });
+    const act = DiTAC.fromStateDict(tensors, { prefix, a: -3, b: 3, variant: 'gelu' });
     expect(new Uint32Array(plan.forward(x).buffer)).toEqual(new Uint32Array(act.forward(x).buffer));
   }
-  const single = ditac('compile', file, '-o', out, '--prefix', 'act_1.', '--interval=-3,3', '--json');
-  expect(JSON.parse(single.stdout)).toMatchObject([{ prefix: 'act_1.', file: out, channels: 1 }]);
+  const single = ditac('compile', file, '-o', out, '--prefix', 'act_1.', '--interval=-3,3', '--variant=gelu', '--json');
+  expect(JSON.parse(single.stdout)).toMatchObject([
+    { prefix: 'act_1.', file: out, channels: 1, interval: [-3, 3], variant: 'gelu' },
+  ]);
   expect(ditac('compile', join(root, 'package.json'), '-o', out)).toMatchObject({ status: 1 });
   expect(ditac('compile', file, '-o', out, '--prefix', 'nothing.').stderr).toContain("no tensor 'nothing.thetas'");
 });

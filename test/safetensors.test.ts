@@ -115,7 +115,7 @@ describe('hostile files', () => {
     ['an array', fileOf([]), /must be a JSON object/],
     ['null', fileOf(null), /must be a JSON object, got null/],
     ['an entry that is a number', fileOf({ x: 1 }), /'x' must have dtype/],
-    ['an unknown dtype', fileOf({ x: { ...entry, dtype: 'C64' } }, 8), /dtype F64, F32, F16, BF16, .*got "C64"/],
+    ['an unknown dtype', fileOf({ x: { ...entry, dtype: 'C128' } }, 8), /dtype F64, F32, F16, BF16, .*got "C128"/],
     ['a dtype from the prototype', fileOf({ x: { ...entry, dtype: 'toString' } }, 8), /dtype/],
     ['a negative size', fileOf({ x: { ...entry, shape: [-2] } }, 8), /non-negative integers/],
     ['a fraction', fileOf({ x: { ...entry, shape: [0.5, 4] } }, 8), /non-negative integers/],
@@ -132,6 +132,25 @@ describe('hostile files', () => {
     ['overlapping tensors', fileOf({ x: entry, y: entry }, 8), /must not overlap/],
     ['a hole', fileOf({ x: entry, y: { ...entry, data_offsets: [12, 20] } }, 20), /starts at byte 12.* expected 8/],
     ['bytes left over', fileOf({ x: entry }, 12), /fill 8 bytes of data, the file has 12/],
+    [
+      'two tensors of one name',
+      fileOf('{"x":{"dtype":"I8","shape":[0],"data_offsets":[0,0]},"x":{}}'),
+      /two entries 'x'/,
+    ],
+    [
+      'a field twice',
+      fileOf('{"x":{"dtype":"I8","dtype":"U8","shape":[0],"data_offsets":[0,0]}}'),
+      /'x' has two dtype/,
+    ],
+    ['metadata twice', fileOf('{"__metadata__":{},"__metadata__":{}}'), /two entries '__metadata__'/],
+    ['a key of metadata twice', fileOf('{"__metadata__":{"a":"1","a":"2"}}'), /__metadata__ has two entries 'a'/],
+    ['half a byte', fileOf({ x: { dtype: 'F4', shape: [3], data_offsets: [0, 1] } }, 1), /needs 1.5 bytes/],
+    ['something behind the header', fileOf('{} {}'), /expected the end/],
+    ['a comma too many', fileOf('{"x":{"dtype":"I8","shape":[0,],"data_offsets":[0,0]}}'), /expected a value/],
+    ['nesting without an end', fileOf(`{"x":{"y":${'['.repeat(1e5)}`), /at most 64 levels/],
+    ['a raw line break in a name', fileOf('{"x\n":0}'), /expected a string/],
+    ['a wrong escape', fileOf('{"\\x41":0}'), /expected a string/],
+    ['a number that is none', fileOf('{"x":{"shape":[01]}}'), /expected a value/],
     ['metadata that is not text', fileOf({ __metadata__: { n: 1 } }), /__metadata__.n must be a string, got 1/],
   ];
   test.each(cases)('%s', (_, file, reason) => {
@@ -175,6 +194,30 @@ describe('hostile files', () => {
   });
 });
 
+test('a file in shared memory is read', () => {
+  const file = saveSafetensors({ ä: { shape: [1], data: Float32Array.of(2) } }, { metadata: { k: 'v\n' } });
+  const shared = new Uint8Array(new SharedArrayBuffer(file.length));
+  shared.set(file);
+  expect(loadSafetensors(shared)).toEqual(loadSafetensors(file));
+});
+
+test('the newer dtypes have their place', () => {
+  // 6 bits an element for F6, 4 for F4, as in the reference implementation (safetensors 0.7).
+  const sizes = { F4: 4, F6_E2M3: 6, F6_E3M2: 6, F8_E8M0: 8, F8_E4M3FNUZ: 8, F8_E5M2FNUZ: 8, C64: 64 };
+  for (const [dtype, bits] of Object.entries(sizes)) {
+    const x = { dtype, shape: [8], data_offsets: [0, bits] };
+    expect(loadSafetensors(fileOf({ x }, bits)).skipped, dtype).toEqual(['x']);
+  }
+});
+
+test('what a header may hold beside tensors', () => {
+  const text = ` {"a\\u0041\\n" : {"dtype":"F32", "more": [{"x":[1.5e3,-0,true,null,"\\""]},{}], "shape":[ ],
+    "data_offsets":[0 ,4e0]}\t, "__metadata__" : { "ü" : "\\ud83d\\ude00" } }   `;
+  const { tensors, metadata } = loadSafetensors(fileOf(text, 4));
+  expect(Object.keys(tensors)).toEqual(['aA\n']);
+  expect({ ...metadata }).toEqual({ ü: '😀' });
+});
+
 const save = (tensors: unknown, options = {}) => saveSafetensors(tensors as Record<string, Tensor>, options);
 
 test('tensors without floats are passed over, their place checked all the same', () => {
@@ -193,4 +236,17 @@ test('what cannot be saved', () => {
   expect(() => save({ x: { shape: [2], data: new Float32Array(3) } })).toThrow(/needs 2 numbers, got 3/);
   expect(() => save({ x: { shape: [2], data: [1, 2] } })).toThrow(/must hold a Float32Array or Float64Array/);
   expect(() => save({}, { dtype: 'I8' })).toThrow(/dtype must be one of/);
+  // What only looks empty would be lost without a word.
+  class Hidden {
+    #tensor = 1;
+    get tensor() {
+      return this.#tensor;
+    }
+  }
+  for (const tensors of [new Map(), new Set(), 5, null, undefined, 'x', [], new Float32Array(2), new Hidden()])
+    expect(() => save(tensors)).toThrow(/tensors must be a plain object, got/);
+  for (const metadata of [new Map([['a', 'b']]), null, 'a', ['a']])
+    expect(() => save({}, { metadata })).toThrow(/metadata must be a plain object, got/);
+  expect(() => save({}, { metadata: { a: 1 } })).toThrow(/metadata.a must be a string, got 1/);
+  expect(loadSafetensors(save(Object.create(null))).tensors).toEqual(Object.create(null));
 });

@@ -22,6 +22,27 @@ const sameBits = (p: Float32Array, q: Float32Array) => expect(compareBits(p, q).
 const dataOf = (tensor: tf.Tensor) => tensor.dataSync() as Float32Array;
 
 describe('the operation', () => {
+  test('integers and booleans that were cast are numbers, their gradients too', () => {
+    const act = new DiTAC({ a: -3, b: 3, seed: 1 });
+    const thetas = tf.tensor2d(act.thetas, [1, act.dimension]);
+    for (const [values, type] of [
+      [[1, 0, 2, -3], 'int32'],
+      [[1, 0, 1, 1], 'bool'],
+    ] as const) {
+      const right = act.forward(Float32Array.from(values));
+      const cast = () => tf.tensor1d([...values], type).toFloat();
+      sameBits(right, dataOf(activate(act, cast(), thetas)));
+      const grads = tf.grads((p, q) => tf.sum(activate(act, p!, q!)) as tf.Scalar);
+      const pass = act.backward(Float32Array.from(values), new Float32Array(4).fill(1));
+      const [gradX, gradThetas] = grads([cast(), thetas]);
+      sameBits(pass.gradX, dataOf(gradX!));
+      sameBits(pass.gradThetas, dataOf(gradThetas!));
+      const layer = new DiTACLayer({ a: -3, b: 3, seed: 1, inputShape: [4] });
+      const model = tf.sequential({ layers: [layer] });
+      sameBits(right, dataOf(model.predict(tf.tensor2d([[...values]] as number[][], [1, 4], type)) as tf.Tensor));
+    }
+  });
+
   test.each(VARIANTS)('%s: value and both gradients are ditac’s, bit for bit', (variant) => {
     const act = new DiTAC({ a: -3, b: 3, variant, seed: 3 });
     const [x, gradY] = [normals(600, 1, 2), normals(600, 2)];
@@ -148,22 +169,24 @@ describe('the layer', () => {
 
   test('PyTorch’s checkpoint in, its bits out; training goes on from there', async () => {
     const { tensors } = loadSafetensors(golden('nets/mlp_double_2d_ditac_seed1.safetensors'));
-    const layer = DiTACLayer.fromStateDict(tensors, { prefix: 'act_1.', a: -3, b: 3 });
+    const layer = DiTACLayer.fromStateDict(tensors, { prefix: 'act_1.', a: -3, b: 3, variant: 'gelu' });
     const model = tf.sequential({
       layers: [tf.layers.dense({ units: 50, inputShape: [2] }), layer as never, tf.layers.dense({ units: 1 })],
     });
     const out = layer.stateDict({ prefix: 'act_1.' });
     for (const name of ['act_1.thetas', 'act_1.precision_mat']) {
       expect(out[name]!.shape).toEqual(tensors[name]!.shape);
-      sameBits(out[name]!.data, tensors[name]!.data as Float32Array);
+      sameBits(out[name]!.data as Float32Array, tensors[name]!.data as Float32Array);
     }
     model.compile({ optimizer: tf.train.adam(0.005), loss: 'meanSquaredError' });
     await model.trainOnBatch(tf.randomNormal([98, 2]), tf.randomNormal([98, 1]));
     const trained = layer.stateDict({ prefix: 'act_1.' });
-    expect(compareBits(trained['act_1.thetas']!.data, out['act_1.thetas']!.data).differing).toBe(9);
-    sameBits(trained['act_1.precision_mat']!.data, out['act_1.precision_mat']!.data);
+    expect(
+      compareBits(trained['act_1.thetas']!.data as Float32Array, out['act_1.thetas']!.data as Float32Array).differing,
+    ).toBe(9);
+    sameBits(trained['act_1.precision_mat']!.data as Float32Array, out['act_1.precision_mat']!.data as Float32Array);
     // And what was trained here is a checkpoint like any other.
-    const again = DiTAC.fromStateDict(trained, { prefix: 'act_1.', a: -3, b: 3 });
+    const again = DiTAC.fromStateDict(trained, { prefix: 'act_1.' });
     const x = normals(100, 1, 2);
     sameBits(again.forward(x), layer.activation.forward(x));
     expect(largest(again.thetas.map(Math.abs))).toBeLessThan(10);

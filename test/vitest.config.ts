@@ -8,6 +8,7 @@ const alias = {
   '#lanes': at('src/engines/js/lanes.ts'),
   '#scalars': at('src/engines/js/scalars.ts'),
   'ditac/cpab': at('dist/cpab.js'),
+  'ditac/families': at('dist/families.js'),
   'ditac/oracle': at('dist/oracle.js'),
   'ditac/runtime': at('dist/runtime.js'),
   'ditac/safetensors': at('dist/safetensors.js'),

@@ -189,6 +189,49 @@ describe.skipIf(missing)('webgpu', () => {
     expectSameBits(expected, await act.on(backend).forward(x));
   });
 
+  test('a tensor is as good as what was last written into all of it', async () => {
+    const refused = () => {
+      const destroyed = backend.upload(x);
+      destroyed.buffer.destroy();
+      return destroyed;
+    };
+    const input = backend.upload(x);
+    const out = backend.allocate(x.length);
+    for (let round = 0; round < 2; round++) {
+      act.on(backend).forward(refused(), out);
+      await expect(backend.download(out)).rejects.toThrow(/refused the work/);
+      // In place it is still made of what was refused.
+      act.on(backend).forward(out, out);
+      await expect(backend.download(out)).rejects.toThrow(/refused the work/);
+      act.on(backend).forward(input, out);
+      expectSameBits(expected, await backend.download(out));
+    }
+    const gradients = await act.on(backend).backward(x, x);
+    await expect(act.on(backend).backward(refused(), input, { out })).rejects.toThrow(/refused the work/);
+    await expect(backend.download(out)).rejects.toThrow(/refused the work/);
+    await act.on(backend).backward(input, input, { out });
+    expectSameBits(gradients.gradX, await backend.download(out));
+    for (const tensor of [input, out]) backend.free(tensor);
+  });
+
+  test('what could not be made for one call is made again for the next', async () => {
+    const own = await another();
+    const { gpuDevice } = own;
+    const create = gpuDevice.createBuffer.bind(gpuDevice);
+    // As many elements as need a larger list than before, and tables of their own.
+    const more = Float32Array.from({ length: 70_000 }, normalStream(3));
+    const other = new DiTAC({ a: -3, b: 3, seed: 77 });
+    const [input, out] = [own.upload(more), own.allocate(more.length)];
+    // A buffer with usages that do not go together: an invalid one, as where memory has run out.
+    gpuDevice.createBuffer = (descriptor) => create({ ...descriptor, usage: 0x3 });
+    other.on(own).forward(input, out);
+    gpuDevice.createBuffer = create;
+    await expect(own.download(out)).rejects.toThrow(/refused the work/);
+    other.on(own).forward(input, out);
+    expectSameBits(other.forward(more), await own.download(out));
+    own.dispose();
+  });
+
   test('a device destroyed in the middle of a call: a clear rejection, and loadBackend gives a new one', async () => {
     const own = await another();
     const calls = Array.from({ length: 20 }, () => act.on(own).forward(x));

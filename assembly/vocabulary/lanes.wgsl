@@ -1,7 +1,7 @@
 // The kernels' vocabulary in WGSL: one lane a shader invocation. The same words as `#lanes.ts`, with the same meaning.
 //
 // WGSL lets a compiler fuse, reorder and drop float operations. Every result of + - * therefore passes a barrier that no compiler
-// can see through, because `zero` comes from a buffer: the rule that survived every stack (shared numerics.md). NaN is decided on
+// can see through, because `zero` comes from a buffer: the rule that survives on every stack. NaN is decided on
 // the bits.
 
 alias Lanes = f32;

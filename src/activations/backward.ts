@@ -1,7 +1,7 @@
 import type { Backend, WorkOptions } from '../backends/backend.js';
-import { type Differentiator, expectGradients } from '../backends/gradients.js';
 import { WORK_OPTIONS } from '../backends/evaluate.js';
-import { describe, expectArray, expectOptions, type OptionTable, unchecked } from '../errors.js';
+import { type Differentiator, expectGradients } from '../backends/gradients.js';
+import { describe, expectArray, expectOptions, inputFor, type OptionTable, unchecked } from '../errors.js';
 import type { Moments } from '../plan/moments.js';
 import { expectTensor } from './compiled.js';
 import { innerSize, type Layout } from './layout.js';
@@ -95,7 +95,15 @@ export class BackwardPass<G extends Gradients = Gradients> {
     const inner = innerSize(this.#channels, this.#layout, x.length, options.shape);
     const total = this.#totalFor(options);
     const moments = this.#differentiator.moments();
-    const done = this.#differentiator.run(backend, inner, x, gradY, gradX, moments, options);
+    const done = this.#differentiator.run(
+      backend,
+      inner,
+      inputFor(x, gradX),
+      inputFor(gradY, gradX),
+      gradX,
+      moments,
+      options,
+    );
     const finish = () => this.#addUp(gradX, total, moments);
     return done === undefined ? finish() : done.then(finish);
   }
@@ -124,12 +132,17 @@ export class BackwardPass<G extends Gradients = Gradients> {
     return into === undefined ? undefined : GradientSum.momentsOf(into, this);
   }
 
-  /** A call that fails adds nothing: its moments join the sum when all of them are there. */
+  /** A call that fails adds nothing: its moments join the sum when all of them are there, and leave it if there is no room for the result. */
   #addUp(gradX: unknown, total: readonly Moments[] | undefined, moments: readonly Moments[]): G {
-    total?.forEach((each, c) => {
-      each.join(moments[c]!);
-    });
-    return this.contract(gradX, total ?? moments);
+    if (total === undefined) return this.contract(gradX, moments);
+    for (const [c, each] of total.entries()) each.makeRoom(moments[c]!);
+    for (const [c, each] of total.entries()) each.join(moments[c]!);
+    try {
+      return this.contract(gradX, total);
+    } catch (cause) {
+      for (const [c, each] of total.entries()) each.join(moments[c]!, -1);
+      throw cause;
+    }
   }
 
   /** Backends forget the tables. */

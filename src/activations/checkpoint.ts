@@ -1,237 +1,234 @@
-import { type Basis, basis, type Matrix, qrCandidates, toRows } from '../cpab/basis.js';
-import { precisionMatrix } from '../cpab/prior.js';
-import { describe, expectFinite } from '../errors.js';
+import { BASIS_NAMES, type Basis, type BasisName } from '../cpab/basis.js';
+import { describe, isView } from '../errors.js';
+import { VARIANTS, type Variant } from '../families/ditac.js';
 import type { StateDict, Tensor } from '../io/tensor.js';
+import { notesFor } from './checkpoint-notes.js';
 import type { DiTACOptions } from './ditac.js';
-import { VARIANTS, type Variant } from './variants.js';
+import { LAYOUTS, type Layout } from './layout.js';
+import { checkBasis, findBasis } from './search.js';
 
 /**
- * What `examples/export_checkpoint.py` adds to a state dict, per activation, so that nothing has to be guessed:
- * `<prefix>ditac.basis` [2N][d], `<prefix>ditac.interval` [a, b], `<prefix>ditac.variant` [index into VARIANTS].
+ * What a state dict of PyTorch lacks, as tensors beside the two that it has. PyTorch's `load_state_dict` passes them over with
+ * `strict=False`. `examples/export_checkpoint.py` writes the first three.
  */
-const ADDED = 'ditac.';
+const ADDED = {
+  /** [2N][d]: B, where it is none that is known by name. */
+  basis: 'ditac.basis',
+  /** [2]: a, b. */
+  interval: 'ditac.interval',
+  /** [1]: an index into VARIANTS. */
+  variant: 'ditac.variant',
+  /** [1]: an index into BASIS_NAMES. */
+  basisName: 'ditac.basis_name',
+  /** [2]: lambdaSmooth, lambdaVar. */
+  lambda: 'ditac.lambda',
+  /** [1]: an index into LAYOUTS. */
+  layout: 'ditac.layout',
+} as const;
 
-/** A candidate fits if it reproduces the precision matrix to this share of its largest entry; wrong ones miss by > 10⁻². */
-const FIT = 1e-3;
+/** The largest number of cells, as rows of a basis. */
+const MOST_ROWS = 2 * 4096;
 
-type Options = Omit<DiTACOptions, 'thetas' | 'seed'> & { prefix?: string };
+/** What `DiTAC.fromStateDict` is told beside the tensors. */
+export interface CheckpointOptions extends Omit<DiTACOptions, 'thetas' | 'seed'> {
+  /** What the names of the activation's tensors begin with, `'act_1.'` say. Default ''. */
+  prefix?: string;
+  /** What the file's writer noted, as `loadSafetensors` returns it: read for a, b and variant where the tensors do not say. */
+  metadata?: Readonly<Record<string, string>>;
+}
 
-/** The activation that a state dict describes, as constructor options. */
-export function readCheckpoint(tensors: StateDict, chosen: Options): DiTACOptions {
+/** The names of the tensors that an activation is read from. */
+export const tensorNames = (prefix: string): string[] =>
+  ['thetas', 'precision_mat', ...Object.values(ADDED)].map((name) => prefix + name);
+
+/** The activation that a state dict describes, as constructor options. What kind each option is was checked before. */
+export function readCheckpoint(tensors: StateDict, chosen: CheckpointOptions): DiTACOptions {
   if (typeof tensors !== 'object' || tensors === null)
     throw new TypeError(`tensors must be an object, got ${describe(tensors)}`);
-  if (typeof chosen !== 'object' || chosen === null)
-    throw new TypeError(`options must be an object, got ${describe(chosen)}`);
-  const { prefix = '', ...options } = chosen;
-  if (typeof prefix !== 'string') throw new TypeError(`prefix must be a string, got ${describe(prefix)}`);
+  const { prefix = '', metadata, ...options } = chosen;
   const thetas = tensorNamed(tensors, `${prefix}thetas`, 2);
   const [channels, d] = thetas.shape as [number, number];
-  const precision = tensorNamed(tensors, `${prefix}precision_mat`, 2);
-  if (precision.shape[0] !== d || precision.shape[1] !== d) {
+  const precision = has(tensors, `${prefix}precision_mat`)
+    ? tensorNamed(tensors, `${prefix}precision_mat`, 2)
+    : undefined;
+  if (precision && (precision.shape[0] !== d || precision.shape[1] !== d)) {
     throw new RangeError(
       `${prefix}precision_mat must have shape [${d}, ${d}] to go with thetas [${channels}, ${d}], got [${precision.shape.join(', ')}]`,
     );
   }
-
-  const added = addedTensors(tensors, prefix);
-  const variant = options.variant ?? added.variant ?? 'gelu';
-  const zeroBoundary = variant !== 'inf';
-  const given = options.basis ?? added.basis;
-  const cells = options.tess ?? (added.basis ? added.basis.length / 2 : zeroBoundary ? d + 1 : d - 1);
-  const merged: DiTACOptions = { ...options, variant, tess: cells, thetas: thetas.data };
-  if (added.interval && options.a === undefined) merged.a = added.interval[0];
-  if (added.interval && options.b === undefined) merged.b = added.interval[1];
-  if (given === undefined) Object.assign(merged, findBasis(precision.data, cells, zeroBoundary, d, prefix, options));
-  else Object.assign(merged, { basis: given }, checkBasis(precision.data, given, cells, zeroBoundary, prefix, options));
-  return { ...merged, precisionMatrix: Float32Array.from(precision.data) };
-}
-
-function tensorNamed(tensors: StateDict, name: string, rank: number): Tensor {
-  const tensor = Object.hasOwn(tensors, name) ? tensors[name] : undefined;
-  if (tensor === undefined) {
-    const near = Object.keys(tensors).filter((each) => each.endsWith('thetas'));
-    const hint =
-      near.length > 0 ? `; activations here: ${near.map((each) => `prefix '${each.slice(0, -6)}'`).join(', ')}` : '';
-    throw new RangeError(`the state dict has no tensor '${name}'${hint}`);
-  }
-  if (!Array.isArray(tensor.shape) || tensor.shape.length !== rank) {
-    throw new RangeError(`${name} must have ${rank} axes, got shape ${describe(tensor.shape)}`);
-  }
-  const size = tensor.shape.reduce((product: number, each: number) => product * each, 1);
-  if (!(tensor.data instanceof Float32Array || tensor.data instanceof Float64Array) || tensor.data.length !== size) {
+  const added = readAdded(tensors, prefix, d);
+  const isSaid =
+    (options.variant ?? added.variant) !== undefined &&
+    (added.interval !== undefined || (options.a !== undefined && options.b !== undefined));
+  const notes = metadata === undefined || isSaid ? {} : notesFor(prefix, metadata, tensors);
+  const a = options.a ?? added.interval?.[0] ?? notes.a;
+  const b = options.b ?? added.interval?.[1] ?? notes.b;
+  const variant = options.variant ?? added.variant ?? notes.variant;
+  const basis = options.basis ?? added.basis;
+  const isFound = basis !== undefined || precision !== undefined;
+  const missing = Object.entries({ a, b, variant, basis: isFound || undefined })
+    .filter(([, value]) => value === undefined)
+    .map(([name]) => name);
+  if (a === undefined || b === undefined || variant === undefined || !isFound) {
+    const lack = isFound
+      ? ''
+      : `; the state dict has no tensor '${prefix}precision_mat' by which a basis could be found`;
     throw new TypeError(
-      `${name}.data must be a Float32Array or Float64Array of ${size} numbers, got ${describe(tensor.data)}`,
+      `the checkpoint does not say ${missing.join(', ')} of '${prefix}thetas', and nothing is assumed: pass { ${missing.join(', ')} }${lack}`,
     );
   }
-  for (const value of tensor.data)
+
+  const zeroBoundary = variant !== 'inf';
+  const rows = rowsOf(basis);
+  const cells = options.tess ?? (rows === undefined ? (zeroBoundary ? d + 1 : d - 1) : rows / 2);
+  const size = zeroBoundary ? cells - 1 : cells + 1;
+  if (rows === undefined && size !== d)
+    throw new RangeError(`tess ${cells} has ${size} parameters, but ${prefix}thetas has ${d}`);
+  const layout = options.layout ?? added.layout;
+  const found: DiTACOptions = {
+    ...options,
+    ...added.lambda,
+    ...(options.lambdaSmooth === undefined ? {} : { lambdaSmooth: options.lambdaSmooth }),
+    ...(options.lambdaVar === undefined ? {} : { lambdaVar: options.lambdaVar }),
+    ...(layout === undefined ? {} : { layout }),
+    ...(d === 0 ? { channels } : {}),
+    a,
+    b,
+    variant,
+    tess: cells,
+    thetas: thetas.data,
+  };
+  if (basis !== undefined) found.basis = basis;
+  if (precision === undefined) return found;
+  found.precisionMatrix = new Float32Array(precision.data);
+  // A file that says both wrote them itself: its precision matrix may be one of the user's own.
+  if (basis !== undefined && basis === added.basis && added.lambda) return found;
+  const sought = { data: precision.data, name: `${prefix}precision_mat`, cells, zeroBoundary };
+  const { lambdaSmooth, lambdaVar } = found;
+  const lambda = {
+    ...(lambdaSmooth === undefined ? {} : { lambdaSmooth }),
+    ...(lambdaVar === undefined ? {} : { lambdaVar }),
+  };
+  return { ...found, ...(basis === undefined ? findBasis(sought, lambda) : checkBasis(sought, basis, lambda)) };
+}
+
+/** What {@link readCheckpoint} reads, all of it. */
+export interface Checkpoint {
+  readonly thetas: Float32Array;
+  readonly channels: number;
+  readonly dimension: number;
+  readonly precision: Float32Array;
+  /** A name, or B. */
+  readonly basis: BasisName | { readonly rows: number; readonly data: Float64Array };
+  readonly a: number;
+  readonly b: number;
+  readonly variant: Variant;
+  readonly layout: Layout;
+  readonly lambdaSmooth: number;
+  readonly lambdaVar: number;
+}
+
+/** A state dict that leaves nothing to find. */
+export function writeCheckpoint(
+  of: Checkpoint,
+  prefix: string,
+): Record<string, { shape: number[]; data: Float32Array | Float64Array }> {
+  const d = of.dimension;
+  const index = (list: readonly string[], name: string) => ({ shape: [1], data: Float32Array.of(list.indexOf(name)) });
+  return {
+    [`${prefix}thetas`]: { shape: [of.channels, d], data: of.thetas },
+    [`${prefix}precision_mat`]: { shape: [d, d], data: of.precision },
+    [prefix + ADDED.interval]: { shape: [2], data: Float64Array.of(of.a, of.b) },
+    [prefix + ADDED.variant]: index(VARIANTS, of.variant),
+    ...(typeof of.basis === 'string'
+      ? { [prefix + ADDED.basisName]: index(BASIS_NAMES, of.basis) }
+      : { [prefix + ADDED.basis]: { shape: [of.basis.rows, d], data: of.basis.data } }),
+    [prefix + ADDED.lambda]: { shape: [2], data: Float64Array.of(of.lambdaSmooth, of.lambdaVar) },
+    [prefix + ADDED.layout]: index(LAYOUTS, of.layout),
+  };
+}
+
+const has = (tensors: StateDict, name: string): boolean => Object.hasOwn(tensors, name);
+
+/** As many prefixes as an error message names. */
+const MOST_NAMED = 8;
+
+function tensorNamed(tensors: StateDict, name: string, rank: number): Tensor {
+  const tensor: Tensor | null | undefined = has(tensors, name) ? tensors[name] : undefined;
+  if (tensor === undefined) {
+    const near = Object.keys(tensors).filter((each) => each.endsWith('thetas'));
+    const named = near.slice(0, MOST_NAMED).map((each) => `prefix '${each.slice(0, -6)}'`);
+    const more = near.length > MOST_NAMED ? `, and ${near.length - MOST_NAMED} more` : '';
+    const hint = near.length > 0 ? `; activations here: ${named.join(', ')}${more}` : '';
+    throw new RangeError(`the state dict has no tensor '${name}'${hint}`);
+  }
+  if (typeof tensor !== 'object' || tensor === null)
+    throw new TypeError(`${name} must be { shape, data }, got ${describe(tensor)}`);
+  const { shape, data } = tensor;
+  if (!Array.isArray(shape) || shape.length !== rank || !shape.every((each) => Number.isSafeInteger(each) && each >= 0))
+    throw new RangeError(
+      `${name} must have ${rank} axes, got shape ${Array.isArray(shape) ? `[${shape.slice(0, 8).join(', ')}]` : describe(shape)}`,
+    );
+  const size = shape.reduce((product: number, each: number) => product * each, 1);
+  if (!(isView(data, 'Float32Array') || isView(data, 'Float64Array')) || data.length !== size) {
+    throw new TypeError(
+      `${name}.data must be a Float32Array or Float64Array of ${size} numbers, got ${describe(data)}`,
+    );
+  }
+  for (const value of data)
     if (!Number.isFinite(value)) throw new RangeError(`${name} holds ${value}; every entry must be finite`);
   return tensor;
 }
 
-function addedTensors(
-  tensors: StateDict,
-  prefix: string,
-): { basis?: number[][]; interval?: [number, number]; variant?: Variant } {
-  const added: { basis?: number[][]; interval?: [number, number]; variant?: Variant } = {};
-  const has = (name: string) => Object.hasOwn(tensors, prefix + ADDED + name);
-  if (has('basis')) {
-    const { shape, data } = tensorNamed(tensors, `${prefix}${ADDED}basis`, 2);
+interface Added {
+  basis?: Basis;
+  interval?: readonly [number, number];
+  variant?: Variant;
+  lambda?: { lambdaSmooth: number; lambdaVar: number };
+  layout?: Layout;
+}
+
+function readAdded(tensors: StateDict, prefix: string, d: number): Added {
+  const added: Added = {};
+  const numbers = (key: keyof typeof ADDED, count: number, what: string): number[] | undefined => {
+    const name = prefix + ADDED[key];
+    if (!has(tensors, name)) return undefined;
+    const { data } = tensorNamed(tensors, name, 1);
+    if (data.length !== count) throw new RangeError(`${name} must hold ${what}, got ${data.length} numbers`);
+    return [...data];
+  };
+  const oneOf = <T extends string>(key: keyof typeof ADDED, list: readonly T[]): T | undefined => {
+    const [index] = numbers(key, 1, 'one index') ?? [];
+    if (index === undefined) return undefined;
+    const found = list[index];
+    if (found === undefined)
+      throw new RangeError(`${prefix}${ADDED[key]} must be an index into ${list.join(', ')}, got ${index}`);
+    return found;
+  };
+  if (has(tensors, prefix + ADDED.basis)) {
+    const { shape, data } = tensorNamed(tensors, prefix + ADDED.basis, 2);
     const [rows, columns] = shape as [number, number];
-    added.basis = Array.from({ length: rows }, (_, r) => Array.from(data.subarray(r * columns, (r + 1) * columns)));
+    if (rows < 2 || rows > MOST_ROWS || rows % 2 === 1 || columns !== d)
+      throw new RangeError(
+        `${prefix}${ADDED.basis} must have 2 rows a cell, at most ${MOST_ROWS}, and ${d} columns as thetas has, got shape [${shape.join(', ')}]`,
+      );
+    added.basis = { rows, columns, data: new Float64Array(data) };
   }
-  if (has('interval')) {
-    const { data } = tensorNamed(tensors, `${prefix}${ADDED}interval`, 1);
-    if (data.length !== 2)
-      throw new RangeError(`${prefix}${ADDED}interval must hold a and b, got ${data.length} numbers`);
-    added.interval = [data[0]!, data[1]!];
-  }
-  if (has('variant')) {
-    const { data } = tensorNamed(tensors, `${prefix}${ADDED}variant`, 1);
-    const variant = VARIANTS[data[0]!];
-    if (variant === undefined)
-      throw new RangeError(`${prefix}${ADDED}variant must be an index into ${VARIANTS.join(', ')}, got ${data[0]}`);
-    added.variant = variant;
-  }
+  const interval = numbers('interval', 2, 'a and b');
+  if (interval) added.interval = [interval[0]!, interval[1]!];
+  const variant = oneOf('variant', VARIANTS);
+  if (variant) added.variant = variant;
+  const basisName = oneOf('basisName', BASIS_NAMES);
+  if (basisName) added.basis ??= basisName;
+  const lambda = numbers('lambda', 2, 'lambdaSmooth and lambdaVar');
+  if (lambda) added.lambda = { lambdaSmooth: lambda[0]!, lambdaVar: lambda[1]! };
+  const layout = oneOf('layout', LAYOUTS);
+  if (layout) added.layout = layout;
   return added;
 }
 
-/** The λ that go with a basis which is known. @throws {RangeError} if there are none: then it is not the basis of this checkpoint. */
-function checkBasis(
-  precision: ArrayLike<number>,
-  given: Basis,
-  cells: number,
-  zeroBoundary: boolean,
-  prefix: string,
-  options: Options,
-): { lambdaSmooth: number; lambdaVar: number } {
-  if (cells > MOST_TESSELLATION) return { lambdaSmooth: options.lambdaSmooth ?? 5, lambdaVar: options.lambdaVar ?? 2 };
-  const fit = fitLambdas(precision, basis(cells, { basis: given, zeroBoundary }), options);
-  if (fit.misfit > FIT) {
-    throw new RangeError(
-      `the given basis does not reproduce ${prefix}precision_mat: off by ${fit.misfit.toExponential(1)} of the largest entry ` +
-        `(at most ${FIT} would be a match)`,
-    );
-  }
-  return { lambdaSmooth: fit.lambdaSmooth, lambdaVar: fit.lambdaVar };
-}
-
-/** Searching λ for this many candidates is enough where each takes a while. */
-const MOST_CANDIDATES = 8;
-const LARGE_TESSELLATION = 24;
-/** Computing a precision matrix takes O(N³): beyond this it is neither searched nor checked. */
-const MOST_TESSELLATION = 256;
-
-/**
- * PyTorch stores P = (BᵀCB + εI)⁻¹ but not B, and B depends on the LAPACK that made it (golden/README, "The qr basis is
- * not portable"). Every candidate for B gives its own P; the one that fits is the one.
- */
-function findBasis(
-  precision: ArrayLike<number>,
-  cells: number,
-  zeroBoundary: boolean,
-  d: number,
-  prefix: string,
-  options: Options,
-): { basis: Basis; lambdaSmooth: number; lambdaVar: number } {
-  const size = zeroBoundary ? cells - 1 : cells + 1;
-  if (size !== d) throw new RangeError(`tess ${cells} has ${size} parameters, but ${prefix}thetas has ${d}`);
-  if (cells > MOST_TESSELLATION)
-    throw new RangeError(
-      `the basis is only searched for up to tess ${MOST_TESSELLATION}, got ${cells}; pass { basis: B }`,
-    );
-  const named: { name: string; matrix: Matrix }[] = qrCandidates(
-    cells,
-    zeroBoundary,
-    cells > LARGE_TESSELLATION ? MOST_CANDIDATES : 64,
-  ).map((matrix, i) => ({
-    name: i === 0 ? 'qr' : `qr, sign variant ${i}`,
-    matrix,
-  }));
-  for (const name of ['rref', 'sparse'] as const)
-    named.push({ name, matrix: basis(cells, { basis: name, zeroBoundary }) });
-  const tryAll = (fit: (matrix: Matrix) => Fit) => named.map(({ name, matrix }) => ({ name, matrix, ...fit(matrix) }));
-  // Most checkpoints have the default λ: no need to search for others.
-  let tried = tryAll((matrix) => fitAt(precision, matrix, options.lambdaSmooth ?? 5, options.lambdaVar ?? 2));
-  if (tried.every(({ misfit }) => misfit > FIT)) tried = tryAll((matrix) => fitLambdas(precision, matrix, options));
-  tried.sort((p, q) => p.misfit - q.misfit);
-  const [best, second] = tried;
-  if (best!.misfit > FIT) {
-    throw new RangeError(
-      `no known basis reproduces ${prefix}precision_mat: of ${tried.length} candidates for tess ${cells} the nearest is '${best!.name}', off by ` +
-        `${best!.misfit.toExponential(1)} of the largest entry (at most ${FIT} would be a match). Pass { basis: B }, or export the checkpoint with examples/export_checkpoint.py`,
-    );
-  }
-  if (second && second.misfit < 10 * best!.misfit && second.misfit <= FIT) {
-    throw new RangeError(
-      `${prefix}precision_mat fits both '${best!.name}' and '${second.name}'; pass { basis } to say which`,
-    );
-  }
-  const { matrix, lambdaSmooth, lambdaVar, name } = best!;
-  return {
-    basis: name === 'qr' || name === 'rref' || name === 'sparse' ? name : toRows(matrix),
-    lambdaSmooth,
-    lambdaVar,
-  };
-}
-
-interface Fit {
-  misfit: number;
-  lambdaSmooth: number;
-  lambdaVar: number;
-}
-
-function fitAt(precision: ArrayLike<number>, matrix: Matrix, lambdaSmooth: number, lambdaVar: number): Fit {
-  return { misfit: misfit(precision, precisionMatrix(matrix, lambdaSmooth, lambdaVar).data), lambdaSmooth, lambdaVar };
-}
-
-/** The λ with which a basis comes nearest to P: the given ones, the defaults, or the best that a search finds. */
-function fitLambdas(precision: ArrayLike<number>, matrix: Matrix, options: Options): Fit {
-  const at = (lambdaSmooth: number, lambdaVar: number) => fitAt(precision, matrix, lambdaSmooth, lambdaVar);
-  if (options.lambdaSmooth !== undefined && options.lambdaVar !== undefined) {
-    return at(expectFinite('lambdaSmooth', options.lambdaSmooth), expectFinite('lambdaVar', options.lambdaVar));
-  }
-  const usual = at(5, 2);
-  if (usual.misfit <= FIT) return usual;
-  // P is proportional to 1/λ_var², up to the tiny ε, so only λ_smooth needs a search: by golden section on its logarithm.
-  const scaled = (lambdaSmooth: number): Fit => {
-    const unit = precisionMatrix(matrix, lambdaSmooth, 1).data;
-    let dot = 0;
-    let square = 0;
-    for (let i = 0; i < unit.length; i++) {
-      dot += unit[i]! * precision[i]!;
-      square += unit[i]! ** 2;
-    }
-    return dot > 0 ? at(lambdaSmooth, Math.sqrt(square / dot)) : { ...usual, misfit: 1 };
-  };
-  let best = usual;
-  const grid = [0.2, 0.5, 1, 2, 3, 4, 5, 6, 8, 10, 20, 50, 100].map(scaled);
-  for (const each of grid) if (each.misfit < best.misfit) best = each;
-  // Whole and half numbers first: that is what people write.
-  const snapped = at(
-    Math.round(best.lambdaSmooth * 2) / 2 || best.lambdaSmooth,
-    Math.round(best.lambdaVar * 100) / 100 || best.lambdaVar,
-  );
-  if (snapped.misfit <= best.misfit * 2) best = snapped;
-  if (best.misfit <= FIT) return best;
-  let low = Math.log(best.lambdaSmooth / 2);
-  let high = Math.log(best.lambdaSmooth * 2);
-  for (let step = 0; step < 24; step++) {
-    const third = (high - low) / 3;
-    const [p, q] = [scaled(Math.exp(low + third)), scaled(Math.exp(high - third))];
-    if (p.misfit < q.misfit) high -= third;
-    else low += third;
-    for (const each of [p, q]) if (each.misfit < best.misfit) best = each;
-  }
-  return best;
-}
-
-/** The largest difference, as a share of P's largest entry. */
-function misfit(given: ArrayLike<number>, computed: Float64Array): number {
-  let difference = 0;
-  let largest = 0;
-  for (let i = 0; i < computed.length; i++) {
-    difference = Math.max(difference, Math.abs(given[i]! - computed[i]!));
-    largest = Math.max(largest, Math.abs(given[i]!));
-  }
-  return difference / largest;
+/** Rows of a matrix that is given; undefined for a name. */
+function rowsOf(basis: Basis | undefined): number | undefined {
+  if (typeof basis !== 'object' || basis === null) return undefined;
+  return 'rows' in basis ? basis.rows : basis.length;
 }

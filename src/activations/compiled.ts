@@ -11,6 +11,8 @@ import {
   expectOneOf,
   expectOptions,
   expectOutput,
+  inputFor,
+  isView,
   type OptionTable,
 } from '../errors.js';
 import { decodePlans, encodePlans, PlanError } from '../plan/file.js';
@@ -94,7 +96,7 @@ export class CompiledActivation {
     expectBackend(backend);
     return {
       forward: (x: unknown, out?: unknown, options?: ForwardOptions) =>
-        x instanceof Float32Array || backend.isSynchronous
+        isView(x, 'Float32Array') || backend.isSynchronous
           ? this.#forward(backend, x as Float32Array, out as Float32Array | undefined, options)
           : this.#forwardTensor(backend, x, out, options),
     };
@@ -111,7 +113,8 @@ export class CompiledActivation {
     expectOptions('forward', options, FORWARD_OPTIONS);
     const inner = innerSize(this.channels, this.layout, x.length, options?.shape);
     const tables = { images: this.#tables.for(backend), inner };
-    return evaluate(backend, 'activate', tables, x, out ?? new Float32Array(x.length), options);
+    const y = out ?? new Float32Array(x.length);
+    return evaluate(backend, 'activate', tables, inputFor(x, y), y, options);
   }
 
   #forwardTensor<T>(backend: Backend<T>, x: T, out: T | undefined, options: ForwardOptions | undefined): T {

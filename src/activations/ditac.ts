@@ -1,6 +1,14 @@
 import { Differentiator } from '../backends/gradients.js';
 import type { Definition } from '../calculus/piece.js';
-import { type Basis, expectBasis, type Matrix, nodalVelocities, thetaGradient, thetaOf } from '../cpab/basis.js';
+import {
+  type Basis,
+  type BasisName,
+  expectBasis,
+  type Matrix,
+  nodalVelocities,
+  thetaGradient,
+  thetaOf,
+} from '../cpab/basis.js';
 import { checkThetas, type Tessellation, tessellation, velocityField } from '../cpab/field.js';
 import type { VelocityField } from '../cpab/flow.js';
 import { flowGradient } from '../cpab/flow-gradient.js';
@@ -15,14 +23,16 @@ import {
   expectOneOf,
   expectOptions,
   expectPositive,
+  expectRecord,
   expectString,
+  isView,
   type OptionTable,
   unchecked,
 } from '../errors.js';
-import type { StateDict } from '../io/tensor.js';
 import { ditacDefinition, ditacGradientPieces, VARIANTS, type Variant, variantReference } from '../families/ditac.js';
+import type { StateDict } from '../io/tensor.js';
 import type { Gradients } from './backward.js';
-import { readCheckpoint } from './checkpoint.js';
+import { type CheckpointOptions, readCheckpoint, writeCheckpoint } from './checkpoint.js';
 import { LAYOUTS, type Layout } from './layout.js';
 import { Trainable } from './trainable.js';
 
@@ -72,9 +82,9 @@ const OPTIONS = {
 } satisfies OptionTable<DiTACOptions>;
 
 /** What a checkpoint does not hold, or holds and may be told otherwise. */
-export const CHECKPOINT_OPTIONS = (() => {
+const CHECKPOINT_OPTIONS = (() => {
   const { thetas: _, seed: __, ...rest } = OPTIONS;
-  return { ...rest, prefix: expectString } as const;
+  return { ...rest, prefix: expectString, metadata: expectRecord } satisfies OptionTable<CheckpointOptions>;
 })();
 
 /** What a backward pass of a DiTAC returns. */
@@ -141,18 +151,19 @@ export class DiTAC extends Trainable<DiTACGradients> {
   }
 
   /**
-   * Takes over an activation trained in PyTorch.
+   * Takes over an activation that was trained in PyTorch, or that `stateDict` wrote.
    *
    * @param tensors name → { shape, data }, as `loadSafetensors` returns. Reads `<prefix>thetas` [1][d] or [channels][d],
-   *   `<prefix>precision_mat` [d][d], and what `examples/export_checkpoint.py` adds.
-   * @param options `prefix` and whatever the checkpoint does not hold: at least `a` and `b` if they are not the defaults.
-   *   The basis is not stored by PyTorch; without `basis` it is found as the one that reproduces `precision_mat`.
-   * @throws {TypeError|RangeError} if tensors are missing or misshapen, or no known basis fits `precision_mat`.
+   *   `<prefix>precision_mat` [d][d], and what `stateDict` and `examples/export_checkpoint.py` add.
+   * @param options `prefix`, and whatever the checkpoint does not say: a, b and variant of a plain PyTorch state dict. `metadata`, as
+   *   `loadSafetensors` returns it, is read for these three (entries `a`, `b` and `variant`, also `<prefix>a`, or words as in "a=-3 b=3").
+   *   What is given here counts first, then the tensors, then the metadata; nothing is assumed.
+   *   The basis is not stored by PyTorch: without `basis` it is found as the one that reproduces `precision_mat`, a search of at most 2¹⁵
+   *   multiplications for each entry of that matrix, and of at most 256 cells. Without either, `basis` has to be given.
+   * @throws {TypeError} if something is missing; it is named. @throws {TypeError|RangeError} if tensors are missing or misshapen, or no known
+   *   basis fits `precision_mat`.
    */
-  static fromStateDict(
-    tensors: StateDict,
-    options: Omit<DiTACOptions, 'thetas' | 'seed'> & { prefix?: string } = {},
-  ): DiTAC {
+  static fromStateDict(tensors: StateDict, options: CheckpointOptions = {}): DiTAC {
     expectOptions('DiTAC.fromStateDict', options, CHECKPOINT_OPTIONS);
     return new DiTAC(readCheckpoint(tensors, options));
   }
@@ -209,7 +220,12 @@ export class DiTAC extends Trainable<DiTACGradients> {
    * @param thetas [channels][d], flat or nested; taken as float32.
    * @throws {TypeError|RangeError} if their number differs or one is not finite; the activation is as before then.
    */
-  update(thetas: ArrayLike<number> | readonly ArrayLike<number>[] | { readonly thetas: ArrayLike<number> | readonly ArrayLike<number>[] }): void {
+  update(
+    thetas:
+      | ArrayLike<number>
+      | readonly ArrayLike<number>[]
+      | { readonly thetas: ArrayLike<number> | readonly ArrayLike<number>[] },
+  ): void {
     const given = typeof thetas === 'object' && thetas !== null && 'thetas' in thetas ? thetas.thetas : thetas;
     const checked = checkThetas('thetas', given, this.dimension);
     if (checked.length !== this.#thetas.length)
@@ -269,14 +285,15 @@ export class DiTAC extends Trainable<DiTACGradients> {
   }
 
   /** What PyTorch's `load_state_dict` takes: `<prefix>thetas` [channels][d] and `<prefix>precision_mat` [d][d]. */
-  stateDict(options: { prefix?: string } = {}): Record<string, { shape: number[]; data: Float32Array }> {
+  stateDict(options: { prefix?: string } = {}): Record<string, { shape: number[]; data: Float32Array | Float64Array }> {
     expectOptions<{ prefix?: string }>('stateDict', options, { prefix: expectString });
-    const prefix = options.prefix ?? '';
-    const d = this.dimension;
-    return {
-      [`${prefix}thetas`]: { shape: [this.channels, d], data: this.thetas },
-      [`${prefix}precision_mat`]: { shape: [d, d], data: this.#precisionMatrix().slice() },
-    };
+    const { a, b, variant, layout, channels, dimension, lambdaSmooth, lambdaVar } = this;
+    const known = { a, b, variant, layout, channels, dimension, lambdaSmooth, lambdaVar };
+    const basis = (this.#basisName as BasisName | undefined) ?? this.basis;
+    return writeCheckpoint(
+      { ...known, basis, thetas: this.thetas, precision: this.precisionMatrix },
+      options.prefix ?? '',
+    );
   }
 
   protected override functionOf(channel: number): number {
@@ -326,7 +343,8 @@ function readThetas(options: DiTACOptions, on: Tessellation): Float32Array {
   const d = on.basis.columns;
   if (options.thetas !== undefined) {
     const thetas = checkThetas('thetas', options.thetas, d);
-    const channels = d === 0 ? 1 : thetas.length / d;
+    // Without parameters their number says nothing.
+    const channels = d === 0 ? expectInteger('channels', options.channels ?? 1, 1, 65536) : thetas.length / d;
     if (options.channels !== undefined && options.channels !== channels) {
       throw new RangeError(
         `thetas must hold ${String(options.channels)}·${d} numbers for ${String(options.channels)} channels, got ${thetas.length}`,

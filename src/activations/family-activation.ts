@@ -1,4 +1,4 @@
-import { Differentiator, type Differentiable } from '../backends/gradients.js';
+import { Differentiator } from '../backends/gradients.js';
 import { cuts } from '../calculus/cuts.js';
 import { type Parameter, where } from '../calculus/expression.js';
 import { Interpreter } from '../calculus/interpreter.js';
@@ -9,7 +9,7 @@ import { normalStream, uniformStream } from '../cpab/random.js';
 import { describe, expectInteger, expectOneOf, expectOptions, expectString } from '../errors.js';
 import type { ConstantKind, Family, ParameterKind, Random, Values, Words } from '../families/family.js';
 import type { StateDict } from '../io/tensor.js';
-import { contract, gradientLimit, gradientTable } from '../plan/gradient-table.js';
+import { contract, type Differentiable, gradientLimit, gradientTable } from '../plan/gradient-table.js';
 import type { Gradients } from './backward.js';
 import { LAYOUTS, type Layout } from './layout.js';
 import { Trainable } from './trainable.js';
@@ -27,13 +27,18 @@ export interface CommonOptions {
   seed?: number;
 }
 
-export type FamilyOptions<C extends object, P extends string> = Partial<C> & { [K in P]?: ParameterValue } & CommonOptions;
+export type FamilyOptions<C extends object, P extends string> = Partial<C> & {
+  [K in P]?: ParameterValue;
+} & CommonOptions;
 
 /** The class of a family. */
 export interface FamilyClass<C extends object, P extends string> {
   new (options?: FamilyOptions<C, P>): FamilyActivation<C, P>;
   readonly family: Family<C, P>;
-  fromStateDict(tensors: StateDict, options?: Partial<C> & Omit<CommonOptions, 'seed'> & { prefix?: string }): FamilyActivation<C, P>;
+  fromStateDict(
+    tensors: StateDict,
+    options?: Partial<C> & Omit<CommonOptions, 'seed'> & { prefix?: string },
+  ): FamilyActivation<C, P>;
 }
 
 const COMMON = ['channels', 'layout', 'seed'] as const;
@@ -61,16 +66,25 @@ export class FamilyActivation<C extends object = object, P extends string = stri
     const constants = readConstants(family, given);
     const kinds = family.parameters(constants) as Readonly<Record<string, ParameterKind>>;
     for (const key of Object.keys(given))
-      expectOneOf(`an option of ${family.name}`, key, [...COMMON, ...Object.keys(family.constants ?? {}), ...Object.keys(kinds)]);
+      expectOneOf(`an option of ${family.name}`, key, [
+        ...COMMON,
+        ...Object.keys(family.constants ?? {}),
+        ...Object.keys(kinds),
+      ]);
     const layout = expectOneOf('layout', given.layout ?? 'channelsFirst', LAYOUTS);
     const parameters = readParameters(family.name, kinds, given);
     const functions = [...parameters.values()].reduce((most, { count }) => Math.max(most, count), 1);
     for (const [name, { count }] of parameters)
       if (count !== 1 && count !== functions)
-        throw new RangeError(`${family.name} has ${functions} functions by its longest parameter, but ${name} has ${count}: one for all, or one for each`);
-    const channels = given.channels === undefined ? functions : expectInteger('channels', given.channels, 1, MOST_CHANNELS);
+        throw new RangeError(
+          `${family.name} has ${functions} functions by its longest parameter, but ${name} has ${count}: one for all, or one for each`,
+        );
+    const channels =
+      given.channels === undefined ? functions : expectInteger('channels', given.channels, 1, MOST_CHANNELS);
     if (channels % functions !== 0)
-      throw new RangeError(`channels must be a multiple of the ${functions} functions, one a group of neighbours, got ${channels}`);
+      throw new RangeError(
+        `channels must be a multiple of the ${functions} functions, one a group of neighbours, got ${channels}`,
+      );
     super(channels, layout);
     this.family = family;
     this.constants = constants;
@@ -81,7 +95,10 @@ export class FamilyActivation<C extends object = object, P extends string = stri
 
   /** Every parameter by its name, a copy: as long as it was given, [functions][n] flat. */
   get parameters(): Readonly<Record<P, Float32Array>> {
-    return Object.fromEntries([...this.#parameters].map(([name, { data }]) => [name, data.slice()])) as Record<P, Float32Array>;
+    return Object.fromEntries([...this.#parameters].map(([name, { data }]) => [name, data.slice()])) as Record<
+      P,
+      Float32Array
+    >;
   }
 
   /**
@@ -119,8 +136,15 @@ export class FamilyActivation<C extends object = object, P extends string = stri
     expectInteger('factor', factor, 1, 64);
     const { refine, name } = this.family;
     if (!refine) throw new TypeError(`${name} has a fixed number of parameters; there is nothing to refine`);
-    const refined = Array.from({ length: this.#functions }, (_, index) => refine(this.constants, this.#valuesOf(index), factor));
-    const options: Record<string, unknown> = { ...this.constants, ...refined[0]!.constants, channels: this.channels, layout: this.layout };
+    const refined = Array.from({ length: this.#functions }, (_, index) =>
+      refine(this.constants, this.#valuesOf(index), factor),
+    );
+    const options: Record<string, unknown> = {
+      ...this.constants,
+      ...refined[0]!.constants,
+      channels: this.channels,
+      layout: this.layout,
+    };
     for (const [key, { kind, count }] of this.#parameters) {
       const rows = refined.slice(0, count).map(({ parameters }) => parameters[key as P]);
       options[key] = kind.isOne ? rows.flat() : rows;
@@ -148,12 +172,17 @@ export class FamilyActivation<C extends object = object, P extends string = stri
     const { names, shapes, asks } = this.family.checkpoint ?? {};
     const dict: Record<string, { shape: number[]; data: Float32Array | Float64Array }> = {};
     for (const [key, { kind, data, count, length }] of this.#parameters) {
-      const shape = shapes?.[key as P]?.(count, length) ?? (kind.isOne ? [count] : count === 1 ? [length] : [count, length]);
+      const shape =
+        shapes?.[key as P]?.(count, length) ?? (kind.isOne ? [count] : count === 1 ? [length] : [count, length]);
       dict[prefix + (names?.[key as P] ?? key)] = { shape: [...shape], data: data.slice() };
     }
     for (const key of asks ?? []) {
-      const list = Array.isArray(this.constants[key]) ? (this.constants[key] as unknown as number[]) : [this.constants[key]];
-      const data = Float64Array.from(list as number[], (each) => (typeof each === 'string' ? (each as string).charCodeAt(0) : Number(each)));
+      const list = Array.isArray(this.constants[key])
+        ? (this.constants[key] as unknown as number[])
+        : [this.constants[key]];
+      const data = Float64Array.from(list as number[], (each) =>
+        typeof each === 'string' ? (each as string).charCodeAt(0) : Number(each),
+      );
       dict[`${prefix}ditac.${key}`] = { shape: [data.length], data };
     }
     return dict;
@@ -205,7 +234,7 @@ export class FamilyActivation<C extends object = object, P extends string = stri
         const row = count === 1 ? 0 : index;
         return [name, Array.from(data.subarray(row * length, (row + 1) * length))];
       }),
-    ) as Values<P>;
+    ) as unknown as Values<P>;
   }
 
   #wordsOf(index: number): Words<P> {
@@ -247,7 +276,10 @@ function expectObject(name: string, options: unknown): Readonly<Record<string, u
   return options as Readonly<Record<string, unknown>>;
 }
 
-function readConstants<C extends object, P extends string>(family: Family<C, P>, given: Readonly<Record<string, unknown>>): C {
+function readConstants<C extends object, P extends string>(
+  family: Family<C, P>,
+  given: Readonly<Record<string, unknown>>,
+): C {
   const constants: Record<string, unknown> = {};
   for (const [key, kind] of Object.entries(family.constants ?? {}) as [string, ConstantKind][]) {
     const found = given[key] ?? kind.initial;
@@ -260,14 +292,19 @@ function readConstants<C extends object, P extends string>(family: Family<C, P>,
   return constants as C;
 }
 
-function readParameters(name: string, kinds: Readonly<Record<string, ParameterKind>>, given: Readonly<Record<string, unknown>>): Map<string, Stored> {
+function readParameters(
+  name: string,
+  kinds: Readonly<Record<string, ParameterKind>>,
+  given: Readonly<Record<string, unknown>>,
+): Map<string, Stored> {
   const random = given.seed === undefined ? undefined : streams(given.seed);
   const parameters = new Map<string, Stored>();
   const missing: string[] = [];
   for (const [key, kind] of Object.entries(kinds)) {
     const value = given[key];
     if (value !== undefined) parameters.set(key, store(key, kind, value));
-    else if (Array.isArray(kind.initial)) parameters.set(key, store(key, kind, kind.isOne ? kind.initial[0] : kind.initial));
+    else if (Array.isArray(kind.initial))
+      parameters.set(key, store(key, kind, kind.isOne ? kind.initial[0] : kind.initial));
     else if (typeof kind.initial === 'function' && random) {
       const drawn = kind.initial(random);
       parameters.set(key, store(key, kind, kind.isOne ? drawn[0] : drawn));
@@ -275,7 +312,9 @@ function readParameters(name: string, kinds: Readonly<Record<string, ParameterKi
   }
   if (missing.length > 0) {
     const isDrawn = missing.every((key) => typeof kinds[key]!.initial === 'function');
-    throw new TypeError(`${name} needs ${missing.join(', ')}${isDrawn ? ', or a seed to draw them' : ''}, got undefined`);
+    throw new TypeError(
+      `${name} needs ${missing.join(', ')}${isDrawn ? ', or a seed to draw them' : ''}, got undefined`,
+    );
   }
   return parameters;
 }
@@ -296,7 +335,8 @@ function store(name: string, kind: ParameterKind, value: unknown): Stored {
   const rows = isNested ? (value as readonly ArrayLike<number>[]) : undefined;
   const length = kind.length ?? rows?.[0]?.length ?? data.length;
   rows?.forEach((row, i) => {
-    if (row.length !== length) throw new RangeError(`every row of ${name} must hold ${length} numbers, row ${i} has ${row.length}`);
+    if (row.length !== length)
+      throw new RangeError(`every row of ${name} must hold ${length} numbers, row ${i} has ${row.length}`);
   });
   if (length === 0 ? data.length !== 0 : data.length === 0 || data.length % length !== 0)
     throw new RangeError(`${name} must hold ${length} numbers a function, got ${data.length}`);
@@ -306,7 +346,8 @@ function store(name: string, kind: ParameterKind, value: unknown): Stored {
 /** As float32, flat. */
 function numbers(name: string, value: unknown): Float32Array {
   const flat: unknown[] = [];
-  const isList = (each: unknown): each is ArrayLike<unknown> => Array.isArray(each) || (ArrayBuffer.isView(each) && 'length' in each);
+  const isList = (each: unknown): each is ArrayLike<unknown> =>
+    Array.isArray(each) || (ArrayBuffer.isView(each) && 'length' in each);
   if (typeof value === 'number') flat.push(value);
   else if (isList(value)) {
     for (const each of Array.from(value)) {
@@ -331,7 +372,8 @@ export function optionsFromStateDict<C extends object, P extends string>(
 ): FamilyOptions<C, P> {
   const { prefix = '', ...rest } = expectObject(`${family.name}.fromStateDict`, options);
   expectString('prefix', prefix);
-  if (typeof tensors !== 'object' || tensors === null) throw new TypeError(`tensors must be an object, got ${describe(tensors)}`);
+  if (typeof tensors !== 'object' || tensors === null)
+    throw new TypeError(`tensors must be an object, got ${describe(tensors)}`);
   const tensor = (name: string) => (Object.hasOwn(tensors, name) ? tensors[name] : undefined);
   const { names, asks } = family.checkpoint ?? {};
   const found: Record<string, unknown> = { ...rest };
@@ -343,13 +385,18 @@ export function optionsFromStateDict<C extends object, P extends string>(
     else found[key] = constantOf(family.constants![key] as ConstantKind, stored.data);
   }
   if (untold.length > 0)
-    throw new TypeError(`a state dict does not say ${untold.join(', ')} of ${family.name} '${prefix}', and nothing is assumed: pass { ${untold.join(', ')} }`);
+    throw new TypeError(
+      `a state dict does not say ${untold.join(', ')} of ${family.name} '${prefix}', and nothing is assumed: pass { ${untold.join(', ')} }`,
+    );
   const kinds = family.parameters(readConstants(family, found)) as Readonly<Record<string, ParameterKind>>;
   for (const [key, kind] of Object.entries(kinds)) {
     const name = `${prefix}${names?.[key as P] ?? key}`;
     const stored = tensor(name);
     if (!stored) {
-      const near = Object.keys(tensors).slice(0, 8).map((each) => `'${each}'`).join(', ');
+      const near = Object.keys(tensors)
+        .slice(0, 8)
+        .map((each) => `'${each}'`)
+        .join(', ');
       throw new RangeError(`the state dict has no tensor '${name}'; it has ${near}`);
     }
     const { shape, data } = stored;
@@ -357,7 +404,8 @@ export function optionsFromStateDict<C extends object, P extends string>(
     else {
       const length = shape[shape.length - 1] ?? 1;
       const rows = length === 0 ? 0 : data.length / length;
-      found[key] = rows === 1 ? data : Array.from({ length: rows }, (_, row) => data.subarray(row * length, (row + 1) * length));
+      found[key] =
+        rows === 1 ? data : Array.from({ length: rows }, (_, row) => data.subarray(row * length, (row + 1) * length));
     }
   }
   return found as FamilyOptions<C, P>;

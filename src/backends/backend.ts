@@ -1,5 +1,6 @@
 import type { BackwardImage, Image } from '../plan/image.js';
 import type { Moments } from '../plan/moments.js';
+import type { Signal } from '../platform.js';
 
 /**
  * What a backend is: something that evaluates tables over tensors, and gives the bits that all others give, or says that it does
@@ -58,7 +59,7 @@ export type BackendName = 'wasm' | 'js' | 'webgpu' | 'threads';
 /** For calls that take a while. */
 export interface WorkOptions {
   /** Ends the call: it rejects with the signal's reason, and what it was to write is undefined. */
-  signal?: AbortSignal;
+  signal?: Signal;
   /** Called now and then with the share that is done, 0 to 1. */
   onProgress?: (done: number) => void;
 }

@@ -1,16 +1,10 @@
 import { expectFloat32Array, expectOutput } from '../errors.js';
-import type { RowTable } from '../plan/gradient-table.js';
+import type { Differentiable } from '../plan/gradient-table.js';
 import { type BackwardImage, backwardImage } from '../plan/image.js';
 import { Moments } from '../plan/moments.js';
 import type { Backend, WorkOptions } from './backend.js';
 import { evaluateBackward } from './evaluate.js';
 import { ChannelTables } from './tables.js';
-
-/** A function's gradient: its table, and what the parameters' gradients are, given the moments of all inputs. */
-export interface Differentiable {
-  readonly table: RowTable;
-  contract(moments: Moments): Float64Array;
-}
 
 /** Gradients of functions with fixed parameters, one a channel: gradX, and the gradients of every channel's parameters. */
 export class Differentiator {

@@ -12,12 +12,17 @@ const TABLES_ADDRESS = alignImage(FREE_ADDRESS + RUNNER_BYTES);
 /** The longest array that engines promise. */
 const MOST_LENGTH = 2 ** 32;
 
+/** @throws {TypeError|RangeError} unless it is an array that goes into `into`. */
+export function expectCopy(tensor: unknown, into: unknown): void {
+  const { length } = expectFloat32Array('tensor', tensor);
+  if (into !== undefined && expectFloat32Array('into', into).length !== length)
+    throw new RangeError(`into must have length ${length} as the tensor has, got ${(into as Float32Array).length}`);
+}
+
 /** Copies a tensor that is an array. @throws {TypeError|RangeError} if there is not as much room. */
 export function copyOut(tensor: Float32Array, into?: Float32Array): Float32Array {
-  const { length } = expectFloat32Array('tensor', tensor);
-  const room = into === undefined ? new Float32Array(length) : expectFloat32Array('into', into);
-  if (room.length !== length)
-    throw new RangeError(`into must have length ${length} as the tensor has, got ${room.length}`);
+  expectCopy(tensor, into);
+  const room = into ?? new Float32Array(tensor.length);
   room.set(tensor);
   return room;
 }
@@ -103,7 +108,10 @@ class EngineBackend implements HostBackend {
   #reserveSums({ windowLength }: BackwardImage): number {
     const bytes = 8 * WINDOWS * windowLength;
     if (this.#sums.bytes < bytes) {
-      if (this.#sums.bytes > 0) this.#regions.give(this.#sums.address);
+      const { address } = this.#sums;
+      // Given back and forgotten at once, even if there is no room for larger ones.
+      if (this.#sums.bytes > 0) this.#regions.give(address);
+      this.#sums = { address: 0, bytes: 0 };
       this.#sums = { address: this.#take(bytes), bytes };
     }
     return this.#sums.address;
@@ -113,8 +121,14 @@ class EngineBackend implements HostBackend {
     const known = this.#places.get(image);
     if (known !== undefined) return known;
     const address = this.#take(alignImage(image.bytes));
-    image.write(this.#engine.floats, this.#engine.words, address);
-    this.#places.set(image, address);
+    try {
+      image.write(this.#engine.floats, this.#engine.words, address);
+      this.#places.set(image, address);
+    } catch (cause) {
+      this.#places.delete(image);
+      this.#regions.give(address);
+      throw cause;
+    }
     return address;
   }
 
@@ -129,7 +143,12 @@ class EngineBackend implements HostBackend {
       if (address === undefined)
         throw new RangeError(`tables of ${bytes} bytes do not fit; at most ${MOST_IMAGE_ADDRESS}`);
     }
-    this.#engine.reserve(address + bytes);
+    try {
+      this.#engine.reserve(address + bytes);
+    } catch (cause) {
+      this.#regions.give(address);
+      throw cause;
+    }
     return address;
   }
 }

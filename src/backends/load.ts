@@ -1,9 +1,10 @@
 import { expectOneOf, expectOptions } from '../errors.js';
 import type { BackendName, HostBackend } from './backend.js';
 import { checked } from './checked.js';
-import { BackendError } from './errors.js';
+import { asBackendError } from './errors.js';
 import { defaultBackend, hostBackend } from './host.js';
-import type { ThreadsBackend, ThreadsOptions } from './threads/backend.js';
+import type { ThreadsBackend } from './threads/backend.js';
+import { expectThreadsOptions, type ThreadsOptions } from './threads/options.js';
 import type { WebGpuBackend, WebGpuOptions } from './webgpu/backend.js';
 
 export const BACKEND_NAMES: readonly BackendName[] = ['wasm', 'js', 'threads', 'webgpu'];
@@ -12,10 +13,11 @@ export const BACKEND_NAMES: readonly BackendName[] = ['wasm', 'js', 'threads', '
  * Gives a backend by name; the same one every time, unless it is lost or options are given. Asynchronous because threads and devices
  * cannot start at once, and their code is only loaded when it is asked for.
  *
- * 'auto' takes the best that works here without moving data to a device: threads, else WebAssembly SIMD, else plain JavaScript.
+ * 'auto' takes the best that works here without moving data to a device: threads, else WebAssembly SIMD, else plain JavaScript. Whatever the
+ * platform refuses and however, one of them is there.
  *
  * @param options for `threads`: how many, and how much memory; for `webgpu`: a GPUDevice of your own, or how to find one.
- * @throws {TypeError|RangeError} for an unknown name. @throws {BackendError|Error} if it cannot run here, with the reason.
+ * @throws {TypeError|RangeError} for an unknown name or options out of range. @throws {BackendError} if it cannot run here, with the reason.
  */
 export async function loadBackend(name: 'wasm' | 'js'): Promise<HostBackend>;
 export async function loadBackend(name: 'threads', options?: ThreadsOptions): Promise<ThreadsBackend>;
@@ -40,17 +42,20 @@ export async function loadBackend(
       return loadThreads(options);
     }
     case 'auto':
-      return loadBackend('threads', options).catch((cause) => {
-        if (cause instanceof TypeError || cause instanceof RangeError) throw cause;
-        return checked(defaultBackend());
-      });
+      // Mistakes of the caller's are told before; what is thrown later is the platform's.
+      expectThreadsOptions(options);
+      return loadBackend('threads', options).catch(() => checked(defaultBackend()));
     default:
       expectOptions(`loadBackend('${name}')`, options, {});
-      return checked(hostBackend(name));
+      try {
+        return checked(hostBackend(name));
+      } catch (cause) {
+        throw asBackendError(`no backend '${name}' here`, cause);
+      }
   }
 }
 
 /** Where modules cannot be imported when they are asked for, as in a service worker that was not bundled. */
-function cannotLoad(cause: Error): never {
-  throw new BackendError(`no such backend here: its code cannot be loaded (${cause.message})`, { cause });
+function cannotLoad(cause: unknown): never {
+  throw asBackendError('no such backend here: its code cannot be loaded', cause);
 }

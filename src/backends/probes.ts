@@ -1,11 +1,12 @@
+import { atan, expression, normal, plus, sin, square, times, x } from '../calculus/expression.js';
+import type { Definition } from '../calculus/piece.js';
 import { flowPieces } from '../cpab/flow.js';
+import { flowBetween, flowGradient } from '../cpab/flow-gradient.js';
+import { flowTable } from '../cpab/flow-table.js';
 import { uniformStream } from '../cpab/random.js';
-import { backwardTable } from '../plan/backward-table.js';
 import { compile } from '../plan/compile.js';
-import { flowTable } from '../plan/flow-table.js';
 import { backwardImage, flowImage, type Image, planImage } from '../plan/image.js';
 import { Moments } from '../plan/moments.js';
-import { flowBetween } from '../plan/pieces.js';
 import type { Backend, HostBackend, Kernel, ProbeFailure } from './backend.js';
 import { evaluate, evaluateBackward } from './evaluate.js';
 
@@ -102,12 +103,12 @@ function trials(): Trial[] {
     bytes: rows.byteLength,
     write: (_floats, memory, address) => memory.set(rows, address >> 2),
   };
-  const x = inputsOfEveryClass();
+  const inputs = inputsOfEveryClass();
   const kernel = (name: Kernel, image: Image): Trial => ({
     kernel: name,
     images: [image],
-    x,
-    describe: (i) => ({ probe: `the kernel ${name}`, operands: [x[i]!] }),
+    x: inputs,
+    describe: (i) => ({ probe: `the kernel ${name}`, operands: [inputs[i]!] }),
   });
   return [
     {
@@ -119,18 +120,24 @@ function trials(): Trial[] {
         operands: [...operands.subarray(4 * i, 4 * i + 3)],
       }),
     },
-    kernel('activate', planImage(compile(FUNCTION))),
+    kernel('activate', planImage(compile(functionOfAllKinds()))),
     kernel('flow', flowImage(flowTable(FIELD))),
   ];
 }
 
 const LARGEST = 3.4028234663852886e38;
-/** A function of all kinds of segments, that is soon compiled. */
-const FUNCTION = [
-  { first: -LARGEST, last: -2.000000238418579, law: 'linear', slope: 0.01, intercept: 0 },
-  { first: -2, last: 1.9999998807907104, law: 'gelu' },
-  { first: 2, last: LARGEST, law: 'linear', slope: 1, intercept: 0 },
-] as const;
+/** A function of all kinds of segments and with a periodic section, that is soon compiled: a line, x·Φ(x), and x + sin²x. */
+function functionOfAllKinds(): Definition {
+  const part = square(sin(x));
+  return {
+    parts: [
+      { first: -LARGEST, last: -2.000000238418579, f: times(0.015625, x) },
+      { first: -2, last: 1.9999998807907104, f: times(x, normal(x)) },
+      { first: 2, last: LARGEST, f: plus(x, part) },
+    ],
+    periodic: { period: times(4, atan(1)), trend: expression(1), part },
+  };
+}
 const FIELD = { origin: 0, cellWidth: 0.2, velocity: Float64Array.of(0, 0.3, -0.1, 0.2, 0.15, 0) };
 
 const isNaNPattern = (bits: number) => (bits & 0x7fffffff) > 0x7f800000;
@@ -191,7 +198,9 @@ async function probeGradients(backend: Backend, reference: HostBackend, inputs: 
   // A third of them: a backend starts in a process where nothing has been compiled yet.
   const x = inputs.filter((_, i) => i % 3 === 0);
   const gradY = x.slice().reverse();
-  const image = backwardImage(backwardTable(flowBetween(flowPieces(FIELD), -LARGEST, LARGEST, false), 2 ** -26));
+  const image = backwardImage(
+    flowGradient(FIELD, flowBetween(flowPieces(FIELD), -LARGEST, LARGEST, false), 2 ** -26).table,
+  );
   const on = async (b: Backend) => {
     const moments = new Moments(image.blocks);
     const gradX = new Float32Array(x.length);

@@ -84,7 +84,7 @@ export class Runner {
     if (this.#isHere(x) && this.#isHere(y)) {
       // In the engine's own memory whole vectors need no window, but for an x that is overwritten.
       for (; from + 4 <= x.length; ) {
-        const whole = Math.min(CHUNK, (x.length - from) & -4);
+        const whole = Math.min(CHUNK, x.length - from) & -4;
         const isSame = x.byteOffset === y.byteOffset;
         if (isSame) engine.floats.copyWithin(this.#x / 4, x.byteOffset / 4 + from, x.byteOffset / 4 + from + whole);
         call(isSame ? this.#x : x.byteOffset + 4 * from, y.byteOffset + 4 * from, whole);
@@ -149,7 +149,7 @@ export class Runner {
       }
     };
     const isHere = channels === 1 && x.length >= gradY.length && [x, gradY, gradX].every((each) => this.#isHere(each));
-    const whole = isHere ? gradY.length & -4 : 0;
+    const whole = isHere ? gradY.length - (gradY.length % 4) : 0;
     for (let from = 0; from < whole; from += CHUNK) {
       const [p, q, r] = [x, gradY, gradX].map(({ byteOffset }) => byteOffset + 4 * from) as [number, number, number];
       const length = Math.min(CHUNK, whole - from);

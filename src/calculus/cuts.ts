@@ -1,6 +1,15 @@
 import { atPlace, placeOf } from '../../assembly/float32';
 import { lineOf } from './differentiate.js';
-import { dependsOnX, type Expression, expression, inOrder, mapping, minus, negative, withOperands } from './expression.js';
+import {
+  dependsOnX,
+  type Expression,
+  expression,
+  inOrder,
+  mapping,
+  minus,
+  negative,
+  withOperands,
+} from './expression.js';
 import type { Interpreter } from './interpreter.js';
 import { above, below, clip, LARGEST, LEAST_NORMAL, type Part } from './piece.js';
 import { tape } from './tape.js';
@@ -25,7 +34,8 @@ function cutPart(interpreter: Interpreter, part: Part): Part[] {
   const condition = corner.op === 'where' ? corner.condition : (corner as { a: Expression }).a;
   const positive = corner.op === 'where' ? corner.a : condition;
   const other = corner.op === 'where' ? corner.b : negative(condition);
-  const replaced = (by: Expression) => mapping((e, operands) => (e === corner ? by : operands.length > 0 ? rebuilt(e, operands) : e))(part.f);
+  const replaced = (by: Expression) =>
+    mapping((e, operands) => (e === corner ? by : operands.length > 0 ? rebuilt(e, operands) : e))(part.f);
   return signs(interpreter, condition, part.first, part.last).flatMap(({ first, last, isPositive }) =>
     cutPart(interpreter, { first, last, f: replaced(isPositive ? positive : other) }),
   );
@@ -81,7 +91,9 @@ function search(interpreter: Interpreter, condition: Expression, first: number, 
   const decide = (from: number, to: number): void => {
     attempts += 1;
     if (attempts > MOST_ATTEMPTS)
-      throw new RangeError(`the sign of a condition cannot be decided near x = ${from}: it is zero on an interval, or nearly`);
+      throw new RangeError(
+        `the sign of a condition cannot be decided near x = ${from}: it is zero on an interval, or nearly`,
+      );
     if (from === to) {
       interpreter.values(from);
       interpreter.settle(from);
@@ -90,8 +102,11 @@ function search(interpreter: Interpreter, condition: Expression, first: number, 
       add(from, to, high + low > error);
       return;
     }
-    const isWide = from !== 0 && to !== 0 && Math.abs(to / from) > 4 || Math.abs(from / to) > 4;
-    const centre = isWide && from * to > 0 ? atPlace(Math.floor((placeOf(from) + placeOf(to)) / 2)) : Math.fround(0.5 * from + 0.5 * to);
+    const isWide = (from !== 0 && to !== 0 && Math.abs(to / from) > 4) || Math.abs(from / to) > 4;
+    const centre =
+      isWide && from * to > 0
+        ? atPlace(Math.floor((placeOf(from) + placeOf(to)) / 2))
+        : Math.fround(0.5 * from + 0.5 * to);
     const radius = Math.max(to - centre, centre - from) * (1 + 2 ** -20);
     const { value: at, spread } = interpreter.spread(centre, radius);
     if (Math.abs(at) > spread) {

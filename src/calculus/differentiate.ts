@@ -73,7 +73,10 @@ export function differentiate(e: Expression, by: 'x' | number): Expression {
         return isZero(a) && isZero(b) ? zero : where(each.condition, a, b);
       }
       case 'polynomial': {
-        if (by === 'x') return each.coefficients.length < 2 ? zero : polynomial(each.coefficients.slice(1).map((c, n) => times(n + 1, c)));
+        if (by === 'x')
+          return each.coefficients.length < 2
+            ? zero
+            : polynomial(each.coefficients.slice(1).map((c, n) => times(n + 1, c)));
         const own = each.coefficients.map((c) => known.get(c)!);
         let length = own.length;
         while (length > 0 && isZero(own[length - 1]!)) length -= 1;
@@ -100,7 +103,9 @@ export function lineOf(e: Expression): { slope: Expression; intercept: Expressio
     if (each.op === 'x') return { slope: expression(1), intercept: expression(0) };
     if (!dependsOnX(each)) return { slope: expression(0), intercept: each };
     if (each.op === 'polynomial')
-      return each.coefficients.length <= 2 ? { slope: each.coefficients[1]!, intercept: each.coefficients[0]! } : undefined;
+      return each.coefficients.length <= 2
+        ? { slope: each.coefficients[1]!, intercept: each.coefficients[0]! }
+        : undefined;
     const a = 'a' in each ? known.get(each.a) : undefined;
     const b = 'b' in each ? known.get(each.b) : undefined;
     if (a === undefined || b === undefined) return undefined;
@@ -115,4 +120,3 @@ export function lineOf(e: Expression): { slope: Expression; intercept: Expressio
     return undefined;
   }
 }
-

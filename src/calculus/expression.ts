@@ -241,4 +241,6 @@ const reaching = (test: (e: Expression) => boolean) => {
 export const dependsOnX: (e: Expression) => boolean = reaching(
   (e) => e.op === 'x' || e.op === 'primitive' || (e.op === 'polynomial' && e.coefficients.length > 1),
 );
-export const dependsOnParameters: (e: Expression) => boolean = reaching((e) => e.op === 'parameter' || e.op === 'primitive');
+export const dependsOnParameters: (e: Expression) => boolean = reaching(
+  (e) => e.op === 'parameter' || e.op === 'primitive',
+);

@@ -76,7 +76,9 @@ export class Interpreter {
 
   /** The series of every register about x in powers of (x - centre)/radius; false where it does not converge fast enough. */
   expand(centre: number, radius: number): boolean {
-    return this.engine.kernels.expand(TAPE_ADDRESS, REGISTERS_ADDRESS, centre, radius, 1, false) < Number.POSITIVE_INFINITY;
+    return (
+      this.engine.kernels.expand(TAPE_ADDRESS, REGISTERS_ADDRESS, centre, radius, 1, false) < Number.POSITIVE_INFINITY
+    );
   }
 
   /**
@@ -88,7 +90,8 @@ export class Interpreter {
     const at = (REGISTERS_ADDRESS + REGISTER_BYTES * register) >> 3;
     const share = doubles[(REGISTERS_ADDRESS + EXTRA) >> 3]!;
     let missed = (2.9 * doubles[at + (DISC >> 3)]! * share ** -TERMS) / (1 - 1 / share);
-    for (let n = 4; n < TERMS; n++) missed += Math.min((n * (n - 1) * (n - 2) * (n - 3)) / 192, 2.9) * Math.abs(doubles[at + n]!);
+    for (let n = 4; n < TERMS; n++)
+      missed += Math.min((n * (n - 1) * (n - 2) * (n - 3)) / 192, 2.9) * Math.abs(doubles[at + n]!);
     return missed + 2.9 * doubles[at + (SERIES_ERROR >> 3)]!;
   }
 

@@ -46,7 +46,13 @@ export type Piece = {
 } & (
   | { readonly law: 'tape'; readonly f: Expression }
   /** Up to `rest`, a share of |slope·x|, or absolute where the slope is 0; f is the function all the same. */
-  | { readonly law: 'linear'; readonly slope: Expression; readonly intercept: Expression; readonly rest: number; readonly f: Expression }
+  | {
+      readonly law: 'linear';
+      readonly slope: Expression;
+      readonly intercept: Expression;
+      readonly rest: number;
+      readonly f: Expression;
+    }
 );
 
 /** [first, last] without what lies outside [low, high]; undefined if nothing is left. */

@@ -1,11 +1,11 @@
 import { atPlace, placeOf } from '../../assembly/float32';
-import type { Expression } from './expression.js';
-import type { Ball, Interpreter } from './interpreter.js';
-import { above, type Asymptote, below, clip, type Definition, LARGEST, type Part, type Piece } from './piece.js';
-import { lineOf } from './differentiate.js';
 import { cuts } from './cuts.js';
-import { given, tape } from './tape.js';
+import { lineOf } from './differentiate.js';
+import type { Expression } from './expression.js';
 import { plus, times, x } from './expression.js';
+import type { Ball, Interpreter } from './interpreter.js';
+import { type Asymptote, above, below, clip, type Definition, LARGEST, type Part, type Piece } from './piece.js';
+import { given, tape } from './tape.js';
 
 /** The rest beside an asymptote may be this share of it, a sixteenth of a ULP; and where the asymptote is 0, this much. */
 const SHARE = 2 ** -28;
@@ -21,7 +21,13 @@ export function pieces(interpreter: Interpreter, { parts, low, high }: Definitio
   const from = low ? -reach(interpreter, low, -1, body[0]!) : Number.NEGATIVE_INFINITY;
   const to = high ? reach(interpreter, high, 1, body.at(-1)!) : Number.POSITIVE_INFINITY;
   const inner = body
-    .map((part) => clip(part, from === Number.NEGATIVE_INFINITY ? -LARGEST : above(from), to === Number.POSITIVE_INFINITY ? LARGEST : below(to)))
+    .map((part) =>
+      clip(
+        part,
+        from === Number.NEGATIVE_INFINITY ? -LARGEST : above(from),
+        to === Number.POSITIVE_INFINITY ? LARGEST : below(to),
+      ),
+    )
     .filter((part) => part !== undefined);
   const result: Piece[] = [];
   if (low && from > -LARGEST) result.push(asymptotic(interpreter, low, -LARGEST, from, body[0]!.f));
@@ -30,9 +36,23 @@ export function pieces(interpreter: Interpreter, { parts, low, high }: Definitio
   return result;
 }
 
-function asymptotic(interpreter: Interpreter, { slope, intercept }: Asymptote, first: number, last: number, f: Expression): Piece {
+function asymptotic(
+  interpreter: Interpreter,
+  { slope, intercept }: Asymptote,
+  first: number,
+  last: number,
+  f: Expression,
+): Piece {
   const [a, b] = [numberOf(interpreter, slope), numberOf(interpreter, intercept)];
-  return { first, last, law: 'linear', slope, intercept, rest: a !== 0 ? SHARE : b !== 0 ? SHARE * Math.abs(b) : NOTHING, f };
+  return {
+    first,
+    last,
+    law: 'linear',
+    slope,
+    intercept,
+    rest: a !== 0 ? SHARE : b !== 0 ? SHARE * Math.abs(b) : NOTHING,
+    f,
+  };
 }
 
 function numberOf(interpreter: Interpreter, e: Expression): number {
@@ -45,7 +65,11 @@ function reach(interpreter: Interpreter, { slope, intercept, rest }: Asymptote, 
   // Of a rest with corners, what holds outermost.
   const ends = cuts(interpreter, [{ first: part.first, last: part.last, f: rest }]);
   const end = side > 0 ? ends.at(-1)! : ends[0]!;
-  const nearest = Math.max(side > 0 ? end.first : -end.last, 2 ** -20, a === 0 ? 0 : (DOMINANCE * Math.abs(b)) / Math.abs(a));
+  const nearest = Math.max(
+    side > 0 ? end.first : -end.last,
+    2 ** -20,
+    a === 0 ? 0 : (DOMINANCE * Math.abs(b)) / Math.abs(a),
+  );
   interpreter.load(tape(interpreter, end.f));
   const holds = (from: number, to: number): boolean => {
     const centre = Math.fround(0.5 * from + 0.5 * to);
@@ -75,7 +99,10 @@ function reach(interpreter: Interpreter, { slope, intercept, rest }: Asymptote, 
     }
     if (good) continue;
     // Within an eighth, halves.
-    let [bad, fine] = [Math.max(edge === Number.POSITIVE_INFINITY ? low : edge - width, low), edge === Number.POSITIVE_INFINITY ? LARGEST : edge];
+    let [bad, fine] = [
+      Math.max(edge === Number.POSITIVE_INFINITY ? low : edge - width, low),
+      edge === Number.POSITIVE_INFINITY ? LARGEST : edge,
+    ];
     for (let step = 0; step < STEPS && edge !== Number.POSITIVE_INFINITY; step++) {
       const middle = atPlace(Math.floor((placeOf(bad) + placeOf(fine)) / 2));
       if (holds(middle, fine)) {
@@ -100,11 +127,16 @@ function linesOf(interpreter: Interpreter, part: Part): Piece[] {
   };
   if (a === 0 || b === 0) return [far(-LARGEST, LARGEST)!];
   const near = clip({ first: -edge, last: edge, f: part.f }, part.first, part.last);
-  const pieces = [far(-LARGEST, below(-edge)), near && { ...near, law: 'tape' as const, f: lineExpression(line) }, far(above(edge), LARGEST)];
+  const pieces = [
+    far(-LARGEST, below(-edge)),
+    near && { ...near, law: 'tape' as const, f: lineExpression(line) },
+    far(above(edge), LARGEST),
+  ];
   return pieces.filter((piece) => piece !== undefined);
 }
 
-const lineExpression = ({ slope, intercept }: { slope: Expression; intercept: Expression }) => plus(times(slope, x), intercept);
+const lineExpression = ({ slope, intercept }: { slope: Expression; intercept: Expression }) =>
+  plus(times(slope, x), intercept);
 
 /** A constant without x, as two float64 and what they may be off. */
 export function ballOf(interpreter: Interpreter, e: Expression): Ball {

@@ -144,8 +144,7 @@ function assemble(roots: readonly Expression[], constants: ReadonlyMap<Expressio
     }
     return at;
   };
-  const numberOf = (e: Expression): Ball | undefined =>
-    given(e) ?? (dependsOnX(e) ? undefined : constants?.get(e));
+  const numberOf = (e: Expression): Ball | undefined => given(e) ?? (dependsOnX(e) ? undefined : constants?.get(e));
 
   const place = (e: Expression): number => {
     let at = places.get(e);
@@ -167,7 +166,13 @@ function assemble(roots: readonly Expression[], constants: ReadonlyMap<Expressio
       case 'polynomial':
         if (e.coefficients.length > layout.TERMS)
           throw new RangeError(`a polynomial may have ${layout.TERMS} coefficients, got ${e.coefficients.length}`);
-        return emit(layout.POLYNOMIAL, 0, 0, ball(e.coefficients.length - 1), ...e.coefficients.map((c) => numberOf(c)!));
+        return emit(
+          layout.POLYNOMIAL,
+          0,
+          0,
+          ball(e.coefficients.length - 1),
+          ...e.coefficients.map((c) => numberOf(c)!),
+        );
       case 'exp':
       case 'log':
         return emit(SINGLES[e.op]!, place(e.a), 0);
@@ -192,7 +197,8 @@ function assemble(roots: readonly Expression[], constants: ReadonlyMap<Expressio
       const at = place(a);
       return emit(layout.MULTIPLY, at, at);
     }
-    if (op === 'divide' && constants && !dependsOnX(b)) return emit(layout.TIMES_CONSTANT, place(a), 0, constants.get(inverse(b))!);
+    if (op === 'divide' && constants && !dependsOnX(b))
+      return emit(layout.TIMES_CONSTANT, place(a), 0, constants.get(inverse(b))!);
     if (q) {
       if (op === 'plus') return emit(layout.ADD_CONSTANT, place(a), 0, q);
       if (op === 'minus') return emit(layout.ADD_CONSTANT, place(a), 0, ball(-q.high, -q.low, q.error));
@@ -206,7 +212,9 @@ function assemble(roots: readonly Expression[], constants: ReadonlyMap<Expressio
 
   const results = roots.map(place);
   if (list.length > layout.MOST_INSTRUCTIONS)
-    throw new RangeError(`the function takes ${list.length} operations; at most ${layout.MOST_INSTRUCTIONS} are possible`);
+    throw new RangeError(
+      `the function takes ${list.length} operations; at most ${layout.MOST_INSTRUCTIONS} are possible`,
+    );
   return { bytes: encode(list, results.at(-1)!), result: results.at(-1)!, results };
 }
 

@@ -63,8 +63,9 @@ export function value(root: Expression): (x: number) => number {
           if (Math.abs(x) < Number.POSITIVE_INFINITY) values[i] = c.reduceRight((sum, n) => sum * x + values[n]!, 0);
           else {
             // The last power that is there decides.
-            const last = c.findLastIndex((n) => values[n] !== 0);
-            values[i] = last < 0 ? 0 : last === 0 ? values[c[0]!]! : values[c[last]!]! * (last % 2 === 0 ? Math.abs(x) : x);
+            const last = c.reduce((found, n, k) => (values[n] !== 0 ? k : found), -1);
+            values[i] =
+              last < 0 ? 0 : last === 0 ? values[c[0]!]! : values[c[last]!]! * (last % 2 === 0 ? Math.abs(x) : x);
           }
         };
       }

@@ -1,11 +1,19 @@
-import { readFileSync } from 'node:fs';
-import { DiTAC } from '../index.js';
-import { loadSafetensors } from '../io/safetensors.js';
+import { CheckpointFile } from './checkpoint-file.js';
+import { rebuild, type Told } from './compile.js';
 
 export interface InspectReport {
   readonly metadata: Record<string, string>;
-  readonly tensors: { name: string; shape: readonly number[]; least: number; largest: number }[];
+  readonly tensors: {
+    name: string;
+    dtype: string;
+    shape: readonly number[];
+    /** Of floats, if there are any. */
+    least?: number;
+    largest?: number;
+  }[];
   readonly activations: ActivationReport[];
+  /** Tensors whose names end with 'thetas' that are not taken for an activation: nothing of one lies beside them. */
+  readonly others: string[];
 }
 
 export interface ActivationReport {
@@ -13,6 +21,7 @@ export interface ActivationReport {
   readonly channels: number;
   readonly tess?: number;
   readonly interval?: readonly [number, number];
+  readonly variant?: string;
   readonly lambdaSmooth?: number;
   readonly lambdaVar?: number;
   readonly certifiedUlp?: number;
@@ -21,41 +30,33 @@ export interface ActivationReport {
 }
 
 /** What a .safetensors file holds, and which DiTAC activations can be rebuilt from it. */
-export function inspect(file: string, interval?: readonly [number, number]): InspectReport {
-  const { tensors, metadata } = loadSafetensors(readFileSync(file));
-  const entries = Object.entries(tensors);
-  return {
-    metadata: { ...metadata },
-    tensors: entries.map(([name, { shape, data }]) => ({
-      name,
-      shape,
-      least: extreme(data, -1),
-      largest: extreme(data, 1),
-    })),
-    activations: entries
-      .filter(([name]) => name.endsWith('thetas'))
-      .map(([name, { shape }]) => {
-        const prefix = name.slice(0, -'thetas'.length);
+export function inspect(file: string, told: Told): InspectReport {
+  const checkpoint = new CheckpointFile(file);
+  try {
+    const { prefixes, others } = checkpoint.activations;
+    const channels = new Map(checkpoint.entries.map(({ name, shape }) => [name, shape[0]]));
+    return {
+      metadata: { ...checkpoint.metadata },
+      tensors: checkpoint.entries.map((entry) => ({
+        name: entry.name,
+        dtype: entry.dtype,
+        shape: entry.shape,
+        ...checkpoint.range(entry),
+      })),
+      activations: prefixes.map((prefix) => {
         try {
-          const act = DiTAC.fromStateDict(tensors, { prefix, ...(interval ? { a: interval[0], b: interval[1] } : {}) });
-          return {
-            prefix,
-            channels: act.channels,
-            tess: act.tess,
-            interval: [act.a, act.b] as const,
-            lambdaSmooth: act.lambdaSmooth,
-            lambdaVar: act.lambdaVar,
-            certifiedUlp: act.plan.certificate.ulp,
-          };
+          const act = rebuild(checkpoint, prefix, told);
+          const { tess, a, b, variant, lambdaSmooth, lambdaVar } = act;
+          const interval = [a, b] as const;
+          const certifiedUlp = act.plan.certificate.ulp;
+          return { prefix, channels: act.channels, tess, interval, variant, lambdaSmooth, lambdaVar, certifiedUlp };
         } catch (cause) {
-          return { prefix, channels: shape[0] ?? 0, problem: (cause as Error).message };
+          return { prefix, channels: channels.get(`${prefix}thetas`) ?? 0, problem: (cause as Error).message };
         }
       }),
-  };
-}
-
-function extreme(data: ArrayLike<number>, sign: 1 | -1): number {
-  let best = -sign * Number.POSITIVE_INFINITY;
-  for (let i = 0; i < data.length; i++) if (sign * data[i]! > sign * best || Number.isNaN(data[i])) best = data[i]!;
-  return best;
+      others,
+    };
+  } finally {
+    checkpoint.close();
+  }
 }

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
@@ -9,22 +9,19 @@ import open from 'open';
 import colors from 'picocolors';
 import { LAYOUTS } from '../activations/layout.js';
 import type { Kernel } from '../backends/backend.js';
+import { BASIS_NAMES } from '../cpab/basis.js';
 import { DiTAC, VARIANTS, type Variant } from '../index.js';
 import { shader, type VerifyReport, verifyBackends } from '../verify.js';
-import { type CompileOptions, compileCheckpoint } from './compile.js';
+import { type CompileOptions, compileCheckpoint, type Told } from './compile.js';
 import { inspect } from './inspect.js';
 import { activationPanels, drawPanels } from './plot.js';
 import { runJob, type SweepJob, sweepInParallel } from './sweep.js';
+import { endWithThePipe, print, printJson, visible, visibleLines } from './terminal.js';
 
 /** The `ditac` command. Exit codes: 0 all is well, 1 a difference or an unreadable file, 2 wrong usage. */
 
 /** From package.json, put in by scripts/build.mjs. */
 declare const VERSION: string;
-
-const print = (text: string): void => {
-  process.stdout.write(`${text}\n`);
-};
-const printJson = (value: unknown) => print(JSON.stringify(value, null, 2));
 
 function number(text: string): number {
   const value = Number(text);
@@ -59,6 +56,7 @@ function progressBar(isShown: boolean): SingleBar | undefined {
 const program = new Command('ditac')
   .description('Trainable activation functions with the same bits on every backend.')
   .version(VERSION)
+  .configureOutput({ writeErr: (text) => void process.stderr.write(visibleLines(text)) })
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
 program
@@ -124,13 +122,13 @@ function verdicts(reports: readonly VerifyReport[]): string {
   });
   for (const report of reports) {
     if (!report.available) {
-      table.push([report.name, { colSpan: 7, content: `not here: ${report.reason}` }]);
+      table.push([report.name, { colSpan: 7, content: `not here: ${visible(report.reason ?? '')}` }]);
       continue;
     }
-    const inexact = report.failures?.map(({ probe }) => probe).join(', ');
+    const inexact = report.failures?.map(({ probe }) => visible(probe)).join(', ');
     table.push([
       report.name,
-      report.device ?? '',
+      visible(report.device ?? ''),
       report.elements.toLocaleString('en'),
       report.differing,
       `${report.differingGradients} of ${report.gradients.toLocaleString('en')}`,
@@ -176,52 +174,82 @@ program
       const act = new DiTAC({ tess: options.tess, a, b, variant: options.variant, ...parameters });
       const panels = activationPanels(act, `DiTAC, ${options.thetas ? 'given parameters' : `seed ${options.seed}`}`);
       if (options.json) return printJson({ panels, certificate: act.plan.certificate });
-      const file = options.out ?? join(tmpdir(), `ditac-${process.pid}.svg`);
-      writeFileSync(file, drawPanels(panels));
-      print(file);
+      // In a folder of its own: in a shared one a link of that name may lie in wait (CWE-377).
+      const file = options.out ?? join(mkdtempSync(join(tmpdir(), 'ditac-')), 'plot.svg');
+      writeFileSync(file, drawPanels(panels), options.out ? {} : { flag: 'wx' });
+      print(visible(file));
       if (!options.out) await open(file).catch(() => print('(no viewer found; open the file yourself)'));
     },
   );
 
-program
-  .command('inspect')
-  .description('show what a .safetensors file holds and which activations can be rebuilt from it')
-  .argument('<file>')
-  .option('--interval <a,b>', 'the interval of T, if the file does not say', interval)
+/** What a checkpoint may not say. */
+const told = (command: Command): Command =>
+  command
+    .option('--interval <a,b>', 'the interval of T, if the file does not say', interval)
+    .addOption(
+      command.createOption('--variant <name>', 'the variant, if the file does not say').choices(VARIANTS as string[]),
+    )
+    .addOption(
+      command
+        .createOption('--basis <name>', 'the basis, if the file neither says nor lets it be found')
+        .choices(BASIS_NAMES as string[]),
+    );
+
+/** As many places as tell floats apart at a glance. */
+const short = (value: number | undefined): string => value?.toPrecision(5) ?? '–';
+
+told(
+  program
+    .command('inspect')
+    .description('show what a .safetensors file holds and which activations can be rebuilt from it')
+    .argument('<file>'),
+)
   .option('--json', 'print JSON')
-  .action((file: string, options: { interval?: [number, number]; json?: boolean }) => {
-    const report = inspect(file, options.interval);
-    if (options.json) return printJson(report);
-    const tensors = new Table({ style: { head: [], border: [] }, head: ['tensor', 'shape', 'least', 'largest'] });
-    for (const { name, shape, least, largest } of report.tensors)
-      tensors.push([name, `[${shape.join(', ')}]`, least.toPrecision(5), largest.toPrecision(5)]);
+  .action((file: string, { json, ...options }: Told & { json?: boolean }) => {
+    const report = inspect(file, options);
+    if (json) return printJson(report);
+    const tensors = new Table({
+      style: { head: [], border: [] },
+      head: ['tensor', 'dtype', 'shape', 'least', 'largest'],
+    });
+    for (const { name, dtype, shape, least, largest } of report.tensors)
+      tensors.push([visible(name), dtype, `[${shape.join(', ')}]`, short(least), short(largest)]);
     print(tensors.toString());
-    for (const [key, value] of Object.entries(report.metadata)) print(`${colors.dim(key)}: ${value}`);
+    for (const [key, value] of Object.entries(report.metadata)) print(`${colors.dim(visible(key))}: ${visible(value)}`);
     for (const each of report.activations) {
       print(
         each.problem
-          ? `${colors.red('✗')} '${each.prefix}' ${each.problem}`
-          : `${colors.green('✓')} '${each.prefix}' ${each.channels} θ, ${each.tess} cells on [${each.interval?.join(', ')}]` +
-              `${options.interval ? '' : ' (the defaults, unless the file says otherwise)'}, λ_smooth ${each.lambdaSmooth}, λ_var ${each.lambdaVar}, certified to ${each.certifiedUlp?.toFixed(2)} ULP`,
+          ? `${colors.red('✗')} '${visible(each.prefix)}' ${visible(each.problem)}`
+          : `${colors.green('✓')} '${visible(each.prefix)}' ${each.channels} θ, ${each.tess} cells on [${each.interval?.join(', ')}], ` +
+              `variant ${each.variant}, λ_smooth ${each.lambdaSmooth}, λ_var ${each.lambdaVar}, certified to ${each.certifiedUlp?.toFixed(2)} ULP`,
       );
     }
+    for (const name of report.others)
+      print(`${colors.dim('–')} '${visible(name)}' is not taken for an activation: no precision_mat lies beside it`);
   });
 
-program
-  .command('compile')
-  .description('compile the activations of a checkpoint to plan files for ditac/runtime')
-  .argument('<file>', 'a .safetensors file')
-  .requiredOption('-o, --out <file>', 'where to write; of several activations, each with its prefix before the ending')
-  .option('--prefix <prefix>', 'only this activation')
-  .option('--interval <a,b>', 'the interval of T, unless the file says otherwise', interval)
+told(
+  program
+    .command('compile')
+    .description('compile the activations of a checkpoint to plan files for ditac/runtime')
+    .argument('<file>', 'a .safetensors file')
+    .requiredOption(
+      '-o, --out <file>',
+      'where to write; of several activations, each with its prefix before the ending',
+    )
+    .option('--prefix <prefix>', 'only this activation'),
+)
   .addOption(program.createOption('--layout <name>', 'where channels are').choices(LAYOUTS as string[]))
   .option('--json', 'print JSON')
-  .action((file: string, options: CompileOptions & { json?: boolean }) => {
+  .action((file: string, { json, ...options }: CompileOptions & { json?: boolean }) => {
     const reports = compileCheckpoint(file, options);
-    if (options.json) return printJson(reports);
-    for (const { prefix, file: name, bytes, channels, certifiedUlp } of reports) {
+    if (json) return printJson(reports);
+    for (const { prefix, file: name, bytes, channels, interval: at, variant, certifiedUlp } of reports) {
       const theta = channels === 1 ? '' : `, ${channels} θ`;
-      print(`${name}: '${prefix}'${theta}, ${bytes} bytes, certified to ${certifiedUlp.toFixed(2)} ULP`);
+      print(
+        `${visible(name)}: '${visible(prefix)}'${theta}, ${variant} on [${at.join(', ')}], ${bytes} bytes, ` +
+          `certified to ${certifiedUlp.toFixed(2)} ULP`,
+      );
     }
   });
 
@@ -274,8 +302,9 @@ program
   );
 
 if (isMainThread) {
+  endWithThePipe();
   program.parseAsync().catch((error: Error) => {
-    process.stderr.write(`ditac: ${error.message}\n`);
+    process.stderr.write(`ditac: ${visible(error.message)}\n`);
     process.exitCode = 1;
   });
 } else {

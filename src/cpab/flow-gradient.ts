@@ -3,6 +3,7 @@ import { normalDensity, normalDistribution } from '../../assembly/numeric';
 import {
   constantRow,
   cubicRow,
+  type Differentiable,
   frame,
   NODES,
   type Points,
@@ -11,7 +12,6 @@ import {
   weightsOf,
 } from '../plan/gradient-table.js';
 import type { Moments } from '../plan/moments.js';
-import type { Differentiable } from '../backends/gradients.js';
 import { type FlowPiece, flowBeyond, type VelocityField } from './flow.js';
 import { flowSlope, VelocityGradient } from './gradient.js';
 import { divideByTime, type Interval } from './intervals.js';
@@ -80,12 +80,19 @@ const FLAT = 1e-7;
  * @param resolution images nearer to each other than this need not be told apart.
  * @throws {RangeError} if f bends too much for a table of 65536 rows.
  */
-export function flowGradient(field: VelocityField, pieces: readonly FlowFunctionPiece[], resolution: number): Differentiable {
+export function flowGradient(
+  field: VelocityField,
+  pieces: readonly FlowFunctionPiece[],
+  resolution: number,
+): Differentiable {
   const { table, intervals } = flowRows(pieces, resolution);
   return { table, contract: (moments) => velocityGradient(field, intervals, moments) };
 }
 
-function flowRows(pieces: readonly FlowFunctionPiece[], resolution: number): { table: RowTable; intervals: FlowPoints[] } {
+function flowRows(
+  pieces: readonly FlowFunctionPiece[],
+  resolution: number,
+): { table: RowTable; intervals: FlowPoints[] } {
   const builder = new RowBuilder();
   const intervals: FlowPoints[] = [];
   for (const piece of pieces) {

@@ -1,6 +1,6 @@
-import { ceilToFloat32, nextDown, nextUp } from '../../assembly/float32';
 import * as double from '../../assembly/double';
 import { ELEMENTARY, low, ROUNDING } from '../../assembly/double';
+import { ceilToFloat32, nextDown, nextUp } from '../../assembly/float32';
 import { FLOW } from '../../assembly/layout';
 import { exp } from '../../assembly/numeric';
 import type { Expression, Primitive } from '../calculus/expression.js';
@@ -30,7 +30,11 @@ const quotient = (a: Triple, b: Triple): Triple => {
   const h = double.divide(a[0], a[1], b[0], b[1]);
   const l = low;
   const rest = Math.abs(b[0]) - b[2];
-  return [h, l, rest > 0 ? (1.01 * (a[2] + Math.abs(h) * b[2])) / rest + ROUNDING * Math.abs(h) : Number.POSITIVE_INFINITY];
+  return [
+    h,
+    l,
+    rest > 0 ? (1.01 * (a[2] + Math.abs(h) * b[2])) / rest + ROUNDING * Math.abs(h) : Number.POSITIVE_INFINITY,
+  ];
 };
 /** |e^(z±δ) - e^z| ≤ e^z·(e^δ - 1). */
 const exponential = (a: Triple): Triple => {
@@ -69,7 +73,9 @@ class Field {
     const { columns, data } = basis;
     for (let k = 0; k <= cells; k++) {
       this.vertices.push(k === cells ? exact(b) : k === 0 ? exact(a) : sum(exact(a), share(length, k, cells)));
-      this.velocities.push((k === 0 || k === cells) && zeroBoundary ? EXACTLY_0 : this.#velocity(k, columns, data, theta, length));
+      this.velocities.push(
+        (k === 0 || k === cells) && zeroBoundary ? EXACTLY_0 : this.#velocity(k, columns, data, theta, length),
+      );
     }
     const width = quotient(length, exact(cells));
     for (let c = 0; c < cells; c++) {
@@ -91,7 +97,9 @@ class Field {
     }
     const moved = product(v, length);
     // What may as well be nothing counts as nothing, and as an error.
-    return Math.abs(moved[0]) <= 2 * moved[2] || Math.abs(moved[0]) < STANDSTILL ? [0, 0, Math.abs(moved[0]) + moved[2]] : moved;
+    return Math.abs(moved[0]) <= 2 * moved[2] || Math.abs(moved[0]) < STANDSTILL
+      ? [0, 0, Math.abs(moved[0]) + moved[2]]
+      : moved;
   }
 }
 
@@ -136,7 +144,8 @@ function preimage(field: Field, k: number): Triple {
     const leaves = at + direction < 0 || at + direction > cells;
     const cell = leaves ? (direction > 0 ? cells - 1 : 0) : Math.min(at, at + direction);
     const time = leaves ? NEVER : times[cell]!;
-    if (!isLess(time, remaining)) return difference(vertices[at]!, product(v, grown(negative(slopes[cell]!), remaining)));
+    if (!isLess(time, remaining))
+      return difference(vertices[at]!, product(v, grown(negative(slopes[cell]!), remaining)));
     remaining = difference(remaining, time);
     v = velocities[at + direction]!;
   }
@@ -154,7 +163,13 @@ export interface FlowWord {
 }
 
 /** The pieces of the time-1 flow of one θ over [a,b], in order; together they cover the line. `reference`: the same pieces in float64. */
-export function flowWords(on: Tessellation, theta: Float32Array, a: number, b: number, reference: (x: number) => FlowPiece): FlowWord[] {
+export function flowWords(
+  on: Tessellation,
+  theta: Float32Array,
+  a: number,
+  b: number,
+  reference: (x: number) => FlowPiece,
+): FlowWord[] {
   const field = new Field(on, theta, a, b);
   const { cells, vertices } = field;
   const preimages = vertices.map((_, k) => preimage(field, k));
@@ -179,12 +194,25 @@ const NO_GAIN: Triple = [Number.NaN, 0, 0];
 /** More than this is as good as boundless: a piece with such a gain holds one float32, the point that stays. */
 const MOST_GAIN = 2 ** 900;
 
-function wordOf(field: Field, i: number, j: number, left: Triple, right: Triple, reference: (x: number) => FlowPiece): FlowWord {
+function wordOf(
+  field: Field,
+  i: number,
+  j: number,
+  left: Triple,
+  right: Triple,
+  reference: (x: number) => FlowPiece,
+): FlowWord {
   const { vertices, velocities, slopes, times } = field;
   const slopeIn = slopes[i]!;
   const slopeOut = slopes[j]!;
   const value = (x: number) => flowThrough(reference(x), x);
-  const word = (isLine: boolean, ...constants: readonly Triple[]): Primitive => ({ op: 'primitive', operation: FLOW, constants, isLine, value });
+  const word = (isLine: boolean, ...constants: readonly Triple[]): Primitive => ({
+    op: 'primitive',
+    operation: FLOW,
+    constants,
+    isLine,
+    value,
+  });
   if (i === j) {
     // From the fixed point if the cell has one, else from the end nearer to it.
     const ends = [velocities[i]!, velocities[i + 1]!] as const;
@@ -197,7 +225,12 @@ function wordOf(field: Field, i: number, j: number, left: Triple, right: Triple,
     const grownGain = slopeIn[0] === 0 && slopeIn[2] === 0 ? exact(1) : exponential(slopeIn);
     const gain: Triple = grownGain[0] < MOST_GAIN ? grownGain : [MOST_GAIN, 0, 0];
     const intercept = difference(y0, product(gain, x0));
-    return { left, right, word: word(true, x0, v0, y0, v0, slopeIn, slopeOut, gain), line: { slope: constant(gain), intercept: constant(intercept) } };
+    return {
+      left,
+      right,
+      word: word(true, x0, v0, y0, v0, slopeIn, slopeOut, gain),
+      line: { slope: constant(gain), intercept: constant(intercept) },
+    };
   }
   // Points leave cell i through `exit`, cross the cells between, and enter cell j through `entry`. The reference point spends the middle of
   // the possible times in cell i; its velocities follow from the vertices' by exponentials, so they keep their relative accuracy even where
@@ -222,7 +255,12 @@ function wordOf(field: Field, i: number, j: number, left: Triple, right: Triple,
 const constant = ([value, low, error]: Triple): Expression => ({ op: 'constant', value, low, error });
 
 /** The float32 inputs of pieces between two float32, each changed as the caller wishes. Pieces that hold none are left out. */
-export function flowParts(words: readonly FlowWord[], first: number, last: number, change: (word: Primitive) => Expression): Part[] {
+export function flowParts(
+  words: readonly FlowWord[],
+  first: number,
+  last: number,
+  change: (word: Primitive) => Expression,
+): Part[] {
   const parts: Part[] = [];
   for (const { left, right, word } of words) {
     const from = Math.max(first, left[0] === Number.NEGATIVE_INFINITY ? -LARGEST : ceiling(left));
@@ -238,4 +276,3 @@ function ceiling([high, lowPart]: Triple): number {
   const single = ceilToFloat32(high);
   return single === high && lowPart > 0 ? nextUp(single) : single;
 }
-

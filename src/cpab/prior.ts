@@ -38,10 +38,36 @@ export function precisionMatrix(b: Matrix, smoothness: number, variance: number)
   expectMatrix('b', b);
   expectPositive('smoothness', smoothness);
   expectPositive('variance', variance);
-  const step = 2 / (b.rows - 1);
-  const scale = (b.rows * variance) ** 2;
-  const covariance = sandwich(b, (i, j) => scale * exp((-2 * step * Math.abs(i - j)) / smoothness));
-  for (let k = 0; k < b.columns; k++) covariance.data[k * b.columns + k]! += FLOAT32_EPSILON;
+  const { rows, columns: d, data } = b;
+  const scale = (rows * variance) ** 2;
+  const ratio = exp(-4 / (rows - 1) / smoothness);
+  // C_ij is ratio^|i-j|: C·B takes one pass down the rows and one up, not a sum over all for each.
+  const product = new Float64Array(rows * d);
+  for (let k = 0; k < d; k++) {
+    let sum = 0;
+    for (let at = k; at < rows * d; at += d) {
+      sum = data[at]! + ratio * sum;
+      product[at] = sum;
+    }
+    sum = 0;
+    for (let at = (rows - 1) * d + k; at >= 0; at -= d) {
+      sum = ratio * sum;
+      product[at]! += sum;
+      sum += data[at]!;
+    }
+  }
+  const covariance = { rows: d, columns: d, data: new Float64Array(d * d) };
+  for (let i = 0; i < rows; i++) {
+    for (let k = 0; k < d; k++) {
+      const factor = scale * data[i * d + k]!;
+      if (factor === 0) continue;
+      for (let l = k; l < d; l++) covariance.data[k * d + l]! += factor * product[i * d + l]!;
+    }
+  }
+  for (let k = 0; k < d; k++) {
+    for (let l = 0; l < k; l++) covariance.data[k * d + l] = covariance.data[l * d + k]!;
+    covariance.data[k * d + k]! += FLOAT32_EPSILON;
+  }
   return inverse(covariance);
 }
 

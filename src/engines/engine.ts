@@ -36,7 +36,14 @@ export interface Kernels {
    * Taylor series of a tape's result about `centre`, in powers of (x - centre)/scale, left in its register. Returns a bound on the remainder for
    * |x - centre| ≤ scale·radius, Infinity if there is none.
    */
-  expand(tape: number, registers: number, centre: number, scale: number, radius: number, isSettled: boolean | number): number;
+  expand(
+    tape: number,
+    registers: number,
+    centre: number,
+    scale: number,
+    radius: number,
+    isSettled: boolean | number,
+  ): number;
   /** Values of a tape's instructions at x, in float64. See assembly/jets.ts. */
   values(tape: number, registers: number, x: number): void;
   /** The same once more as two float64 each. */

@@ -1,8 +1,23 @@
-import { divide, type Expression, exp, expm1, expression, log, log1p, minus, negative, type Parameter, plus, softplus, times, x } from '../calculus/expression.js';
+import {
+  divide,
+  type Expression,
+  exp,
+  expm1,
+  expression,
+  log,
+  log1p,
+  minus,
+  negative,
+  type Parameter,
+  plus,
+  softplus,
+  times,
+  x,
+} from '../calculus/expression.js';
 import { atLeast, bySign, constantChoice, type Family, one, tail, uniform, whole } from './family.js';
 
 /** Alexandridis, Deng, Nguyen, Luo, "Adaptive Parametric Activation" (arXiv 2407.08567, eq. 3 and 4), and what its classes do to λ. */
-type Clamp = 'max' | 'add';
+export type Clamp = 'max' | 'add';
 const LEAST = Math.fround(1e-4);
 const ADDED = Math.fround(1e-8);
 

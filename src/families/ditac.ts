@@ -1,6 +1,15 @@
 import { nextDown, nextUp } from '../../assembly/float32';
 import { normalDistribution } from '../../assembly/numeric';
-import { type Expression, expression, negative, normal, type Primitive, times, where, x } from '../calculus/expression.js';
+import {
+  type Expression,
+  expression,
+  negative,
+  normal,
+  type Primitive,
+  times,
+  where,
+  x,
+} from '../calculus/expression.js';
 import { type Asymptote, clip, type Definition, LARGEST, type Part } from '../calculus/piece.js';
 import type { Tessellation } from '../cpab/field.js';
 import { expectResolved, flowPieces, flowThrough, pieceAt, type VelocityField } from '../cpab/flow.js';
@@ -65,14 +74,20 @@ const GELU_IDENTITY = 6;
 export function ditacGradientPieces(variant: Variant, field: VelocityField, a: number, b: number): FlowFunctionPiece[] {
   const flow = expectResolved(flowPieces(field));
   if (variant === 'inf') return flowBetween(flow, -LARGEST, LARGEST, false);
-  const linear = (first: number, last: number, slope: number): FlowFunctionPiece => ({ first, last, law: 'linear', slope });
+  const linear = (first: number, last: number, slope: number): FlowFunctionPiece => ({
+    first,
+    last,
+    law: 'linear',
+    slope,
+  });
   const beyond: FlowFunctionPiece[] = {
     bare: [linear(-LARGEST, LARGEST, 1)],
     leaky: [linear(-LARGEST, nextDown(0), LEAKY_SLOPE), linear(0, LARGEST, 1)],
     gelu: geluPieces(),
     ge: geluPieces(),
   }[variant];
-  const outside = (first: number, last: number) => beyond.map((piece) => clip(piece, first, last)).filter((piece) => piece !== undefined);
+  const outside = (first: number, last: number) =>
+    beyond.map((piece) => clip(piece, first, last)).filter((piece) => piece !== undefined);
   return [
     ...outside(-LARGEST, nextDown(a)),
     ...flowBetween(flow, a, b, variant === 'gelu'),

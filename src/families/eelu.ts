@@ -1,4 +1,17 @@
-import { erf, type Expression, exp, expression, minimum, negative, normal, plus, power, softplus, times, x } from '../calculus/expression.js';
+import {
+  type Expression,
+  erf,
+  exp,
+  expression,
+  minimum,
+  negative,
+  normal,
+  plus,
+  power,
+  softplus,
+  times,
+  x,
+} from '../calculus/expression.js';
 import { type Asymptote, constantChoice, constantFlag, type Family, one, tail, whole } from './family.js';
 
 /** erf(e^g): from g = 3 on it is 1 to 170 digits, and e^g need not grow. */

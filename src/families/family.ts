@@ -1,6 +1,6 @@
-import { describe } from '../errors.js';
 import { type Expression, expression, type Operand, type Parameter } from '../calculus/expression.js';
 import { type Asymptote, type Definition, LARGEST, type Part } from '../calculus/piece.js';
+import { describe } from '../errors.js';
 import type { StateDict } from '../io/tensor.js';
 
 /**
@@ -20,7 +20,11 @@ export interface Family<C extends object = object, P extends string = string> {
    */
   define(constants: C, p: Words<P>): Definition;
   /** The same function with more parameters, to be trained further. */
-  refine?(constants: C, p: Values<P>, factor: number): { readonly constants?: Partial<C>; readonly parameters: Values<P> };
+  refine?(
+    constants: C,
+    p: Values<P>,
+    factor: number,
+  ): { readonly constants?: Partial<C>; readonly parameters: Values<P> };
   /** How a state dict holds it. Default: every parameter under its own name. */
   readonly checkpoint?: Checkpoint<C, P>;
   /** A second formula for the oracle, where the first cancels. */
@@ -63,17 +67,29 @@ export interface Checkpoint<C extends object = object, P extends string = string
   /** Constants that a state dict cannot say and that are asked for by name. */
   readonly asks?: readonly (keyof C & string)[];
   /** Reads what is stored otherwise: constants and parameters, [count][length] each. */
-  read?(tensors: StateDict, prefix: string, constants: Partial<C>): { readonly constants?: Partial<C>; readonly parameters: { readonly [K in P]?: Float32Array } } | undefined;
+  read?(
+    tensors: StateDict,
+    prefix: string,
+    constants: Partial<C>,
+  ): { readonly constants?: Partial<C>; readonly parameters: { readonly [K in P]?: Float32Array } } | undefined;
 }
 
 /** One number a function. */
 export function one(initial?: number | ((random: Random) => number)): ParameterKind {
-  const given = typeof initial === 'function' ? (random: Random) => [initial(random)] : initial === undefined ? undefined : [initial];
+  const given =
+    typeof initial === 'function'
+      ? (random: Random) => [initial(random)]
+      : initial === undefined
+        ? undefined
+        : [initial];
   return { length: 1, isOne: true, ...(given ? { initial: given } : {}) };
 }
 
 /** An array a function; without a length, as long as it is given. */
-export function many(length?: number, initial?: readonly number[] | ((random: Random) => readonly number[])): ParameterKind {
+export function many(
+  length?: number,
+  initial?: readonly number[] | ((random: Random) => readonly number[]),
+): ParameterKind {
   return { length, isOne: false, ...(initial ? { initial } : {}) };
 }
 
@@ -110,7 +126,9 @@ export function constantChoice<T extends string | number>(choices: readonly T[],
     ...(initial === undefined ? {} : { initial }),
     check(name, value) {
       if (!choices.includes(value as T))
-        throw new RangeError(`${name} must be one of ${choices.map((each) => describe(each)).join(', ')}, got ${describe(value)}`);
+        throw new RangeError(
+          `${name} must be one of ${choices.map((each) => describe(each)).join(', ')}, got ${describe(value)}`,
+        );
       return value as T;
     },
   };
@@ -130,13 +148,21 @@ export function constantNumbers(initial?: readonly number[]): ConstantKind<reado
 
 /** One formula on the whole line, and what it tends to. */
 export function whole(f: Operand, low?: Asymptote, high?: Asymptote): Definition {
-  return { parts: [{ first: -LARGEST, last: LARGEST, f: expression(f) }], ...(low ? { low } : {}), ...(high ? { high } : {}) };
+  return {
+    parts: [{ first: -LARGEST, last: LARGEST, f: expression(f) }],
+    ...(low ? { low } : {}),
+    ...(high ? { high } : {}),
+  };
 }
 
 /** Formulas on parts of the line: each from a float32 on, up to the next; the first from -∞. */
 export function pieces(first: Operand, ...rest: readonly (readonly [from: number, f: Operand])[]): Part[] {
   const starts = [-LARGEST, ...rest.map(([from]) => from)];
-  const parts = [first, ...rest.map(([, f]) => f)].map((f, i) => ({ first: starts[i]!, last: i + 1 < starts.length ? justBelow(starts[i + 1]!) : LARGEST, f: expression(f) }));
+  const parts = [first, ...rest.map(([, f]) => f)].map((f, i) => ({
+    first: starts[i]!,
+    last: i + 1 < starts.length ? justBelow(starts[i + 1]!) : LARGEST,
+    f: expression(f),
+  }));
   return parts.filter((part) => part.first <= part.last);
 }
 

@@ -1,4 +1,15 @@
-import { divide, type Expression, minus, negative, plus, polynomial, tanh, times, where, x } from '../calculus/expression.js';
+import {
+  divide,
+  type Expression,
+  minus,
+  negative,
+  plus,
+  polynomial,
+  tanh,
+  times,
+  where,
+  x,
+} from '../calculus/expression.js';
 import { constantNumber, type Family, many, one, whole } from './family.js';
 
 const zeros = (n: number) => new Array<number>(n).fill(0);
@@ -27,7 +38,10 @@ export const yevick: Family<{ gamma: number }, 'alpha' | 'beta' | 'neg' | 'pos'>
   name: 'Yevick',
   constants: { gamma: constantNumber(undefined, true) },
   parameters: ({ gamma }) =>
-    (gamma === undefined ? { neg: many(), pos: many() } : { alpha: one(1), beta: one(0) }) as Record<'alpha' | 'beta' | 'neg' | 'pos', ReturnType<typeof many>>,
+    (gamma === undefined ? { neg: many(), pos: many() } : { alpha: one(1), beta: one(0) }) as unknown as Record<
+      'alpha' | 'beta' | 'neg' | 'pos',
+      ReturnType<typeof many>
+    >,
   define({ gamma }, { alpha, beta, neg, pos }) {
     if (gamma === undefined) return whole(where(negative(x), polynomial(neg), polynomial(pos)));
     const cube = times(beta, gamma ** 3);

@@ -1,4 +1,16 @@
-import { divide, type Expression, expression, minus, negative, type Parameter, plus, polynomial, times, where, x } from '../calculus/expression.js';
+import {
+  divide,
+  type Expression,
+  expression,
+  minus,
+  negative,
+  type Parameter,
+  plus,
+  polynomial,
+  times,
+  where,
+  x,
+} from '../calculus/expression.js';
 import { LARGEST, LEAST_NORMAL, type Part } from '../calculus/piece.js';
 import { type Asymptote, constantChoice, type Definition, type Family, many, pieces, tail } from './family.js';
 
@@ -22,20 +34,25 @@ export const rational: Family<{ version: RationalVersion }, 'numerator' | 'denom
     const isFull = version === 'C' || version === 'R';
     const degree = Math.max(numerator.length - 1, denominator.length - (isFull ? 1 : 0));
     if (numerator.length === 0 || degree > MOST_DEGREE)
-      throw new RangeError(`a rational has degrees up to ${MOST_DEGREE}, got numerator [${numerator.length}] and denominator [${denominator.length}]`);
-    if (version === 'A') return ofSides(numerator, (side) => [expression(1), ...denominator.map((b, k) => absolute(b, side ** (k + 1)))]);
+      throw new RangeError(
+        `a rational has degrees up to ${MOST_DEGREE}, got numerator [${numerator.length}] and denominator [${denominator.length}]`,
+      );
+    if (version === 'A')
+      return ofSides(numerator, (side) => [expression(1), ...denominator.map((b, k) => absolute(b, side ** (k + 1)))]);
     const inner: readonly Expression[] = isFull ? denominator : [expression(0), ...denominator];
     if (version === 'N' || version === 'R') {
       const q = version === 'N' ? [expression(1), ...denominator] : inner;
-      const values = version === 'N' ? [1, ...denominator.map(({ value }) => value)] : denominator.map(({ value }) => value);
-      if (values.every((b) => b === 0)) throw new RangeError('the denominator is 0 everywhere: all of its coefficients are');
+      const values =
+        version === 'N' ? [1, ...denominator.map(({ value }) => value)] : denominator.map(({ value }) => value);
+      if (values.every((b) => b === 0))
+        throw new RangeError('the denominator is 0 everywhere: all of its coefficients are');
       return { ...ofSides(numerator, () => q), poles: polynomial(q) };
     }
     const least = version === 'C' ? TENTH : 1;
     const positive = inner.map((b, k) => (k === 0 ? plus(least, b) : b));
     const other = inner.map((b, k) => (k === 0 ? minus(least, b) : negative(b)));
     const sign = leadingSign(inner.map(valueOf));
-    const at = (side: 1 | -1) => ((sign.value > 0) === (side > 0 || sign.degree % 2 === 0) ? positive : other);
+    const at = (side: 1 | -1) => (sign.value > 0 === (side > 0 || sign.degree % 2 === 0) ? positive : other);
     const f = where(polynomial(inner), ratio(numerator, positive), ratio(numerator, other));
     // At 0, where the inner polynomial of B is 0, |·| has the mean of its two slopes, as autograd has it.
     const parts = version === 'C' ? pieces(f) : pieces(f, [0, ratio(numerator, MEAN)], [LEAST_NORMAL, f]);
@@ -73,11 +90,17 @@ function leadingSign(values: readonly number[]): { degree: number; value: number
 /** Denominators that differ left and right of 0, or do not. */
 function ofSides(p: readonly Parameter[], q: (side: 1 | -1) => readonly Expression[]): Definition {
   const [left, right] = [q(-1), q(1)];
-  const parts: Part[] = left === right ? [{ first: -LARGEST, last: LARGEST, f: ratio(p, left) }] : pieces(ratio(p, left), [0, ratio(p, MEAN)], [LEAST_NORMAL, ratio(p, right)]);
+  const parts: Part[] =
+    left === right
+      ? [{ first: -LARGEST, last: LARGEST, f: ratio(p, left) }]
+      : pieces(ratio(p, left), [0, ratio(p, MEAN)], [LEAST_NORMAL, ratio(p, right)]);
   return { parts, ...ends(p, q) };
 }
 
-function ends(p: readonly Parameter[], q: (side: 1 | -1) => readonly Expression[]): { low?: Asymptote; high?: Asymptote } {
+function ends(
+  p: readonly Parameter[],
+  q: (side: 1 | -1) => readonly Expression[],
+): { low?: Asymptote; high?: Asymptote } {
   const low = asymptote(p, q(-1));
   const high = asymptote(p, q(1));
   return { ...(low ? { low } : {}), ...(high ? { high } : {}) };
@@ -111,46 +134,83 @@ function asymptote(p: readonly Expression[], q: readonly Expression[]): Asymptot
 
 /** What counts as 0 is known of parameters; sums of them count as something. */
 function size(e: Expression): number {
-  const value = e.op === 'times' && e.a.op === 'constant' ? e.a.value * valueOf(e.b) : e.op === 'plus' || e.op === 'minus' ? 1 : valueOf(e);
+  const value =
+    e.op === 'times' && e.a.op === 'constant'
+      ? e.a.value * valueOf(e.b)
+      : e.op === 'plus' || e.op === 'minus'
+        ? 1
+        : valueOf(e);
   return Number.isNaN(value) ? 1 : value;
 }
 
 /** Initial coefficients of rational_activations (rationals_config.json), degrees (5,4), fitted on [-3, 3]. */
-export const RATIONAL_INITIAL: Readonly<Record<string, { numerator: readonly number[]; denominator: readonly number[] }>> = {
+export const RATIONAL_INITIAL: Readonly<
+  Record<string, { numerator: readonly number[]; denominator: readonly number[] }>
+> = {
   'A leaky_relu': {
-    numerator: [0.029792778657264946, 0.6183735264987601, 2.323309062531321, 3.051936237265109, 1.4854203263828845, 0.2510244961111299],
+    numerator: [
+      0.029792778657264946, 0.6183735264987601, 2.323309062531321, 3.051936237265109, 1.4854203263828845,
+      0.2510244961111299,
+    ],
     denominator: [-1.1419548357285474, 4.393159974992486, 0.8714712309957245, 0.34719662339598834],
   },
   'A gelu': {
-    numerator: [-0.0012423594497499122, 0.5080497063245629, 0.41586363182937475, 0.13022718688035761, 0.024355900098993424, 0.00290283948155535],
+    numerator: [
+      -0.0012423594497499122, 0.5080497063245629, 0.41586363182937475, 0.13022718688035761, 0.024355900098993424,
+      0.00290283948155535,
+    ],
     denominator: [-0.06675015696494944, 0.17927646217001553, 0.03746682605496631, 1.6561610853276082e-10],
   },
   'A swish': {
-    numerator: [3.054879741161051e-7, 0.5000007853744493, 0.24999783422824703, 0.05326628273219478, 0.005803034571292244, 0.0002751961022402342],
+    numerator: [
+      3.054879741161051e-7, 0.5000007853744493, 0.24999783422824703, 0.05326628273219478, 0.005803034571292244,
+      0.0002751961022402342,
+    ],
     denominator: [-4.111554955950634e-6, 0.10652899335007572, -1.2690007399796238e-6, 0.0005502331264140556],
   },
   'A tanh': {
-    numerator: [-1.0804622559204184e-8, 1.0003008043819048, -2.5878199375289335e-8, 0.09632129918392647, 3.4775841628196104e-9, 0.0004255709234726337],
+    numerator: [
+      -1.0804622559204184e-8, 1.0003008043819048, -2.5878199375289335e-8, 0.09632129918392647, 3.4775841628196104e-9,
+      0.0004255709234726337,
+    ],
     denominator: [-0.0013027181209176277, 0.428349017422072, 1.4524304083061898e-9, 0.010796648111337176],
   },
   'B leaky_relu': {
-    numerator: [0.03355815733452378, 0.5050059186781659, 1.6534697310952233, 2.0100501552600014, 0.9319195586484518, 0.15242646398275836],
+    numerator: [
+      0.03355815733452378, 0.5050059186781659, 1.6534697310952233, 2.0100501552600014, 0.9319195586484518,
+      0.15242646398275836,
+    ],
     denominator: [4.812831860534153e-5, 3.9802479055059194, 1.5837587665720168e-5, 0.30183382839661377],
   },
   'B gelu': {
-    numerator: [-0.0004221071456647063, 0.49999955516606254, 0.40270535451115536, 0.07366976895222031, -0.012954788054484537, -0.0037414002583076983],
+    numerator: [
+      -0.0004221071456647063, 0.49999955516606254, 0.40270535451115536, 0.07366976895222031, -0.012954788054484537,
+      -0.0037414002583076983,
+    ],
     denominator: [4.9585381197087913e-5, 0.1472977407631199, 1.1645825701440633e-5, -0.007483871514842074],
   },
   'C leaky_relu': {
-    numerator: [0.863943144302673, 13.001131096231564, 42.56763919941753, 51.74757697869782, 23.99165145314087, 3.924120833060723],
-    denominator: [25.644974747512343, -0.0013495866374991824, 102.47308203485366, -0.0017931970367811253, 7.77090005615082],
+    numerator: [
+      0.863943144302673, 13.001131096231564, 42.56763919941753, 51.74757697869782, 23.99165145314087, 3.924120833060723,
+    ],
+    denominator: [
+      25.644974747512343, -0.0013495866374991824, 102.47308203485366, -0.0017931970367811253, 7.77090005615082,
+    ],
   },
   'C gelu': {
-    numerator: [-0.06332215990776038, 75.00371336515258, 60.40299979439254, 11.046215295208759, -1.944610878554029, -0.5613502889957269],
-    denominator: [149.90738995374193, -0.00414880098336288, 22.09585877904437, -0.0009128752792880584, -1.122625040450191],
+    numerator: [
+      -0.06332215990776038, 75.00371336515258, 60.40299979439254, 11.046215295208759, -1.944610878554029,
+      -0.5613502889957269,
+    ],
+    denominator: [
+      149.90738995374193, -0.00414880098336288, 22.09585877904437, -0.0009128752792880584, -1.122625040450191,
+    ],
   },
   'N gelu': {
-    numerator: [-0.001080882882487456, 0.5025161652007099, 0.6283336330558847, 0.2973720903550247, 0.06322520452943567, 0.005097017287773147],
+    numerator: [
+      -0.001080882882487456, 0.5025161652007099, 0.6283336330558847, 0.2973720903550247, 0.06322520452943567,
+      0.005097017287773147,
+    ],
     denominator: [0.44045431304569604, 0.24638482058938668, 0.08444750846536668, 0.0047540424624096115],
   },
   // The best approximation of ReLU on [-1, 1].
@@ -164,6 +224,9 @@ export const RATIONAL_INITIAL: Readonly<Record<string, { numerator: readonly num
 /** Initial coefficients by name: `rationalInitial('A', 'gelu')`. @throws {RangeError} if none are known; says which are. */
 export function rationalInitial(version: RationalVersion, of: string): { numerator: number[]; denominator: number[] } {
   const found = RATIONAL_INITIAL[`${version === 'D' ? 'B' : version} ${of}`];
-  if (!found) throw new RangeError(`no initial coefficients are known for '${version} ${of}'; there are ${Object.keys(RATIONAL_INITIAL).join(', ')}`);
+  if (!found)
+    throw new RangeError(
+      `no initial coefficients are known for '${version} ${of}'; there are ${Object.keys(RATIONAL_INITIAL).join(', ')}`,
+    );
   return { numerator: [...found.numerator], denominator: [...found.denominator] };
 }

@@ -1,6 +1,21 @@
-import { divide, erf, exp, expm1, type Expression, negative, normal, plus, power, square, times, where, x } from '../calculus/expression.js';
+import {
+  divide,
+  type Expression,
+  erf,
+  exp,
+  expm1,
+  minus,
+  negative,
+  normal,
+  plus,
+  power,
+  relu,
+  square,
+  times,
+  where,
+  x,
+} from '../calculus/expression.js';
 import { type Family, many, one, tail, whole } from './family.js';
-import { relu, minus } from '../calculus/expression.js';
 
 const ROOT_2 = power(2, 0.5);
 
@@ -30,8 +45,12 @@ export const celu: Family<object, 'alpha'> = {
   name: 'CELU',
   parameters: () => ({ alpha: one(1) }),
   define(_, { alpha }) {
-    if (!(alpha.value > 0)) throw new RangeError(`CELU needs alpha > 0: e^(x/α) would not vanish; got alpha = ${alpha.value}`);
-    return whole(where(x, x, times(alpha, expm1(divide(x, alpha)))), tail(0, negative(alpha), times(alpha, exp(divide(x, alpha)))));
+    if (!(alpha.value > 0))
+      throw new RangeError(`CELU needs alpha > 0: e^(x/α) would not vanish; got alpha = ${alpha.value}`);
+    return whole(
+      where(x, x, times(alpha, expm1(divide(x, alpha)))),
+      tail(0, negative(alpha), times(alpha, exp(divide(x, alpha)))),
+    );
   },
 };
 
@@ -52,7 +71,10 @@ export const erfRelu: Family<object, 'alpha'> = {
   name: 'ErfReLU',
   parameters: () => ({ alpha: one(1) }),
   define: (_, { alpha }) =>
-    whole(where(negative(x), times(alpha, erf(x)), x), tail(0, negative(alpha), times(2, alpha, normal(times(ROOT_2, x))))),
+    whole(
+      where(negative(x), times(alpha, erf(x)), x),
+      tail(0, negative(alpha), times(2, alpha, normal(times(ROOT_2, x)))),
+    ),
 };
 
 /** APL (arXiv 1412.6830): max(0, x) + Σ aₛ·max(0, -x + bₛ). */
@@ -60,7 +82,8 @@ export const apl: Family<object, 'a' | 'b'> = {
   name: 'APL',
   parameters: () => ({ a: many(), b: many() }),
   define(_, { a, b }) {
-    if (a.length !== b.length) throw new RangeError(`a and b must have the same length, got ${a.length} and ${b.length}`);
+    if (a.length !== b.length)
+      throw new RangeError(`a and b must have the same length, got ${a.length} and ${b.length}`);
     let f: Expression = relu(x);
     a.forEach((slope, s) => {
       f = plus(f, times(slope, relu(minus(b[s]!, x))));
@@ -75,13 +98,18 @@ export const pwlu: Family<object, 'left' | 'right' | 'values' | 'slopes'> = {
   parameters: () => ({
     left: one(-3),
     right: one(3),
-    values: many(undefined, Array.from({ length: 17 }, (_, j) => Math.max(0, -3 + (6 * j) / 16))),
+    values: many(
+      undefined,
+      Array.from({ length: 17 }, (_, j) => Math.max(0, -3 + (6 * j) / 16)),
+    ),
     slopes: many(2, [0, 1]),
   }),
   define(_, { left, right, values, slopes }) {
     const cells = values.length - 1;
     if (cells < 1 || !(left.value < right.value))
-      throw new RangeError(`PWLU needs left < right and two values or more; got ${left.value}, ${right.value} and ${values.length} values`);
+      throw new RangeError(
+        `PWLU needs left < right and two values or more; got ${left.value}, ${right.value} and ${values.length} values`,
+      );
     const width = divide(minus(right, left), cells);
     const vertex = (j: number) => plus(left, times(j, width));
     let f: Expression = plus(values[0]!, times(slopes[0]!, minus(x, left)));

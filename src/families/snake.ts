@@ -1,4 +1,16 @@
-import { atan, cos, divide, type Expression, exp, expression, plus, sin, square, times, x } from '../calculus/expression.js';
+import {
+  atan,
+  cos,
+  divide,
+  type Expression,
+  exp,
+  expression,
+  plus,
+  sin,
+  square,
+  times,
+  x,
+} from '../calculus/expression.js';
 import { constantFlag, constantNumber, type Definition, type Family, many, one, tail, whole } from './family.js';
 
 const PI = times(4, atan(1));
@@ -6,13 +18,15 @@ const PI = times(4, atan(1));
 const EPSILON = 9.999999717180685e-10;
 
 /** x + sin²(a·x)/b: a trend of 1, and a part of period π/a. */
-function snakeOf(a: Expression & { value?: number }, b: Expression, size: number, growth: number): Definition {
+function snakeOf(a: Expression, b: Expression, size: number, growth: number): Definition {
   const part = divide(square(sin(times(a, x))), b);
   // Slow enough, and all float32 are one period; nothing to add where a is 0.
   if (size === 0) return whole(x, tail(1, 0, 0), tail(1, 0, 0));
   const period = divide(PI, size > 0 ? a : times(-1, a));
   const f = plus(x, part);
-  return Math.abs(size) < 2 ** -50 || growth > 2 ** 90 ? whole(f) : { ...whole(f), periodic: { period, trend: expression(1), part } };
+  return Math.abs(size) < 2 ** -50 || growth > 2 ** 90
+    ? whole(f)
+    : { ...whole(f), periodic: { period, trend: expression(1), part } };
 }
 
 /** Liu, Hartwig, Ueda, "Neural Networks Fail to Learn Periodic Functions" (arXiv 2006.08195); BigVGAN, DAC, Oobleck, Dixon's torch-snake. */
@@ -23,7 +37,8 @@ export const snake: Family<{ logScale: boolean; eps: number }, 'alpha'> = {
   define({ logScale, eps }, { alpha }) {
     const a = logScale ? exp(alpha) : alpha;
     const size = logScale ? Math.exp(alpha.value) : alpha.value;
-    if (size + eps === 0) throw new RangeError(`alpha + eps must not be 0: sin²(αx)/(α + eps) has no value; got alpha = ${alpha.value}`);
+    if (size + eps === 0)
+      throw new RangeError(`alpha + eps must not be 0: sin²(αx)/(α + eps) has no value; got alpha = ${alpha.value}`);
     return snakeOf(a, plus(a, eps), size, Math.abs(1 / (size + eps)));
   },
   checkpoint: { asks: ['logScale', 'eps'] },
@@ -36,8 +51,11 @@ export const snakeBeta: Family<{ logScale: boolean; eps: number }, 'alpha' | 'be
   parameters: ({ logScale }) => ({ alpha: one(logScale ? 0 : 1), beta: one(logScale ? 0 : 1) }),
   define({ logScale, eps }, { alpha, beta }) {
     const [a, b] = logScale ? [exp(alpha), exp(beta)] : [alpha, beta];
-    const [size, divisor] = logScale ? [Math.exp(alpha.value), Math.exp(beta.value) + eps] : [alpha.value, beta.value + eps];
-    if (divisor === 0) throw new RangeError(`beta + eps must not be 0: sin²(αx)/(β + eps) has no value; got beta = ${beta.value}`);
+    const [size, divisor] = logScale
+      ? [Math.exp(alpha.value), Math.exp(beta.value) + eps]
+      : [alpha.value, beta.value + eps];
+    if (divisor === 0)
+      throw new RangeError(`beta + eps must not be 0: sin²(αx)/(β + eps) has no value; got beta = ${beta.value}`);
     return snakeOf(a, plus(b, eps), size, Math.abs(1 / divisor));
   },
   checkpoint: { asks: ['logScale', 'eps'] },
@@ -60,7 +78,8 @@ export const fourierSeries: Family<object, 'bias' | 'cos' | 'sin'> = {
   name: 'FourierSeries',
   parameters: () => ({ bias: one(0), cos: many(), sin: many() }),
   define(_, p) {
-    if (p.cos.length !== p.sin.length) throw new RangeError(`cos and sin must have the same length, got ${p.cos.length} and ${p.sin.length}`);
+    if (p.cos.length !== p.sin.length)
+      throw new RangeError(`cos and sin must have the same length, got ${p.cos.length} and ${p.sin.length}`);
     let f: Expression = p.bias;
     p.cos.forEach((c, k) => {
       f = plus(f, times(c, cos(times(k + 1, x))), times(p.sin[k]!, sin(times(k + 1, x))));
@@ -68,7 +87,11 @@ export const fourierSeries: Family<object, 'bias' | 'cos' | 'sin'> = {
     return { ...whole(f), periodic: { period: times(2, PI), trend: expression(0), part: f } };
   },
   refine: (_, { bias, cos: c, sin: s }, factor) => ({
-    parameters: { bias, cos: [...c, ...zeros(c.length * (factor - 1))], sin: [...s, ...zeros(c.length * (factor - 1))] },
+    parameters: {
+      bias,
+      cos: [...c, ...zeros(c.length * (factor - 1))],
+      sin: [...s, ...zeros(c.length * (factor - 1))],
+    },
   }),
 };
 
@@ -84,7 +107,9 @@ export const fourier: Family<object, 'fundamental' | 'coefficients' | 'phases' |
   define(_, p) {
     const n = p.coefficients.length;
     if (p.phases.length !== n || p.grid.length !== n || n > LAST_FACTORIAL)
-      throw new RangeError(`coefficients, phases and grid must have the same length, at most ${LAST_FACTORIAL}; got ${n}, ${p.phases.length}, ${p.grid.length}`);
+      throw new RangeError(
+        `coefficients, phases and grid must have the same length, at most ${LAST_FACTORIAL}; got ${n}, ${p.phases.length}, ${p.grid.length}`,
+      );
     let f: Expression = p.fundamental;
     p.coefficients.forEach((c, k) => {
       f = plus(f, divide(times(c, cos(plus(times(p.grid[k]!, x), times(-1, p.phases[k]!)))), factorial(k + 1)));

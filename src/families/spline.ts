@@ -1,4 +1,14 @@
-import { divide, type Expression, expression, minus, negative, plus, sigmoid, times, x } from '../calculus/expression.js';
+import {
+  divide,
+  type Expression,
+  expression,
+  minus,
+  negative,
+  plus,
+  sigmoid,
+  times,
+  x,
+} from '../calculus/expression.js';
 import { LARGEST, type Part } from '../calculus/piece.js';
 import { constantChoice, constantNumbers, type Family, many, one, pieces, tail } from './family.js';
 
@@ -6,7 +16,7 @@ import { constantChoice, constantNumbers, type Family, many, one, pieces, tail }
  * An edge of a Kolmogorov–Arnold network (Liu et al., arXiv 2404.19756; efficient-kan, pykan): base_weight·silu(x) + spline_scaler·Σ spline_weightᵢ·Bᵢ(x)
  * with B-splines on the stored knots, half-open cells. Outside the knots the spline is 0, as released, or `outside: 'continued'`.
  */
-interface Constants {
+export interface SplineConstants {
   grid: readonly number[];
   outside: 'zero' | 'continued';
 }
@@ -15,7 +25,7 @@ const MOST_DEGREE = 5;
 const SILU = times(x, sigmoid(x));
 const SILU_REST = times(-1, x, sigmoid(negative(x)));
 
-export const bspline: Family<Constants, 'base_weight' | 'spline_scaler' | 'spline_weight'> = {
+export const bspline: Family<SplineConstants, 'base_weight' | 'spline_scaler' | 'spline_weight'> = {
   name: 'BSpline',
   constants: { grid: constantNumbers(), outside: constantChoice(['zero', 'continued'] as const, 'zero') },
   parameters: () => ({ base_weight: one(1), spline_scaler: one(1), spline_weight: many() }),
@@ -26,7 +36,8 @@ export const bspline: Family<Constants, 'base_weight' | 'spline_scaler' | 'splin
         `a spline of ${spline_weight.length} coefficients has ${spline_weight.length + 1} knots and one for each degree, up to ${MOST_DEGREE}; got ${grid.length}`,
       );
     grid.forEach((knot, i) => {
-      if (i > 0 && !(knot > grid[i - 1]!)) throw new RangeError(`knots must ascend, and no two may be equal; knot ${i} is ${knot} after ${grid[i - 1]}`);
+      if (i > 0 && !(knot > grid[i - 1]!))
+        throw new RangeError(`knots must ascend, and no two may be equal; knot ${i} is ${knot} after ${grid[i - 1]}`);
     });
     const base = times(base_weight, SILU);
     const spans = spansOf(grid, degree).map(({ from, bases }) => {
@@ -41,7 +52,12 @@ export const bspline: Family<Constants, 'base_weight' | 'spline_scaler' | 'splin
       return plus(base, times(spline_scaler, f));
     });
     const starts = grid.slice(0, -1).map((knot, j) => [knot, spans[j]!] as const);
-    const inside = (parts: Part[]) => ({ parts, ...(outside === 'zero' ? { low: tail(0, 0, base), high: tail(base_weight, 0, times(base_weight, SILU_REST)) } : {}) });
+    const inside = (parts: Part[]) => ({
+      parts,
+      ...(outside === 'zero'
+        ? { low: tail(0, 0, base), high: tail(base_weight, 0, times(base_weight, SILU_REST)) }
+        : {}),
+    });
     if (outside === 'continued') {
       // Between the first and the last knot of full support, and its outermost polynomials beyond.
       const inner = starts.slice(degree, starts.length - degree);
@@ -91,7 +107,10 @@ function spansOf(grid: readonly number[], degree: number): Span[] {
       bases = next;
     }
     const count = grid.length - degree - 1;
-    return { from, bases: [...bases].filter(([i]) => i >= 0 && i < count).map(([index, powers]) => ({ index, powers })) };
+    return {
+      from,
+      bases: [...bases].filter(([i]) => i >= 0 && i < count).map(([index, powers]) => ({ index, powers })),
+    };
   });
   known.set(grid, spans);
   return spans;
@@ -100,7 +119,13 @@ function spansOf(grid: readonly number[], degree: number): Span[] {
 const exactly = (value: number): Expression => ({ op: 'constant', value });
 
 /** powers += (constant + slope·s)·polynomial/width. */
-function addProduct(powers: Expression[], polynomial: readonly Expression[], constant: Expression, slope: 1 | -1, width: Expression): void {
+function addProduct(
+  powers: Expression[],
+  polynomial: readonly Expression[],
+  constant: Expression,
+  slope: 1 | -1,
+  width: Expression,
+): void {
   polynomial.forEach((c, n) => {
     powers[n] = plus(powers[n]!, divide(times(constant, c), width));
     powers[n + 1] = plus(powers[n + 1]!, divide(times(slope, c), width));
@@ -108,7 +133,12 @@ function addProduct(powers: Expression[], polynomial: readonly Expression[], con
 }
 
 /** Boehm's knot insertion: the same spline with one more knot. */
-function insertKnot(grid: readonly number[], weights: readonly number[], degree: number, knot: number): [number[], number[]] {
+function insertKnot(
+  grid: readonly number[],
+  weights: readonly number[],
+  degree: number,
+  knot: number,
+): [number[], number[]] {
   let span = 0;
   while (grid[span + 1]! <= knot) span += 1;
   const next: number[] = [];

@@ -1,4 +1,17 @@
-import { divide, erf, minus, negative, normal, plus, power, sigmoid, softplus, tanh, times, x } from '../calculus/expression.js';
+import {
+  divide,
+  erf,
+  minus,
+  negative,
+  normal,
+  plus,
+  power,
+  sigmoid,
+  softplus,
+  tanh,
+  times,
+  x,
+} from '../calculus/expression.js';
 import { bySign, constantNumber, type Family, one, tail, whole } from './family.js';
 
 const ROOT_2 = power(2, 0.5);

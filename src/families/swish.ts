@@ -1,4 +1,17 @@
-import { type Expression, exp, expm1, minimum, minus, negative, plus, sigmoid, softplus, tanh, times, x } from '../calculus/expression.js';
+import {
+  type Expression,
+  exp,
+  expm1,
+  minimum,
+  minus,
+  negative,
+  plus,
+  sigmoid,
+  softplus,
+  tanh,
+  times,
+  x,
+} from '../calculus/expression.js';
 import { bySign, type Family, one, tail, whole } from './family.js';
 
 /** x·σ(βx) (arXiv 1710.05941); β = 1 is SiLU. */
@@ -28,7 +41,14 @@ export const aconC: Family<object, 'p1' | 'p2' | 'beta'> = {
       const half = tail(times(0.5, plus(p1, p2)), 0, times(d, x, minus(sigmoid(gate), 0.5)));
       return whole(f, half, half);
     }
-    return whole(f, ...bySign(steepness, tail(p2, 0, times(d, x, sigmoid(gate))), tail(p1, 0, times(-1, d, x, sigmoid(negative(gate))))));
+    return whole(
+      f,
+      ...bySign(
+        steepness,
+        tail(p2, 0, times(d, x, sigmoid(gate))),
+        tail(p1, 0, times(-1, d, x, sigmoid(negative(gate)))),
+      ),
+    );
   },
   checkpoint: {
     shapes: { p1: perChannel4, p2: perChannel4, beta: perChannel4 },
@@ -64,7 +84,9 @@ export const golu: Family<object, 'alpha' | 'beta' | 'gamma'> = {
   parameters: () => ({ alpha: one(1), beta: one(1), gamma: one(1) }),
   define(_, { alpha, beta, gamma }) {
     if (!(beta.value > 0 && gamma.value !== 0))
-      throw new RangeError(`GoLU needs beta > 0 and gamma ≠ 0, or the function is not finite; got beta = ${beta.value}, gamma = ${gamma.value}`);
+      throw new RangeError(
+        `GoLU needs beta > 0 and gamma ≠ 0, or the function is not finite; got beta = ${beta.value}, gamma = ${gamma.value}`,
+      );
     const most = Math.fround(Math.log(400 / beta.value));
     const inner = times(-1, beta, exp(minimum(negative(times(gamma, x)), most)));
     const f: Expression = times(alpha, x, exp(inner));

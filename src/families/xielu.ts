@@ -1,4 +1,16 @@
-import { exp, expm1, minimum, minus, negative, plus, softplus, square, times, where, x } from '../calculus/expression.js';
+import {
+  exp,
+  expm1,
+  minimum,
+  minus,
+  negative,
+  plus,
+  softplus,
+  square,
+  times,
+  where,
+  x,
+} from '../calculus/expression.js';
 import { constantNumber, type Family, one, tail, whole } from './family.js';
 
 /**
@@ -15,7 +27,10 @@ export const xielu: Family<{ beta: number; eps: number }, 'alpha_p' | 'alpha_n'>
     const negativeSide = plus(beta, softplus(p.alpha_n));
     const left = plus(times(negativeSide, minus(expm1(minimum(x, eps)), x)), times(beta, x));
     const right = plus(times(positive, square(x)), times(beta, x));
-    return whole(where(x, right, left), tail(minus(beta, negativeSide), negative(negativeSide), times(negativeSide, exp(x))));
+    return whole(
+      where(x, right, left),
+      tail(minus(beta, negativeSide), negative(negativeSide), times(negativeSide, exp(x))),
+    );
   },
   checkpoint: { asks: ['eps'] },
 };

@@ -1,6 +1,16 @@
-import { describe, expectOptions, expectString, type OptionTable, unchecked } from '../errors.js';
-import type { StateDict, Tensor } from './tensor.js';
+import {
+  describe,
+  expectOptions,
+  expectRecord,
+  expectString,
+  isArrayBuffer,
+  isView,
+  type OptionTable,
+} from '../errors.js';
+import { A_SHAPE, type DType, isShape, readHeader, sizeOf } from './header.js';
+import { isAdded, type StateDict, type Tensor } from './tensor.js';
 
+export { SafetensorsError } from './header.js';
 export type { StateDict, Tensor };
 
 /**
@@ -11,167 +21,51 @@ export type { StateDict, Tensor };
 
 export type FloatType = 'F32' | 'F16' | 'BF16' | 'F64';
 const BYTES: Readonly<Record<FloatType, number>> = { F64: 8, F32: 4, F16: 2, BF16: 2 };
-/** What else the format knows, in bytes. */
-const OTHER_BYTES: Readonly<Record<string, number>> = {
-  BOOL: 1,
-  U8: 1,
-  I8: 1,
-  F8_E4M3: 1,
-  F8_E5M2: 1,
-  U16: 2,
-  I16: 2,
-  U32: 4,
-  I32: 4,
-  U64: 8,
-  I64: 8,
-};
-/** The reference implementation's limit. */
-const MOST_HEADER_BYTES = 100_000_000;
-const MOST_AXES = 32;
 
 export interface LoadedSafetensors {
   /** name → tensor; F16 and BF16 widened to float32, exactly. */
   readonly tensors: Record<string, Tensor>;
+  /** What the writer noted. `DiTAC.fromStateDict` takes it as `metadata`. */
   readonly metadata: Record<string, string>;
   /** Names of tensors that hold no floats (a BatchNorm's counter, say): their place in the file is checked, their data is left out. */
   readonly skipped: readonly string[];
 }
 
-/** The file is not valid .safetensors, or holds something that this reader does not take. */
-export class SafetensorsError extends RangeError {
-  override name = 'SafetensorsError';
-}
-
 /**
+ * Time and memory are linear in the file's size: at most 16 bytes for each byte of the header, and 2 for each of the data.
+ *
  * @param file the whole file.
  * @throws {TypeError} if `file` is not bytes. @throws {SafetensorsError} if the file is not valid; says what and where.
  */
 export function loadSafetensors(file: Uint8Array | ArrayBuffer): LoadedSafetensors {
-  const bytes = file instanceof ArrayBuffer ? new Uint8Array(file) : file;
-  if (!(bytes instanceof Uint8Array))
+  const bytes = isArrayBuffer(file) ? new Uint8Array(file) : file;
+  if (!isView(bytes, 'Uint8Array'))
     throw new TypeError(`a safetensors file must be a Uint8Array or ArrayBuffer, got ${describe(file)}`);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (bytes.length < 8)
-    throw new SafetensorsError(`a safetensors file has at least 8 bytes, this one has ${bytes.length}`);
-  const declared = view.getBigUint64(0, true);
-  if (declared > BigInt(Math.min(bytes.length - 8, MOST_HEADER_BYTES))) {
-    throw new SafetensorsError(
-      `the header claims ${declared} bytes, but only ${bytes.length - 8} follow (and at most ${MOST_HEADER_BYTES} are taken)`,
-    );
-  }
-  const start = 8 + Number(declared);
-  const header = parseHeader(bytes.subarray(8, start));
-  const size = bytes.length - start;
-
-  const metadata: Record<string, string> = Object.create(null);
-  const entries: Entry[] = [];
-  for (const [name, value] of Object.entries(header)) {
-    if (name === '__metadata__') Object.assign(metadata, checkMetadata(value));
-    else entries.push(checkEntry(name, value, size));
-  }
-  entries.sort((p, q) => p.from - q.from || p.to - q.to);
-  let end = 0;
-  for (const { name, from, to } of entries) {
-    if (from !== end)
-      throw new SafetensorsError(
-        `tensor '${name}' starts at byte ${from} of the data, expected ${end}: tensors must not overlap or leave holes`,
-      );
-    end = to;
-  }
-  if (end !== size) throw new SafetensorsError(`the tensors fill ${end} bytes of data, the file has ${size}`);
-
+  const { entries, metadata, start } = readHeader(bytes, bytes.length);
   const tensors: Record<string, Tensor> = Object.create(null);
   const skipped: string[] = [];
-  for (const { name, type, shape, from, to } of entries) {
-    if (type === undefined) skipped.push(name);
-    else tensors[name] = { shape, data: decode(type, view, start + from, (to - from) / BYTES[type]) };
+  for (const { name, dtype, shape, from, to } of entries) {
+    if (isFloat(dtype)) tensors[name] = { shape, data: decode(dtype, bytes.subarray(start + from, start + to)) };
+    else skipped.push(name);
   }
   return { tensors, metadata, skipped };
 }
 
-interface Entry {
-  name: string;
-  /** undefined if it holds no floats. */
-  type: FloatType | undefined;
-  shape: number[];
-  from: number;
-  to: number;
-}
+/** Whether tensors of that kind are read. */
+export const isFloat = (dtype: DType): dtype is FloatType => Object.hasOwn(BYTES, dtype);
 
-function parseHeader(bytes: Uint8Array): Record<string, unknown> {
-  let header: unknown;
-  try {
-    header = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
-  } catch (cause) {
-    throw new SafetensorsError(`the header is not JSON in UTF-8: ${(cause as Error).message}`, { cause });
-  }
-  if (typeof header !== 'object' || header === null || Array.isArray(header)) {
-    throw new SafetensorsError(`the header must be a JSON object, got ${describe(header)}`);
-  }
-  return header as Record<string, unknown>;
-}
-
-function checkMetadata(value: unknown): Record<string, string> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new SafetensorsError(`__metadata__ must be an object, got ${describe(value)}`);
-  for (const [key, text] of Object.entries(value)) {
-    if (typeof text !== 'string')
-      throw new SafetensorsError(`__metadata__.${key} must be a string, got ${describe(text)}`);
-  }
-  return value as Record<string, string>;
-}
-
-const isCount = (each: unknown): each is number => Number.isSafeInteger(each) && (each as number) >= 0;
-const isShape = (shape: unknown): shape is number[] =>
-  Array.isArray(shape) && shape.length <= MOST_AXES && shape.every(isCount);
-const A_SHAPE = `a shape of at most ${MOST_AXES} non-negative integers`;
-
-function checkEntry(name: string, value: unknown, size: number): Entry {
-  const {
-    dtype,
-    shape,
-    data_offsets: offsets,
-  } = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>;
-  const type = typeof dtype === 'string' && Object.hasOwn(BYTES, dtype) ? (dtype as FloatType) : undefined;
-  const bytes = type
-    ? BYTES[type]
-    : typeof dtype === 'string' && Object.hasOwn(OTHER_BYTES, dtype)
-      ? OTHER_BYTES[dtype]
-      : undefined;
-  if (bytes === undefined) {
-    throw new SafetensorsError(
-      `tensor '${name}' must have dtype ${[...Object.keys(BYTES), ...Object.keys(OTHER_BYTES)].join(', ')}, got ${describe(dtype)}`,
-    );
-  }
-  if (!isShape(shape)) {
-    throw new SafetensorsError(`tensor '${name}' must have ${A_SHAPE}, got ${JSON.stringify(shape)?.slice(0, 80)}`);
-  }
-  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount)) {
-    throw new SafetensorsError(
-      `tensor '${name}' must have two data_offsets, got ${JSON.stringify(offsets)?.slice(0, 80)}`,
-    );
-  }
-  const [from, to] = offsets as [number, number];
-  if (from > to || to > size)
-    throw new SafetensorsError(`tensor '${name}' claims bytes ${from} to ${to} of ${size} bytes of data`);
-  const expected = shape.reduce((product: number, each: number) => product * each, bytes);
-  if (expected !== to - from) {
-    throw new SafetensorsError(
-      `tensor '${name}' of shape [${shape.join(', ')}] and dtype ${String(dtype)} needs ${expected} bytes, its data_offsets give ${to - from}`,
-    );
-  }
-  return { name, type, shape, from, to };
-}
-
-function decode(type: FloatType, view: DataView, at: number, count: number): Float32Array | Float64Array {
+/** Numbers from their bytes in a file. */
+export function decode(type: FloatType, bytes: Uint8Array): Float32Array | Float64Array {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const count = bytes.length / BYTES[type];
   const data = type === 'F64' ? new Float64Array(count) : new Float32Array(count);
   const words = type === 'F64' ? undefined : new Uint32Array(data.buffer);
   for (let i = 0; i < count; i++) {
     // Moved as bits, so that NaN payloads survive.
-    if (type === 'F64') data[i] = view.getFloat64(at + 8 * i, true);
-    else if (type === 'F32') words![i] = view.getUint32(at + 4 * i, true);
-    else if (type === 'BF16') words![i] = view.getUint16(at + 2 * i, true) << 16;
-    else words![i] = widenHalf(view.getUint16(at + 2 * i, true));
+    if (type === 'F64') data[i] = view.getFloat64(8 * i, true);
+    else if (type === 'F32') words![i] = view.getUint32(4 * i, true);
+    else if (type === 'BF16') words![i] = view.getUint16(2 * i, true) << 16;
+    else words![i] = widenHalf(view.getUint16(2 * i, true));
   }
   return data;
 }
@@ -213,22 +107,33 @@ function roundHalfEven(x: number): number {
 }
 
 export interface SaveOptions {
-  /** How every tensor is stored. Default 'F32' ('F64' for Float64Array); others round to nearest even. */
+  /**
+   * How tensors are stored. Default 'F32' ('F64' for Float64Array); others round to nearest even. What `DiTAC.stateDict` adds
+   * (`…ditac.interval` and its like) is stored as it is, whatever is asked for here: a rounded interval would be another one.
+   */
   dtype?: FloatType;
   metadata?: Readonly<Record<string, string>>;
 }
 
-const SAVE_OPTIONS = { dtype: expectString, metadata: unchecked } satisfies OptionTable<SaveOptions>;
+const SAVE_OPTIONS = { dtype: expectString, metadata: expectRecord } satisfies OptionTable<SaveOptions>;
 
-/** @throws {TypeError|RangeError} if a tensor's data does not have the size of its shape. */
+/**
+ * @throws {TypeError|RangeError} if `tensors` is not an object of { shape, data }, or data does not have the size of its shape; if metadata
+ *   is not an object of strings.
+ */
 export function saveSafetensors(tensors: Readonly<Record<string, Tensor>>, options: SaveOptions = {}): Uint8Array {
-  if (typeof tensors !== 'object' || tensors === null || Array.isArray(tensors) || ArrayBuffer.isView(tensors))
-    throw new TypeError(`tensors must be an object, name → { shape, data }, got ${describe(tensors)}`);
+  expectRecord('tensors', tensors);
   expectOptions('saveSafetensors', options, SAVE_OPTIONS);
+  const { dtype, metadata } = options;
   const header: Record<string, unknown> = Object.create(null);
-  if (options.metadata !== undefined) header.__metadata__ = checkMetadata(options.metadata);
-  if (options.dtype !== undefined && !Object.hasOwn(BYTES, options.dtype))
-    throw new RangeError(`dtype must be one of ${Object.keys(BYTES).join(', ')}, got ${describe(options.dtype)}`);
+  if (metadata !== undefined) {
+    for (const [key, text] of Object.entries(metadata)) {
+      if (typeof text !== 'string') throw new TypeError(`metadata.${key} must be a string, got ${describe(text)}`);
+    }
+    header.__metadata__ = metadata;
+  }
+  if (dtype !== undefined && !Object.hasOwn(BYTES, dtype))
+    throw new RangeError(`dtype must be one of ${Object.keys(BYTES).join(', ')}, got ${describe(dtype)}`);
   let offset = 0;
   const parts: { data: Float32Array | Float64Array; type: FloatType }[] = [];
   for (const [name, tensor] of Object.entries(tensors)) {
@@ -237,12 +142,14 @@ export function saveSafetensors(tensors: Readonly<Record<string, Tensor>>, optio
       throw new TypeError(`tensor '${name}' must be { shape, data }, got ${describe(tensor)}`);
     const { shape, data } = tensor;
     if (!isShape(shape)) throw new RangeError(`tensor '${name}' must have ${A_SHAPE}, got ${describe(shape)}`);
-    if (!(data instanceof Float32Array || data instanceof Float64Array))
+    const isDouble = isView(data, 'Float64Array');
+    if (!(isDouble || isView(data, 'Float32Array')))
       throw new TypeError(`tensor '${name}' must hold a Float32Array or Float64Array, got ${describe(data)}`);
-    const size = shape.reduce((product, each) => product * each, 1);
+    const size = sizeOf(shape);
     if (size !== data.length)
       throw new RangeError(`tensor '${name}' of shape [${shape.join(', ')}] needs ${size} numbers, got ${data.length}`);
-    const type = options.dtype ?? (data instanceof Float64Array ? 'F64' : 'F32');
+    const own = isDouble ? 'F64' : 'F32';
+    const type = isAdded(name) ? own : (dtype ?? own);
     const bytes = size * BYTES[type];
     header[name] = { dtype: type, shape, data_offsets: [offset, offset + bytes] };
     offset += bytes;
@@ -258,7 +165,7 @@ export function saveSafetensors(tensors: Readonly<Record<string, Tensor>>, optio
   file.set(json, 8);
   let at = 8 + padded;
   for (const { data, type } of parts) {
-    const words = data instanceof Float32Array ? new Uint32Array(data.buffer, data.byteOffset, data.length) : undefined;
+    const words = isView(data, 'Float32Array') ? new Uint32Array(data.buffer, data.byteOffset, data.length) : undefined;
     for (let i = 0; i < data.length; i++, at += BYTES[type]) {
       const x = data[i]!;
       if (type === 'F64') view.setFloat64(at, x, true);

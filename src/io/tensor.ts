@@ -6,3 +6,6 @@ export interface Tensor {
 
 /** name → tensor. */
 export type StateDict = Readonly<Record<string, Tensor>>;
+
+/** Whether a name is that of a tensor which `DiTAC.stateDict` adds to what PyTorch has: `<prefix>ditac.<what>`. */
+export const isAdded = (name: string): boolean => /ditac\.\w+$/.test(name);

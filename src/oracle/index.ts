@@ -1,6 +1,5 @@
 /** Is a float32 kernel right? Same bits, and if not, where and by how much; and how far is it from the truth? */
 export { type BitComparison, compareBits, type Mismatch, ulpDistance, ulpError } from './compare.js';
-
 export {
   type ExactActivationOptions,
   type ExactTransformOptions,
@@ -8,7 +7,7 @@ export {
   exactActivation,
   exactTransform,
 } from './exact.js';
-export * as doubleDouble from './public-double-double.js';
+export { doubleDouble } from './public-double-double.js';
 export {
   everyFloat32,
   type Float32Function,

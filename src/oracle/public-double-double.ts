@@ -1,11 +1,28 @@
 import { describe, expectNumber } from '../errors.js';
-import type { DoubleDouble } from './double-double.js';
-import * as plain from './double-double.js';
+import {
+  add,
+  type DoubleDouble,
+  dd,
+  divide,
+  exp,
+  expm1,
+  LN2,
+  less,
+  log,
+  log1p,
+  multiply,
+  negate,
+  normalDistribution,
+  ONE,
+  scale,
+  subtract,
+  toNumber,
+  twoProduct,
+  twoSum,
+  ZERO,
+} from './double-double.js';
 
 /** Double-double arithmetic for callers: the oracle's own, with arguments that are checked. */
-
-export type { DoubleDouble };
-export const { ZERO, ONE, LN2 } = plain;
 
 function expectDoubleDouble(name: string, value: unknown): void {
   const pair = value as Partial<DoubleDouble> | null;
@@ -28,19 +45,32 @@ const pair = expectDoubleDouble;
 const number = expectNumber;
 const numberOrNone: Check = (name, value) => value === undefined || expectNumber(name, value);
 
-export const dd = checked(plain.dd, number, numberOrNone);
-export const toNumber = checked(plain.toNumber, pair);
-export const twoSum = checked(plain.twoSum, number, number);
-export const twoProduct = checked(plain.twoProduct, number, number);
-export const add = checked(plain.add, pair, pair);
-export const negate = checked(plain.negate, pair);
-export const subtract = checked(plain.subtract, pair, pair);
-export const multiply = checked(plain.multiply, pair, pair);
-export const divide = checked(plain.divide, pair, pair);
-export const scale = checked(plain.scale, pair, number);
-export const less = checked(plain.less, pair, pair);
-export const expm1 = checked(plain.expm1, pair);
-export const exp = checked(plain.exp, pair);
-export const log = checked(plain.log, pair);
-export const log1p = checked(plain.log1p, pair);
-export const normalDistribution = checked(plain.normalDistribution, pair);
+/**
+ * Listed by hand, not `export * as`: a bundler fills the namespace of a module by `for…in`, which finds additions to Object.prototype too.
+ */
+export const doubleDouble = {
+  ZERO,
+  ONE,
+  LN2,
+  dd: checked(dd, number, numberOrNone),
+  toNumber: checked(toNumber, pair),
+  twoSum: checked(twoSum, number, number),
+  twoProduct: checked(twoProduct, number, number),
+  add: checked(add, pair, pair),
+  negate: checked(negate, pair),
+  subtract: checked(subtract, pair, pair),
+  multiply: checked(multiply, pair, pair),
+  divide: checked(divide, pair, pair),
+  scale: checked(scale, pair, number),
+  less: checked(less, pair, pair),
+  expm1: checked(expm1, pair),
+  exp: checked(exp, pair),
+  log: checked(log, pair),
+  log1p: checked(log1p, pair),
+  normalDistribution: checked(normalDistribution, pair),
+} as const;
+type Pair = DoubleDouble;
+/** Its type goes by the same name. */
+export declare namespace doubleDouble {
+  export type DoubleDouble = Pair;
+}

@@ -1,5 +1,5 @@
 import { uniformStream } from '../cpab/random.js';
-import { describe, expectFunction, expectInteger, expectNumber, expectOptions } from '../errors.js';
+import { describe, expectFunction, expectInteger, expectNumber, expectOptions, isView } from '../errors.js';
 import { ulpError } from './compare.js';
 import { fromOrdinal, ordinal, unitInLastPlace } from './float32.js';
 
@@ -47,7 +47,7 @@ export function sweep(
   let nearest = 0;
   for (const x of inputs.blocks()) {
     const y = f(x);
-    if (!(y instanceof Float32Array) || y.length !== x.length)
+    if (!isView(y, 'Float32Array') || y.length !== x.length)
       throw new TypeError(`the function must return a Float32Array of length ${x.length}, got ${describe(y)}`);
     for (let i = 0; i < x.length; i++) {
       const t = expectNumber('what truth returns', truth(x[i]!));

@@ -30,10 +30,19 @@ import { ballOf, pieces } from '../calculus/tails.js';
 import { tape } from '../calculus/tape.js';
 import { value } from '../calculus/value.js';
 import type { Engine } from '../engines/engine.js';
+import { problemOf } from './check.js';
 import { appendLasting, fillAround, type LastingPiece } from './lasting.js';
 import { DOMINANCE, periodicSection, type Section } from './periodic.js';
 import { type Bounds, type CellGrid, certificateOf, type Plan } from './plan.js';
-import { type Cells, MOST_CELLS, REACH, readSegments, reserveSegments, SEGMENT_RECORDS, SEGMENT_WORDS } from './workspace.js';
+import {
+  type Cells,
+  MOST_CELLS,
+  REACH,
+  readSegments,
+  reserveSegments,
+  SEGMENT_RECORDS,
+  SEGMENT_WORDS,
+} from './workspace.js';
 
 /**
  * Compiling a function to a table: pieces are divided into segments until every one keeps the promised error, and a uniform grid
@@ -58,7 +67,9 @@ export function compile(definition: Definition, engine: Engine = compilingEngine
   const fitter = new Fitter(interpreter);
   const section = definition.periodic && periodicSection(interpreter, definition.periodic);
   const all = pieces(interpreter, definition);
-  const main = section ? all.map((piece) => clip(piece, -section.from, section.from)).filter((piece) => piece !== undefined) : all;
+  const main = section
+    ? all.map((piece) => clip(piece, -section.from, section.from)).filter((piece) => piece !== undefined)
+    : all;
   const grid = chooseGrid(main, section?.from ?? REACH);
   const offset = 2 ** -(grid.exponent + 1);
   for (const piece of main) fitter.fit(piece, offset);
@@ -83,7 +94,7 @@ export function compile(definition: Definition, engine: Engine = compilingEngine
     periodic = { ...table, from, to, period, trend, trendLow, middle };
   }
   const total = cells.rows.length / 4;
-  return {
+  const plan = {
     ...segments,
     grid,
     cellRows: cells.rows,
@@ -92,6 +103,9 @@ export function compile(definition: Definition, engine: Engine = compilingEngine
     ...limits,
     certificate: certificateOf(worst, fitter.count, total, total - cells.unused),
   };
+  const problem = problemOf(plan);
+  if (problem) throw new RangeError(`the function is too steep for a table, which would have ${problem}`);
+  return plan;
 }
 
 /** Leaves the segments of pieces in the engine's memory. */
@@ -190,7 +204,12 @@ class Fitter {
 const isLine = (f: Expression) => (f.op === 'primitive' ? f.isLine : lineOf(f) !== undefined);
 
 /** The worst of all cells and segments. */
-function worstOf({ floats }: Engine, from: number, to: number, cells?: Cells): { -readonly [K in keyof Bounds]: Bounds[K] } {
+function worstOf(
+  { floats }: Engine,
+  from: number,
+  to: number,
+  cells?: Cells,
+): { -readonly [K in keyof Bounds]: Bounds[K] } {
   const [large, small, tiny] = cells?.worst ?? [
     [0, 0],
     [0, 0],
@@ -234,7 +253,8 @@ function chargeSection({ trend, size, to, beyond, off }: Section, own: Worst, wo
     raise('ulpSmall', own.ulpSmall + off / 2 ** -47);
     raise('absolute', own.absolute + off);
   } else {
-    const part = Math.max(own.ulp * 2 ** -23 * size, own.ulpSmall * 2 ** -23 * Math.min(size, 2 ** -8), own.absolute) + off;
+    const part =
+      Math.max(own.ulp * 2 ** -23 * size, own.ulpSmall * 2 ** -23 * Math.min(size, 2 ** -8), own.absolute) + off;
     // Of |y| ≥ 7·size, whose last bit is worth 2⁻²⁴ of it or more; and three roundings of sums below a sixth of y.
     raise('ulp', 0.5 + part / (2 ** -24 * (DOMINANCE - 1) * size) + 1 / 12);
   }
@@ -257,7 +277,11 @@ function chooseGrid(all: readonly Piece[], reach: number): CellGrid {
   const half = Math.min((MOST_CELLS * width) / 2, most);
   const first = Math.max(middle - half, -most);
   const last = Math.min(middle + half, most);
-  return { exponent, first: Math.ceil(first / width), last: Math.max(Math.floor(last / width) - 1, Math.ceil(first / width)) };
+  return {
+    exponent,
+    first: Math.ceil(first / width),
+    last: Math.max(Math.floor(last / width) - 1, Math.ceil(first / width)),
+  };
 }
 
 const isItself = (piece: Piece) => piece.law === 'tape' || piece.rest === 0;
@@ -273,7 +297,13 @@ function behaviourAtSpecials(interpreter: Interpreter, all: readonly Piece[], wo
     if (piece.law === 'linear') {
       const slope = ballOf(interpreter, piece.slope);
       const { high } = ballOf(interpreter, piece.intercept);
-      return { value: high, error: 0, slope: slope.high, slopeError: Math.abs(slope.low) + slope.error + piece.rest * Math.abs(slope.high), bend: 0 };
+      return {
+        value: high,
+        error: 0,
+        slope: slope.high,
+        slopeError: Math.abs(slope.low) + slope.error + piece.rest * Math.abs(slope.high),
+        bend: 0,
+      };
     }
     interpreter.load(tape(interpreter, piece.f));
     interpreter.values(0);
@@ -295,7 +325,8 @@ function behaviourAtSpecials(interpreter: Interpreter, all: readonly Piece[], wo
       if (!(off + rounding < Number.POSITIVE_INFINITY))
         throw new RangeError('the function has no slope at 0 that float64 resolves; its parameters are too extreme');
       const most = LEAST_INPUT * slope;
-      if (off + rounding > worst.absolute) [worst.absolute, worst.absoluteAt] = [Math.min(off + rounding, 2 ** -47 + off), 0];
+      if (off + rounding > worst.absolute)
+        [worst.absolute, worst.absoluteAt] = [Math.min(off + rounding, 2 ** -47 + off), 0];
       if (most >= 2 ** -24) worst.ulpSmall = Math.max(worst.ulpSmall, 1.51 + off / 2 ** -47);
       if (most >= 2 ** -8) worst.ulp = Math.max(worst.ulp, 1.51 + off / 2 ** -31);
     }
@@ -321,4 +352,3 @@ function limitOf(interpreter: Interpreter, piece: Piece, side: 1 | -1, rows: Flo
   if (Number.isNaN(found) && rows.subarray(row + 1, row + 8).every((each, n) => each === 0 || n === 1)) return side * 0;
   return Math.fround(found);
 }
-

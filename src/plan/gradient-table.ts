@@ -1,9 +1,9 @@
 import { nextDown } from '../../assembly/float32';
+import { cuts } from '../calculus/cuts.js';
 import { differentiate, lineOf } from '../calculus/differentiate.js';
 import { type Expression, expression, minus, plus, times, x } from '../calculus/expression.js';
 import type { Interpreter } from '../calculus/interpreter.js';
-import { above, type Asymptote, below, clip, type Definition, LARGEST, type Part } from '../calculus/piece.js';
-import { cuts } from '../calculus/cuts.js';
+import { type Asymptote, above, below, clip, type Definition, LARGEST, type Part } from '../calculus/piece.js';
 import { ballOf } from '../calculus/tails.js';
 import { type Tape, tape } from '../calculus/tape.js';
 import type { Moments } from './moments.js';
@@ -28,6 +28,12 @@ export interface RowTable {
 export interface Points {
   readonly block: number;
   readonly points: readonly number[];
+}
+
+/** A function's gradient: its table, and what the parameters' gradients are, given the moments of all inputs. */
+export interface Differentiable {
+  readonly table: RowTable;
+  contract(moments: Moments): Float64Array;
 }
 
 /** Block 0 takes what no parameter depends on, block 1 counts elements that leave no gradient. */
@@ -68,11 +74,17 @@ export class RowBuilder {
     this.firsts.push(first);
     for (const value of row) this.#rows.push(value);
     if (this.firsts.length > MOST_ROWS)
-      throw new RangeError(`the gradient needs more than ${MOST_ROWS} intervals; the function bends too much for a table`);
+      throw new RangeError(
+        `the gradient needs more than ${MOST_ROWS} intervals; the function bends too much for a table`,
+      );
   }
 
   table(): RowTable {
-    return { bounds: Float32Array.from(this.firsts.slice(1)), rows: Float32Array.from(this.#rows), blocks: this.blocks };
+    return {
+      bounds: Float32Array.from(this.firsts.slice(1)),
+      rows: Float32Array.from(this.#rows),
+      blocks: this.blocks,
+    };
   }
 }
 
@@ -147,7 +159,12 @@ const NARROWEST = 2 ** -30;
  * @param limit the gradient of a periodic function is tabulated for |x| up to here.
  * @throws {RangeError} if the function bends too much for a table of 65536 rows.
  */
-export function gradientTable(interpreter: Interpreter, definition: Definition, parameters: number, limit = LARGEST): GradientTable {
+export function gradientTable(
+  interpreter: Interpreter,
+  definition: Definition,
+  parameters: number,
+  limit = LARGEST,
+): GradientTable {
   const builder = new RowBuilder();
   const intervals: SourcedPoints[] = [];
   const ends: FarEnd[] = [];
@@ -163,23 +180,34 @@ export function gradientTable(interpreter: Interpreter, definition: Definition, 
   const typical = typicalSizes(interpreter, body, sourceOf, parameters);
   const { low, high } = definition;
   const [first, last] = [body[0]!, body.at(-1)!];
-  const from = low && limit === LARGEST ? -reach(interpreter, low, -1, first, typical, parameters) : Number.NEGATIVE_INFINITY;
-  const to = high && limit === LARGEST ? reach(interpreter, high, 1, last, typical, parameters) : Number.POSITIVE_INFINITY;
+  const from =
+    low && limit === LARGEST ? -reach(interpreter, low, -1, first, typical, parameters) : Number.NEGATIVE_INFINITY;
+  const to =
+    high && limit === LARGEST ? reach(interpreter, high, 1, last, typical, parameters) : Number.POSITIVE_INFINITY;
 
   const far = ({ slope, intercept }: Pick<Asymptote, 'slope' | 'intercept'>, begins: number) => {
-    const partials = (e: Expression) => Float64Array.from({ length: parameters }, (_, k) => numberOf(interpreter, differentiate(e, k)));
+    const partials = (e: Expression) =>
+      Float64Array.from({ length: parameters }, (_, k) => numberOf(interpreter, differentiate(e, k)));
     const end = { block: builder.blocks, slope: partials(slope), intercept: partials(intercept) };
     const matters = end.slope.some((each) => each !== 0) || end.intercept.some((each) => each !== 0);
-    builder.push(begins, constantRow(numberOf(interpreter, slope), matters ? end.block : 0, matters ? end.block + 1 : 0));
+    builder.push(
+      begins,
+      constantRow(numberOf(interpreter, slope), matters ? end.block : 0, matters ? end.block + 1 : 0),
+    );
     if (!matters) return;
     ends.push(end);
     builder.blocks += 2;
   };
 
   if (low && from > -LARGEST) far(low, -LARGEST);
-  else if (limit < LARGEST) builder.push(-LARGEST, constantRow(numberOf(interpreter, definition.periodic!.trend), 0, 0));
+  else if (limit < LARGEST)
+    builder.push(-LARGEST, constantRow(numberOf(interpreter, definition.periodic!.trend), 0, 0));
   for (const part of body) {
-    const inner = clip(part, from === Number.NEGATIVE_INFINITY ? -LARGEST : above(from), to === Number.POSITIVE_INFINITY ? LARGEST : below(to));
+    const inner = clip(
+      part,
+      from === Number.NEGATIVE_INFINITY ? -LARGEST : above(from),
+      to === Number.POSITIVE_INFINITY ? LARGEST : below(to),
+    );
     if (!inner) continue;
     const line = lineOf(part.f);
     if (line) {
@@ -202,7 +230,8 @@ export function gradientTable(interpreter: Interpreter, definition: Definition, 
     });
   }
   if (high && to < LARGEST) far(high, to);
-  else if (limit < LARGEST) builder.push(above(limit), constantRow(numberOf(interpreter, definition.periodic!.trend), 0, 0));
+  else if (limit < LARGEST)
+    builder.push(above(limit), constantRow(numberOf(interpreter, definition.periodic!.trend), 0, 0));
   return { ...builder.table(), intervals, ends, parameters };
 }
 
@@ -222,14 +251,22 @@ function makeSource(interpreter: Interpreter, f: Expression, parameters: number)
 }
 
 /** [1 + parameters]: the largest |f′| and |∂f/∂p| on a few points where inputs usually are; at least 1 for f′. */
-function typicalSizes(interpreter: Interpreter, body: readonly Part[], sourceOf: (f: Expression) => Source, parameters: number): Float64Array {
+function typicalSizes(
+  interpreter: Interpreter,
+  body: readonly Part[],
+  sourceOf: (f: Expression) => Source,
+  parameters: number,
+): Float64Array {
   const sizes = new Float64Array(1 + parameters);
   for (const part of body) {
     const source = sourceOf(part.f);
     const inner = clip(part, -TYPICAL, TYPICAL);
     if (!inner) continue;
     interpreter.load(source.tape);
-    const points = Array.from({ length: TYPICAL_POINTS }, (_, i) => inner.first + ((inner.last - inner.first) * i) / (TYPICAL_POINTS - 1));
+    const points = Array.from(
+      { length: TYPICAL_POINTS },
+      (_, i) => inner.first + ((inner.last - inner.first) * i) / (TYPICAL_POINTS - 1),
+    );
     for (let e = LEAST_POWER; e < 2; e++) points.push(2 ** e, -(2 ** e));
     for (const at of points) {
       if (at < inner.first || at > inner.last) continue;
@@ -379,4 +416,5 @@ export function contract(interpreter: Interpreter, table: GradientTable, moments
  * Up to which |x| the gradient of a function of this period is tabulated: 16 and 16 periods, but no more than 1100 periods. Beyond, f′ is the
  * trend's slope and parameters get nothing.
  */
-export const gradientLimit = (period: number): number => Math.fround(Math.min(Math.max(16, 16 * period), 1100 * period));
+export const gradientLimit = (period: number): number =>
+  Math.fround(Math.min(Math.max(16, 16 * period), 1100 * period));

@@ -1,7 +1,6 @@
 import { firstStep } from '../../assembly/cells';
 import * as layout from '../../assembly/layout';
-import type { BackwardTable } from './backward-table.js';
-import type { FlowTable } from './flow-table.js';
+import type { RowTable } from './gradient-table.js';
 import type { Plan } from './plan.js';
 
 /**
@@ -16,6 +15,7 @@ export interface Image {
 
 /** Header slots have 16 bytes and hold their value four times, so that one load fills all lanes of a kernel. */
 const SLOT = 4;
+const CELL_BYTES = 16;
 /** Low bits of 2²³ + k shifted by 4: a byte address below 2²⁷. */
 const ADDRESS_BITS = 0x07ffffff;
 /** Images must lie below this address: 2²³ + address/16 + a million cells is then still below 2²⁴, up to where float32 has all integers. */
@@ -25,23 +25,25 @@ export const MOST_IMAGE_ADDRESS = 3 * 2 ** 25;
  * Images begin at multiples of 32. An x halfway between two cells is rounded to the one whose number, counted in units of 16 bytes
  * from the start of memory, is even: then the choice does not depend on where the image lies.
  */
-export const alignImage = (bytes: number) => (bytes + 31) & -32;
-const align = (bytes: number) => (bytes + 15) & -16;
+export const alignImage = (bytes: number) => 32 * Math.ceil(bytes / 32);
+const align = (bytes: number) => 16 * Math.ceil(bytes / 16);
 
 export function planImage(plan: Plan): Image {
-  const { grid, cellRows, bounds, rows, periodic } = plan;
+  const { grid, bounds, rows, periodic } = plan;
   const half = firstStep(bounds.length);
   const boundsBytes = align(4 * (bounds.length + 2 * half));
   const cellsAt = layout.PLAN_HEAD_BYTES;
-  const boundsAt = cellsAt + 4 * cellRows.length;
+  const boundsAt = cellsAt + CELL_BYTES * (grid.last - grid.first + 1);
   const rowsAt = boundsAt + boundsBytes;
   const periodicHalf = periodic ? firstStep(periodic.bounds.length) : 0;
   const periodicBytes = periodic ? align(4 * (periodic.bounds.length + 2 * periodicHalf)) : 0;
-  const periodicAt = (rowsAt + 4 * rows.length + 31) & -32;
+  const periodicAt = alignImage(rowsAt + 4 * rows.length);
   const periodicRowsAt = periodicAt + periodicBytes;
   return {
     bytes: periodic ? periodicRowsAt + 4 * periodic.rows.length : rowsAt + 4 * rows.length,
     write(floats, words, address) {
+      // First: of a plan from a file they are made now.
+      const { cellRows } = plan;
       const width = 2 ** -grid.exponent;
       const slot = (offset: number, value: number) => fillSlots(floats, address, offset >> 4, [value]);
       const wordSlot = (offset: number, value: number) => fillSlots(words, address, offset >> 4, [value]);
@@ -86,7 +88,8 @@ const asWords = ({ buffer, byteOffset, length }: Float32Array) => new Int32Array
 
 const FLOW_HEADER_BYTES = 11 * 4 * SLOT;
 
-export function flowImage({ bounds, rows }: FlowTable): Image {
+/** A CPAB transformation's table (src/cpab/flow-table.ts). */
+export function flowImage({ bounds, rows }: { readonly bounds: Float32Array; readonly rows: Float32Array }): Image {
   const search = searchTable(FLOW_HEADER_BYTES, bounds);
   return {
     bytes: search.end + 4 * rows.length,
@@ -118,7 +121,7 @@ export interface BackwardImage extends Image {
 }
 
 /** @param room for how many blocks there is room: those of the table, or more, so that several tables share a layout. */
-export function backwardImage({ bounds, rows, blocks }: BackwardTable, room = blocks): BackwardImage {
+export function backwardImage({ bounds, rows, blocks }: RowTable, room = blocks): BackwardImage {
   const search = searchTable(BACKWARD_HEADER_BYTES, bounds);
   const shift = blockShift(room);
   return {

@@ -35,7 +35,12 @@ function keptBy(engine: Engine, f: Expression): Map<string, Lasting> {
 }
 
 /** Appends the segments of a piece if they were kept; else has them made and keeps them. Undefined if the piece is none to keep. */
-export function appendLasting(engine: Engine, piece: Piece, offset: number, make: () => void): LastingPiece | undefined {
+export function appendLasting(
+  engine: Engine,
+  piece: Piece,
+  offset: number,
+  make: () => void,
+): LastingPiece | undefined {
   if (piece.law !== 'tape' || piece.f.op === 'primitive' || dependsOnParameters(piece.f)) return undefined;
   const known = keptBy(engine, piece.f);
   const key = `${piece.first} ${piece.last} ${offset}`;

@@ -1,5 +1,7 @@
-import { POISON_BLOCK } from './backward-table.js';
 import { WINDOWS } from './image.js';
+
+/** Of the blocks of moments, which counts elements that leave no gradient. */
+const POISON_BLOCK = 1;
 
 const WORD = 2 ** 32;
 /** What a unit of each window is worth. */
@@ -37,18 +39,29 @@ export class Moments {
     }
   }
 
-  /** Adds what another has added up, of as many blocks. */
-  join(other: Moments): void {
+  /** Adds what another has added up, of as many blocks; takes it away again with -1. */
+  join(other: Moments, sign: 1 | -1 = 1): void {
     other.#windows.forEach((sums, window) => {
       sums?.low.forEach((low, i) => {
-        this.#add(window, i, low, sums.high[i]!);
+        this.#add(window, i, sign * low, sign * sums.high[i]!);
       });
     });
   }
 
-  #add(window: number, i: number, low: number, high: number): void {
+  /** So that `join` needs no more room. */
+  makeRoom(other: Moments): void {
+    other.#windows.forEach((sums, window) => {
+      if (sums) this.#sumsOf(window);
+    });
+  }
+
+  #sumsOf(window: number): Sums {
     this.#windows[window] ??= { low: new Float64Array(4 * this.blocks), high: new Float64Array(4 * this.blocks) };
-    const sums = this.#windows[window];
+    return this.#windows[window];
+  }
+
+  #add(window: number, i: number, low: number, high: number): void {
+    const sums = this.#sumsOf(window);
     const sum = sums.low[i]! + low;
     const carry = Math.trunc(sum / WORD);
     sums.low[i] = sum - carry * WORD;

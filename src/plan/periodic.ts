@@ -44,7 +44,8 @@ export function periodicSection(interpreter: Interpreter, { period, trend, part 
   const t = ballOf(interpreter, trend);
   if (!(p.high > 2 ** -60 && p.high < 2 ** 60))
     throw new RangeError(`the function has a period of ${p.high}; from 2^-60 to 2^60 is possible`);
-  if (!(Math.abs(t.high) <= 1)) throw new RangeError(`a periodic function may rise by at most 1 with x, this one rises by ${t.high}`);
+  if (!(Math.abs(t.high) <= 1))
+    throw new RangeError(`a periodic function may rise by at most 1 with x, this one rises by ${t.high}`);
   const reach = Math.fround(SHARE * p.high);
   // Bounds on the part and its slope: values and discs of so many intervals.
   interpreter.load(tape(interpreter, part));

@@ -83,7 +83,13 @@ const METHOD =
 const OLDER_METHOD =
   'a-priori estimate of ditac 0.1: float64 rounding of a steep flow was not part of it; compile again for a proof';
 
-export function certificateOf(bounds: Bounds, segments: number, cells: number, cellsInUse: number, isProved = true): Certificate {
+export function certificateOf(
+  bounds: Bounds,
+  segments: number,
+  cells: number,
+  cellsInUse: number,
+  isProved = true,
+): Certificate {
   return Object.freeze({
     ...bounds,
     keepsPromise: isProved && bounds.ulp <= 1 && bounds.ulpSmall <= 2 && bounds.absolute <= 2 ** -47,

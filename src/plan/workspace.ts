@@ -38,7 +38,7 @@ export const SEGMENT_WORDS = 1 << (SEGMENT_SHIFT - 2);
 
 /** Makes room for `count` segments. */
 export function reserveSegments(engine: Engine, count: number): void {
-  engine.reserve(SEGMENT_RECORDS + (count << SEGMENT_SHIFT));
+  engine.reserve(SEGMENT_RECORDS + count * 2 ** SEGMENT_SHIFT);
   engine.words[(JOB + SEGMENTS) >> 2] = SEGMENT_RECORDS;
 }
 

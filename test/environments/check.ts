@@ -43,7 +43,7 @@ export async function check({ golden, checkpoint, plan, images, labels }: CheckD
   let y: Float32Array = Float32Array.from(images.flat(), (v) => v / 16);
   for (const k of [1, 2]) {
     y = linear(y, tensors[`fc${k}.weight`]!, tensors[`fc${k}.bias`]!);
-    y = DiTAC.fromStateDict(tensors, { prefix: `act_${k}.`, a: -3, b: 3 }).forward(y, y);
+    y = DiTAC.fromStateDict(tensors, { prefix: `act_${k}.`, a: -3, b: 3, variant: 'gelu' }).forward(y, y);
   }
   const logits = linear(y, tensors['fc3.weight']!, tensors['fc3.bias']!);
   results.push(logits);

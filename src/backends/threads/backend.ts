@@ -1,39 +1,20 @@
-import {
-  abortReason,
-  expectFloat32Array,
-  expectInteger,
-  expectIntegerKind,
-  expectOptions,
-  type OptionTable,
-  throwIfAborted,
-} from '../../errors.js';
+import { abortReason, expectFloat32Array, expectInteger, throwIfAborted } from '../../errors.js';
 import { type BackwardImage, type Image, WINDOWS } from '../../plan/image.js';
 import type { Moments } from '../../plan/moments.js';
 import type { HostBackend, Kernel, PoolBackend, Tables, WorkOptions } from '../backend.js';
 import { expectImages, expectKernel, expectMoments, expectTables, expectTensors, expectWork } from '../check.js';
-import { BackendError } from '../errors.js';
-import { copyOut, defaultBackend, readSums } from '../host.js';
+import { asBackendError, BackendError } from '../errors.js';
+import { copyOut, defaultBackend, expectCopy, readSums } from '../host.js';
 import { RUNNER_BYTES } from '../runner.js';
+import { onAbort } from '../signals.js';
 import { KERNELS_HEX, WORKER } from './kernels.generated.js';
 import { SharedMemory } from './memory.js';
-import { type Job, Pool } from './pool.js';
-import type { Piece } from './protocol.js';
+import { expectThreadsOptions, type ThreadsOptions } from './options.js';
+import { type Job, type Member, Pool } from './pool.js';
+import { BEGUN, DONE, FAILED, type Piece } from './protocol.js';
 import { findThreads, type Thread } from './spawn.js';
 
-export interface ThreadsOptions {
-  /** How many threads. Default: as many as the machine has cores. */
-  size?: number;
-  /** The most memory that the pool may use, for tables and resident tensors; at least 2²⁸. Default 2³¹. */
-  maxBytes?: number;
-  /** Shorter tensors are computed where the call is made. Default: measured when the pool starts. */
-  threshold?: number;
-}
-
-const OPTIONS = {
-  size: expectIntegerKind,
-  maxBytes: expectIntegerKind,
-  threshold: expectIntegerKind,
-} satisfies OptionTable<ThreadsOptions>;
+export type { ThreadsOptions } from './options.js';
 
 /** Floats of a piece at the most: of tensors that stay where they are, and of those that travel, which then fit a second-level cache. */
 const MOST_RESIDENT = 2 ** 19;
@@ -44,8 +25,10 @@ const LEAST_PIECE = 2 ** 12;
 const MOST_TABLE_BYTES = 2 ** 26;
 /** Sums of a piece may take so many bytes; a gradient of more channels is computed where the call is made. */
 const MOST_SUMS_BYTES = 2 ** 26;
-/** How long a blocked thread waits for a piece before it gives up: a piece takes milliseconds. */
-const PATIENCE_MS = 30_000;
+/** A piece takes milliseconds. How long a blocked thread waits for one to be begun before it does it, which costs nothing but the time; */
+const BEGIN_MS = 500;
+/** and for one that was begun, whose thread must have ended, or hang: then the call fails. */
+const PATIENCE_MS = 5_000;
 /** What an element costs one thread, in nanoseconds, for judging when others are worth asking (`npm run bench`). */
 const COST = { activate: 2, flow: 6, backward: 8, probe: 20 } as const;
 type Work = Kernel | 'backward';
@@ -85,8 +68,10 @@ export class ThreadsBackend implements PoolBackend {
   #stagingLeft: number;
   /** Work handed over with `run`, which is done in order; and what went wrong with it. */
   #handedOver: Promise<void> = Promise.resolve();
+  #isIdle = true;
   #problem: unknown;
   readonly #flags: number;
+  #lastTicket = 0;
   /** Tensors that were not freed yet. */
   readonly #tensors = new WeakSet<Float32Array>();
   #isDisposed = false;
@@ -103,12 +88,15 @@ export class ThreadsBackend implements PoolBackend {
 
   /** @throws {TypeError|RangeError} for options out of range. @throws {BackendError} if there are no threads here, with the reason. */
   static async start(options: ThreadsOptions = {}): Promise<ThreadsBackend> {
-    expectOptions("loadBackend('threads')", options, OPTIONS);
-    const most = expectInteger('maxBytes', options.maxBytes ?? 2 ** 31, 2 ** 28, 2 ** 32);
-    if (options.threshold !== undefined) expectInteger('threshold', options.threshold, 0, Number.MAX_SAFE_INTEGER);
-    if (options.size !== undefined) expectInteger('size', options.size, 1, 256);
+    const { size, threshold, maxBytes } = expectThreadsOptions(options);
+    return ThreadsBackend.#startOn(size, threshold, maxBytes).catch((cause) => {
+      throw asBackendError('no threads here', cause);
+    });
+  }
+
+  static async #startOn(wanted: number | undefined, threshold: number | undefined, most: number) {
     const { spawn, cores } = await findThreads();
-    const size = options.size ?? Math.min(cores, 256);
+    const size = wanted ?? Math.min(Math.max(cores, 1), 256);
     const host = defaultBackend();
     if (host.name !== 'wasm') throw new BackendError('no threads here: WebAssembly SIMD is not available');
     const memory = new SharedMemory(most);
@@ -118,7 +106,7 @@ export class ThreadsBackend implements PoolBackend {
     const backend = new ThreadsBackend(size, memory, pool, host, flags);
     try {
       await pool.start(windows.map((window) => ({ memory: memory.memory, kernels: KERNELS_HEX, window })));
-      await backend.#measure(options.threshold);
+      await backend.#measure(threshold);
     } catch (cause) {
       pool.close();
       throw cause;
@@ -150,7 +138,7 @@ export class ThreadsBackend implements PoolBackend {
    */
   tensor(length: number): Float32Array {
     expectInteger('length', length, 0, 2 ** 30);
-    const tensor = this.#memory.view(this.#memory.takeTensor(length), length);
+    const tensor = this.#memory.newTensor(length);
     this.#tensors.add(tensor);
     return tensor;
   }
@@ -167,7 +155,10 @@ export class ThreadsBackend implements PoolBackend {
   }
 
   async download(tensor: Float32Array, into?: Float32Array): Promise<Float32Array> {
-    await this.#handedOver;
+    expectCopy(tensor, into);
+    this.#memory.expectLive('the tensor', tensor);
+    // Read at once where nothing waits: the tensor may be freed in the next line.
+    if (!this.#isIdle) await this.#handedOver;
     if (this.#problem !== undefined) {
       const problem = this.#problem;
       this.#problem = undefined;
@@ -180,7 +171,11 @@ export class ThreadsBackend implements PoolBackend {
   free(tensor: Float32Array): void {
     expectFloat32Array('tensor', tensor);
     if (!this.#tensors.delete(tensor)) return;
-    void this.#handedOver.then(() => this.#memory.giveTensor(tensor.byteOffset));
+    this.#memory.markFreed(tensor);
+    const give = () => this.#memory.giveTensor(tensor.byteOffset);
+    // At once where nothing waits: its place may be asked for in the next line.
+    if (this.#isIdle) give();
+    else void this.#handedOver.then(give);
   }
 
   release(images: readonly Image[]): void {
@@ -200,43 +195,37 @@ export class ThreadsBackend implements PoolBackend {
   }
 
   run(kernel: Kernel, tables: Tables, x: Float32Array, y: Float32Array): void {
-    expectKernel(kernel);
-    expectTables(tables);
-    expectTensors({ x, y });
-    this.#handedOver = this.#handedOver
-      .then(() => this.evaluate(kernel, tables, x, y))
-      .catch((cause) => {
-        this.#problem ??= cause;
-      });
+    const call = this.#checked(kernel, tables, x, y);
+    this.#queue(this.#handedOver.then(() => this.#submit(call))).catch((cause) => {
+      this.#problem ??= cause;
+    });
   }
 
-  backward(
+  async backward(
     tables: Tables<BackwardImage>,
     x: Float32Array,
     gradY: Float32Array,
     gradX: Float32Array,
     moments: readonly Moments[],
   ): Promise<void> {
-    const done = this.#handedOver.then(() => this.evaluateBackward(tables, x, gradY, gradX, moments));
-    this.#handedOver = done.catch(() => {});
-    return done;
+    const call = this.#checkedBackward(tables, x, gradY, gradX, moments);
+    return this.#queue(this.#handedOver.then(() => this.#submit(call)));
   }
 
   /** On arrays of any kind; those of `tensor` are not copied. Calls do not wait for each other. */
-  evaluate(kernel: Kernel, tables: Tables, x: Float32Array, y: Float32Array, options: WorkOptions = {}): Promise<void> {
-    try {
-      expectKernel(kernel);
-      expectTables(tables);
-      expectTensors({ x, y });
-      expectWork(options);
-    } catch (cause) {
-      return Promise.reject(cause);
-    }
-    const { images, inner, offset = 0 } = tables;
-    return this.#submit({ work: kernel, images, inner, offset, x, y }, options);
+  async evaluate(
+    kernel: Kernel,
+    tables: Tables,
+    x: Float32Array,
+    y: Float32Array,
+    options: WorkOptions = {},
+  ): Promise<void> {
+    const call = this.#checked(kernel, tables, x, y);
+    expectWork(options);
+    return this.#submit(call, options);
   }
 
-  evaluateBackward(
+  async evaluateBackward(
     tables: Tables<BackwardImage>,
     x: Float32Array,
     gradY: Float32Array,
@@ -244,16 +233,49 @@ export class ThreadsBackend implements PoolBackend {
     moments: readonly Moments[],
     options: WorkOptions = {},
   ): Promise<void> {
-    try {
-      expectTables(tables);
-      expectTensors({ x, y: gradX, gradY });
-      expectMoments(moments, tables.images);
-      expectWork(options);
-    } catch (cause) {
-      return Promise.reject(cause);
-    }
+    const call = this.#checkedBackward(tables, x, gradY, gradX, moments);
+    expectWork(options);
+    return this.#submit(call, options);
+  }
+
+  #queue(done: Promise<void>): Promise<void> {
+    this.#isIdle = false;
+    const last = done
+      .catch(() => {})
+      .then(() => {
+        if (this.#handedOver === last) this.#isIdle = true;
+      });
+    this.#handedOver = last;
+    return done;
+  }
+
+  /** @throws {TypeError|RangeError} for what is no call, or a tensor that was freed: what was handed over before it was still finds it. */
+  #checked(kernel: Kernel, tables: Tables, x: Float32Array, y: Float32Array): Call {
+    expectKernel(kernel);
+    expectTables(tables);
+    expectTensors({ x, y });
+    this.#expectLive({ x, out: y });
     const { images, inner, offset = 0 } = tables;
-    return this.#submit({ work: 'backward', images, inner, offset, x, y: gradX, gradY, moments }, options);
+    return { work: kernel, images, inner, offset, x, y };
+  }
+
+  #checkedBackward(
+    tables: Tables<BackwardImage>,
+    x: Float32Array,
+    gradY: Float32Array,
+    gradX: Float32Array,
+    moments: readonly Moments[],
+  ): Call {
+    expectTables(tables);
+    expectTensors({ x, y: gradX, gradY });
+    expectMoments(moments, tables.images);
+    this.#expectLive({ x, gradY, gradX });
+    const { images, inner, offset = 0 } = tables;
+    return { work: 'backward', images, inner, offset, x, y: gradX, gradY, moments };
+  }
+
+  #expectLive(tensors: Record<string, Float32Array>): void {
+    for (const [name, tensor] of Object.entries(tensors)) this.#memory.expectLive(name, tensor);
   }
 
   /**
@@ -270,26 +292,22 @@ export class ThreadsBackend implements PoolBackend {
       maxLength: this.maxLength,
       allocate: (length) => this.tensor(length),
       upload: (values) => this.upload(values),
-      download: copyOut,
+      download: (tensor, into) => {
+        expectCopy(tensor, into);
+        this.#memory.expectLive('the tensor', tensor);
+        return copyOut(tensor, into);
+      },
       free: (tensor) => {
         expectFloat32Array('tensor', tensor);
-        if (this.#tensors.delete(tensor)) this.#memory.giveTensor(tensor.byteOffset);
+        if (!this.#tensors.delete(tensor)) return;
+        this.#memory.markFreed(tensor);
+        this.#memory.giveTensor(tensor.byteOffset);
       },
       release: (images) => this.release(images),
       dispose: () => this.dispose(),
-      run: (kernel, tables, x, y) => {
-        expectKernel(kernel);
-        expectTables(tables);
-        expectTensors({ x, y });
-        const { images, inner, offset = 0 } = tables;
-        this.#block({ work: kernel, images, inner, offset, x, y });
-      },
+      run: (kernel, tables, x, y) => this.#block(this.#checked(kernel, tables, x, y)),
       backward: (tables, x, gradY, gradX, moments) => {
-        expectTables(tables);
-        expectTensors({ x, y: gradX, gradY });
-        expectMoments(moments, tables.images);
-        const { images, inner, offset = 0 } = tables;
-        this.#block({ work: 'backward', images, inner, offset, x, y: gradX, gradY, moments });
+        this.#block(this.#checkedBackward(tables, x, gradY, gradX, moments));
       },
     };
   }
@@ -309,7 +327,7 @@ export class ThreadsBackend implements PoolBackend {
     } else this.#host.run(work, { images, inner, offset }, x, y);
   }
 
-  #submit(call: Call, { signal, onProgress }: WorkOptions): Promise<void> {
+  #submit(call: Call, { signal, onProgress }: WorkOptions = {}): Promise<void> {
     return new Promise((resolve, reject) => {
       throwIfAborted(signal);
       if (this.#isDisposed) throw new BackendError('the pool was disposed');
@@ -319,18 +337,17 @@ export class ThreadsBackend implements PoolBackend {
         resolve();
         return;
       }
-      const abort = () => this.#pool.fail(job, abortReason(signal!));
       const job = new TensorJob(this.#resources, call, this.size, {
         onProgress: (done) => onProgress?.(done),
         onEnd: (error) => {
-          signal?.removeEventListener('abort', abort);
+          ignoreSignal();
           if (error === undefined) resolve();
           else reject(error);
           // Others may wait for the staging tensors of this one.
           this.#pool.pump();
         },
       });
-      signal?.addEventListener('abort', abort, { once: true });
+      const ignoreSignal = onAbort(signal, () => this.#pool.fail(job, abortReason(signal!)));
       this.#pool.submit(job);
     });
   }
@@ -368,15 +385,30 @@ export class ThreadsBackend implements PoolBackend {
     };
     let problem: unknown;
     const job = new TensorJob(resources, call, this.size, { onProgress: () => {}, onEnd: () => {} });
-    const under: { piece: Omit<Piece, 'id'>; flag: number }[] = [];
+    type UnderWay = { piece: Omit<Piece, 'id'>; at: number; ticket: number; member: Member | undefined };
+    const under: UnderWay[] = [];
+    const lost: Member[] = [];
     const next = (turn: number) => {
       const piece = problem === undefined ? job.next() : undefined;
       if (!piece) return false;
       const flag = this.#flags + 4 * (turn % (3 * this.size));
-      Atomics.store(memory.words, flag >> 2, 0);
-      this.#pool.handOver({ ...piece, flag }, turn);
-      under.push({ piece, flag });
+      this.#lastTicket = (this.#lastTicket + 4) | 0 || 4;
+      const ticket = this.#lastTicket;
+      Atomics.store(memory.words, flag >> 2, ticket);
+      const member = this.#pool.handOver({ ...piece, flag, ticket }, turn);
+      under.push({ piece, at: flag >> 2, ticket, member });
       return true;
+    };
+    /** What became of a piece; undefined if nobody has begun it, nor will any more. */
+    const outcomeOf = ({ at, ticket, member }: UnderWay): number | undefined => {
+      const { words } = memory;
+      if (member && !member.isSilent) Atomics.wait(words, at, ticket, BEGIN_MS);
+      if (Atomics.compareExchange(words, at, ticket, 0) === ticket) {
+        if (member) member.isSilent = true;
+        return undefined;
+      }
+      Atomics.wait(words, at, (ticket + BEGUN) | 0, PATIENCE_MS);
+      return (Atomics.load(words, at) - ticket) | 0;
     };
     // What is under way is waited for whatever happens: it writes to memory that is given back then.
     for (let turn = 0; ; ) {
@@ -387,19 +419,28 @@ export class ThreadsBackend implements PoolBackend {
       }
       const first = under.shift();
       if (!first) break;
-      if (Atomics.wait(memory.words, first.flag >> 2, 0, PATIENCE_MS) === 'timed-out') {
-        this.dispose();
-        problem = new BackendError(`a thread has not answered for ${PATIENCE_MS / 1000} s; the pool was disposed`);
-        break;
-      }
+      const outcome = outcomeOf(first);
       try {
-        if (Atomics.load(memory.words, first.flag >> 2) === 1) job.onPiece(first.piece);
-        else problem ??= new BackendError('a thread failed at a piece of the tensor');
+        if (outcome === undefined) {
+          if (problem === undefined) job.doHere(first.piece, this.#host);
+        } else if (outcome === DONE) job.onPiece(first.piece);
+        else if (outcome === FAILED) problem ??= new BackendError('a thread failed at a piece of the tensor');
+        else {
+          lost.push(first.member!);
+          problem ??= new BackendError(`a thread ended, or has not answered for ${PATIENCE_MS / 1000} s`);
+        }
       } catch (cause) {
         problem ??= cause;
       }
     }
-    job.onEnd(problem);
+    // A thread that hangs may go on to write, until it has ended.
+    let left = lost.length;
+    for (const member of lost)
+      this.#pool.retire(member, () => {
+        left -= 1;
+        if (left === 0) job.onEnd(problem);
+      });
+    if (lost.length === 0) job.onEnd(problem);
     if (problem !== undefined) throw problem;
   }
 
@@ -485,10 +526,10 @@ class TensorJob implements Job {
     this.#call = call;
     this.#events = events;
     const { x, y, gradY } = call;
-    const addresses = [x, y, gradY ?? y].map((tensor) => resources.memory.addressOf(tensor));
-    this.#isResident = !addresses.includes(undefined);
+    const tensors = [x, y, gradY ?? y];
+    this.#isResident = tensors.every((tensor) => resources.memory.addressOf(tensor) !== undefined);
     this.#directory = this.#hold();
-    this.#letTensorsGo = resources.memory.useTensors(addresses.filter((address) => address !== undefined));
+    this.#letTensorsGo = resources.memory.useTensors(tensors);
     const share = Math.ceil(call.y.length / (2 * size));
     const least = LEAST_PIECE * (call.work === 'backward' ? call.images.length : 1);
     // Multiples of four, so that no vector is cut.
@@ -548,6 +589,7 @@ class TensorJob implements Job {
       sums,
       windowLength,
       flag: 0,
+      ticket: 0,
     };
   }
 
@@ -584,14 +626,35 @@ class TensorJob implements Job {
 
   onPiece({ y: address }: Pick<Piece, 'y'>): void {
     const { memory } = this.#resources;
-    const { y, images, moments } = this.#call;
-    const { from, length, staging, sums } = this.#underWay.get(address)!;
-    if (staging !== undefined) y.set(memory.view(address, length), from);
+    const { images, moments } = this.#call;
+    const { sums } = this.#underWay.get(address)!;
     if (moments) {
       const bytes = 8 * WINDOWS * (images[0] as BackwardImage).windowLength;
       for (const [c, image] of (images as readonly BackwardImage[]).entries())
         readSums(memory.doubles, sums + bytes * c, image, moments[c]!);
     }
+    this.#end(address);
+  }
+
+  /** A piece that no thread has begun. */
+  doHere(piece: Omit<Piece, 'id'>, host: HostBackend): void {
+    const { memory } = this.#resources;
+    const { work, images, inner, moments } = this.#call;
+    const x = memory.view(piece.x, piece.xLength);
+    const y = memory.view(piece.y, piece.length);
+    const tables = { images, inner, offset: piece.offset };
+    if (work !== 'backward') host.run(work, tables, x, y);
+    else {
+      const gradY = memory.view(piece.gradY, piece.length);
+      host.backward({ ...tables, images: images as readonly BackwardImage[] }, x, gradY, y, moments!);
+    }
+    this.#end(piece.y);
+  }
+
+  #end(address: number): void {
+    const { y } = this.#call;
+    const { from, length, staging } = this.#underWay.get(address)!;
+    if (staging !== undefined) y.set(this.#resources.memory.view(address, length), from);
     this.#giveBack(address);
     this.#done += length;
     this.#events.onProgress(this.#done / y.length);

@@ -9,6 +9,7 @@ const TENSORS_FROM = MOST_IMAGE_ADDRESS;
 
 /** A tensor's memory: calls that use it, and whether its owner has given it back. */
 interface Resident {
+  readonly address: number;
   readonly bytes: number;
   users: number;
   isFree: boolean;
@@ -29,8 +30,9 @@ export class SharedMemory {
   readonly #places = new Map<Image, Place>();
   /** By address. */
   readonly #tensors = new Map<number, Resident>();
-  /** The memory's buffer, and those that it had before it grew. */
-  readonly #buffers = new WeakSet<ArrayBufferLike>();
+  /** By a tensor's own buffer, which its subarrays share, and no other tensor that may have its place later. */
+  readonly #owned = new WeakMap<ArrayBufferLike, Resident>();
+  readonly #freed = new WeakSet<ArrayBufferLike>();
   #floats: Float32Array;
   #words: Int32Array;
   #doubles: Float64Array;
@@ -68,10 +70,44 @@ export class SharedMemory {
     return new Float32Array(this.memory.buffer, address, length);
   }
 
-  /** The byte address of a view of this memory; undefined if it lies elsewhere. */
+  /** A tensor for a caller, with a buffer of its own over the memory that all share. */
+  newTensor(length: number): Float32Array {
+    const address = this.takeTensor(length);
+    let buffer: ArrayBufferLike;
+    try {
+      // Another object over the same bytes.
+      buffer = structuredClone(this.memory.buffer);
+      this.#owned.set(buffer, this.#tensors.get(address)!);
+      return new Float32Array(buffer, address, length);
+    } catch (cause) {
+      this.giveTensor(address);
+      throw new BackendError('shared memory cannot be handed out here', { cause });
+    }
+  }
+
+  /** From now on its owner may not use it. What was begun before may: `giveTensor` ends it. */
+  markFreed(tensor: Float32Array): void {
+    this.#freed.add(tensor.buffer);
+  }
+
+  /** @throws {RangeError} if it is a tensor that was freed, or a part of one: its place may be another's. */
+  expectLive(name: string, view: Float32Array): void {
+    if (this.#freed.has(view.buffer)) throw new RangeError(`${name} is a tensor of the pool that was freed`);
+  }
+
+  /** The byte address of a tensor of `newTensor`, or of a part; undefined for what lies elsewhere. */
   addressOf(view: Float32Array): number | undefined {
-    // Views from before the memory grew have a shorter buffer over the same bytes; all of them were made here.
-    return this.#buffers.has(view.buffer) ? view.byteOffset : undefined;
+    return this.#residentOf(view) && view.byteOffset;
+  }
+
+  #residentOf(view: Float32Array): Resident | undefined {
+    const resident = this.#owned.get(view.buffer);
+    // A caller can make views of all of the memory; only what is the tensor's own is let in.
+    return resident !== undefined &&
+      view.byteOffset >= resident.address &&
+      view.byteOffset + view.byteLength <= resident.address + resident.bytes
+      ? resident
+      : undefined;
   }
 
   /** Room for a tensor. @throws {RangeError} if the limit does not leave it. */
@@ -88,7 +124,7 @@ export class SharedMemory {
       this.#high.give(address);
       throw cause;
     }
-    this.#tensors.set(address, { bytes: Math.max(4 * length, 4), users: 0, isFree: false });
+    this.#tensors.set(address, { address, bytes: 4 * length, users: 0, isFree: false });
     return address;
   }
 
@@ -97,31 +133,30 @@ export class SharedMemory {
     const tensor = this.#tensors.get(address);
     if (!tensor) return;
     tensor.isFree = true;
-    this.#settle(address, tensor);
+    this.#settle(tensor);
   }
 
-  /** Keeps the tensors that hold these addresses, until what is returned is called. */
-  useTensors(addresses: readonly number[]): () => void {
-    const used: [number, Resident][] = [];
-    for (const address of addresses) {
-      for (const entry of this.#tensors) {
-        if (address < entry[0] || address >= entry[0] + entry[1].bytes) continue;
-        entry[1].users += 1;
-        used.push(entry);
-      }
+  /** Keeps the tensors that hold these views, until what is returned is called. */
+  useTensors(views: readonly Float32Array[]): () => void {
+    const used: Resident[] = [];
+    for (const view of views) {
+      const tensor = this.#residentOf(view);
+      if (tensor === undefined) continue;
+      tensor.users += 1;
+      used.push(tensor);
     }
     return () => {
-      for (const [address, tensor] of used.splice(0)) {
+      for (const tensor of used.splice(0)) {
         tensor.users -= 1;
-        this.#settle(address, tensor);
+        this.#settle(tensor);
       }
     };
   }
 
-  #settle(address: number, tensor: Resident): void {
+  #settle(tensor: Resident): void {
     if (!tensor.isFree || tensor.users > 0) return;
-    this.#tensors.delete(address);
-    this.#high.give(address);
+    this.#tensors.delete(tensor.address);
+    this.#high.give(tensor.address);
   }
 
   /** Room below, for what is not a tensor. @throws {RangeError} if tables in use take all of it. */
@@ -156,7 +191,12 @@ export class SharedMemory {
         let place = this.#places.get(image);
         if (!place) {
           const address = this.take(image.bytes);
-          image.write(this.#floats, this.#words, address);
+          try {
+            image.write(this.#floats, this.#words, address);
+          } catch (cause) {
+            this.#low.give(address);
+            throw cause;
+          }
           place = { address, users: 0, isReleased: false };
           this.#places.set(image, place);
         }
@@ -207,6 +247,5 @@ export class SharedMemory {
       this.#words = new Int32Array(this.memory.buffer);
       this.#doubles = new Float64Array(this.memory.buffer);
     }
-    this.#buffers.add(this.memory.buffer);
   }
 }

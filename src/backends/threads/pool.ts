@@ -26,13 +26,17 @@ interface Found {
   readonly task: Task;
 }
 
-interface Member {
+export interface Member {
   thread: Thread;
   readonly start: StartMessage;
   /** By number. */
   readonly outstanding: Map<number, Found>;
   hasStarted: boolean;
   isGone: boolean;
+  /** Whether a piece that was handed over was not begun in time: it may have ended, which a thread that blocks does not hear. */
+  isSilent: boolean;
+  /** What waits for its end. */
+  readonly onGone: (() => void)[];
 }
 
 /** Pieces that a thread has at a time: one that it works on, and some that wait while the calling thread is not scheduled. */
@@ -105,13 +109,29 @@ export class Pool {
     this.#settle(task);
   }
 
-  /** Hands a piece over at once, for a thread that blocks until its flag is set. Its answer comes later, and is not waited for. */
-  handOver(piece: Omit<Piece, 'id'>, member: number): void {
+  /**
+   * Hands a piece over at once, for a thread that blocks until its flag is set. Its answer comes later, and is not waited for. Says to whom;
+   * undefined if nobody is there who answers.
+   */
+  handOver(piece: Omit<Piece, 'id'>, turn: number): Member | undefined {
     this.#heal();
-    const present = this.#members.filter((each) => each.hasStarted);
-    if (present.length === 0) throw new BackendError('the pool has no threads left');
+    const present = this.#members.filter((each) => each.hasStarted && !each.isSilent);
+    const member = present[turn % Math.max(present.length, 1)];
+    if (member === undefined) return undefined;
     this.#lastId += 1;
-    present[member % present.length]!.thread.post({ ...piece, id: this.#lastId });
+    member.thread.post({ ...piece, id: this.#lastId });
+    return member;
+  }
+
+  /** Ends a thread that does not finish what it has begun; `then` is called when it has ended. Another takes its place. */
+  retire(member: Member, then: () => void): void {
+    if (member.isGone) {
+      then();
+      return;
+    }
+    member.isSilent = true;
+    member.onGone.push(then);
+    member.thread.crash();
   }
 
   close(): void {
@@ -165,6 +185,8 @@ export class Pool {
       outstanding: new Map(),
       hasStarted: false,
       isGone: false,
+      isSilent: false,
+      onGone: [],
       thread: { post: () => {}, keepAlive: () => {}, terminate: () => {}, crash: () => {} },
     };
     this.#members.push(member);
@@ -181,6 +203,7 @@ export class Pool {
 
   #onAnswer(member: Member, answer: Answer): void {
     if (member.isGone) return;
+    member.isSilent = false;
     if ('started' in answer) {
       member.hasStarted = true;
       this.#failures = 0;
@@ -212,6 +235,7 @@ export class Pool {
   #replace(member: Member, reason: unknown): void {
     if (member.isGone || this.#isClosed) return;
     member.isGone = true;
+    for (const then of member.onGone.splice(0)) then();
     this.#members.splice(this.#members.indexOf(member), 1);
     for (const { task } of member.outstanding.values()) {
       task.outstanding -= 1;

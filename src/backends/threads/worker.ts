@@ -1,7 +1,7 @@
 import { compileHex, instantiate } from '../../engines/wasm/instance.js';
 import { WINDOWS } from '../../plan/image.js';
 import { Runner } from '../runner.js';
-import type { Answer, Piece, StartMessage } from './protocol.js';
+import { type Answer, BEGUN, DONE, FAILED, type Piece, type StartMessage } from './protocol.js';
 
 /**
  * What a worker of the pool runs: pieces of tensors in shared memory, as they come. `scripts/build.mjs` turns this file into a string, so
@@ -30,19 +30,24 @@ port.listen((message) => {
 });
 
 function begin({ memory, kernels, window }: StartMessage): (piece: Piece) => void {
-  const engine = instantiate(compileHex(kernels), memory);
+  const engine = instantiate(compileHex(kernels), memory as WebAssembly.Memory);
   const runner = new Runner(engine, window);
   return (piece) => {
-    let outcome = 2;
-    try {
-      engine.reserve(piece.bytes);
+    const { flag, ticket } = piece;
+    engine.reserve(piece.bytes);
+    if (flag === 0) {
       run(piece);
-      outcome = 1;
+      return;
+    }
+    // Whoever waits may have lost patience, and has done it.
+    if (Atomics.compareExchange(engine.words, flag >> 2, ticket, ticket + BEGUN) !== ticket) return;
+    let outcome = FAILED;
+    try {
+      run(piece);
+      outcome = DONE;
     } finally {
-      if (piece.flag !== 0) {
-        Atomics.store(engine.words, piece.flag >> 2, outcome);
-        Atomics.notify(engine.words, piece.flag >> 2);
-      }
+      Atomics.store(engine.words, flag >> 2, ticket + outcome);
+      Atomics.notify(engine.words, flag >> 2);
     }
   };
 

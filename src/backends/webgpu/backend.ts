@@ -1,8 +1,9 @@
-import { describe, expectFloat32Array, expectInteger } from '../../errors.js';
+import { describe, expectFloat32Array, expectInteger, isArrayBuffer } from '../../errors.js';
 import { alignImage, type BackwardImage, type Image, MOST_IMAGE_ADDRESS, WINDOWS } from '../../plan/image.js';
 import type { Moments } from '../../plan/moments.js';
+import type { Device, DeviceBuffer, DeviceProblem } from '../../platform.js';
 import type { DeviceBackend, Kernel, ProbeFailure, Tables } from '../backend.js';
-import { BackendError } from '../errors.js';
+import { asBackendError, BackendError } from '../errors.js';
 import { hostBackend } from '../host.js';
 import { failedProbes } from '../probes.js';
 import { findDevice, type WebGpuOptions } from './device.js';
@@ -35,14 +36,25 @@ const KEPT_READERS = 4;
 
 /** Floats in a device's memory: the whole of a GPUBuffer with usage STORAGE | COPY_SRC | COPY_DST. */
 export class GpuTensor {
-  readonly buffer: GPUBuffer;
+  readonly buffer: DeviceBuffer;
   readonly length: number;
-  /** What may have gone wrong in making it; `download` waits for these. */
-  readonly problems: Promise<GPUError | null>[] = [];
+  /** What may have gone wrong in making its buffer, and in writing what it holds; `download` waits for these. */
+  readonly problems: readonly Problem[];
+  readonly #made: readonly Problem[];
 
-  constructor(buffer: GPUBuffer, length: number) {
+  constructor(buffer: DeviceBuffer, length: number, made: readonly Problem[] = []) {
     this.buffer = buffer;
     this.length = length;
+    this.#made = made;
+    this.problems = made;
+  }
+
+  /** It was written as a whole: what went wrong with what it held before no longer matters. */
+  wasWritten(problems: readonly Problem[]): void {
+    const found = Promise.all(problems).then((all) => all.find(Boolean) ?? null);
+    // Reported by whoever downloads; nobody may.
+    found.catch(() => {});
+    (this as { problems: readonly Problem[] }).problems = [...this.#made, found];
   }
 }
 
@@ -51,12 +63,15 @@ function expectGpuTensor(name: string, value: unknown): void {
     throw new TypeError(`${name} must be a tensor of this backend, got ${describe(value)}`);
 }
 
+/** What went wrong with something that the device was asked for, if anything; known later. */
+type Problem = Promise<DeviceProblem | null>;
+
 /** The tables of channels `from` to `to`. */
 interface TableBuffer {
   readonly buffer: GPUBuffer;
   readonly from: number;
   readonly to: number;
-  readonly problem: Promise<GPUError | null>;
+  readonly problem: Problem;
 }
 
 /**
@@ -69,7 +84,7 @@ export class WebGpuBackend implements DeviceBackend<GpuTensor> {
   readonly isSynchronous = false;
   readonly maxLength: number;
   /** The GPUDevice, for sharing buffers with code of your own. */
-  readonly gpuDevice: GPUDevice;
+  readonly gpuDevice: Device;
   readonly #withBarriers: boolean;
   readonly #ownsDevice: boolean;
   readonly #call: GPUBuffer;
@@ -99,15 +114,26 @@ export class WebGpuBackend implements DeviceBackend<GpuTensor> {
     });
   }
 
-  /** @throws {BackendError} if there is no device, or its probe does not run. */
+  /** @throws {TypeError} for a device that is none. @throws {BackendError} if there is no device, or its probe does not run. */
   static async start(options: WebGpuOptions): Promise<WebGpuBackend> {
     const { device, description } = await findDevice(options);
-    const backend = new WebGpuBackend(device, description, options);
-    await backend.#compileShaders();
-    const before = performance.now();
-    backend.#failures = await failedProbes(backend, hostBackend('js'));
-    backend.#probeMs = performance.now() - before;
-    return backend;
+    let backend: WebGpuBackend | undefined;
+    try {
+      backend = new WebGpuBackend(device, description, options);
+      await backend.#compileShaders();
+      const before = performance.now();
+      backend.#failures = await failedProbes(backend, hostBackend('js'));
+      backend.#probeMs = performance.now() - before;
+      return backend;
+    } catch (cause) {
+      const reason = backend ? await backend.#explain(cause) : cause;
+      try {
+        backend?.dispose();
+      } catch {
+        // What went wrong first is what matters.
+      }
+      throw asBackendError(`no WebGPU here: it does not work on ${description}`, reason);
+    }
   }
 
   get exact(): boolean {
@@ -144,16 +170,14 @@ export class WebGpuBackend implements DeviceBackend<GpuTensor> {
     const [buffer, problem] = this.#checked(() =>
       this.#create(16 * Math.max(Math.ceil(length / 4), 1), STORAGE | COPY_SRC | COPY_DST),
     );
-    const tensor = new GpuTensor(buffer, length);
-    tensor.problems.push(problem);
-    return tensor;
+    return new GpuTensor(buffer, length, [problem]);
   }
 
   /**
    * A tensor that is a buffer of the caller's, on `gpuDevice`, from its first byte. `free` leaves the buffer alone.
    * @throws {TypeError|RangeError} if the buffer is too small or lacks the usages STORAGE, COPY_SRC and COPY_DST.
    */
-  wrap(buffer: GPUBuffer, length: number): GpuTensor {
+  wrap(buffer: DeviceBuffer, length: number): GpuTensor {
     this.#expectAlive();
     expectInteger('length', length, 0, this.maxLength);
     if (typeof buffer !== 'object' || buffer === null || typeof buffer.usage !== 'number')
@@ -172,7 +196,7 @@ export class WebGpuBackend implements DeviceBackend<GpuTensor> {
     expectFloat32Array('values', values);
     const tensor = this.allocate(values.length);
     // A shared buffer is not taken everywhere.
-    const plain = values.buffer instanceof ArrayBuffer ? (values as Float32Array<ArrayBuffer>) : values.slice();
+    const plain = isArrayBuffer(values.buffer) ? (values as Float32Array<ArrayBuffer>) : values.slice();
     if (values.length > 0) this.gpuDevice.queue.writeBuffer(tensor.buffer, 0, plain);
     return tensor;
   }
@@ -225,7 +249,7 @@ export class WebGpuBackend implements DeviceBackend<GpuTensor> {
     const start = offset % (inner * images.length);
     const isFourfold = kernel === 'activate' && this.#takesFour(inner, images.length, start, x, y);
     const isPlain = images.length === 1 && x.length >= y.length;
-    const problems: Promise<GPUError | null>[] = [];
+    const problems: Problem[] = x.problems.slice();
     for (const tables of this.#tablesOf(images)) {
       problems.push(tables.problem);
       for (let first = 0; first < y.length; first += MOST_ELEMENTS) {
@@ -239,10 +263,11 @@ export class WebGpuBackend implements DeviceBackend<GpuTensor> {
             this.#submit([{ kernel, count: end - first }], isPlain, tables.buffer, y.buffer, inputs);
           }
         });
+        this.#renewList(problem);
         problems.push(problem);
       }
     }
-    this.#note(problems, y, [x]);
+    y.wasWritten(problems);
   }
 
   async backward(
@@ -260,7 +285,7 @@ export class WebGpuBackend implements DeviceBackend<GpuTensor> {
     const { windowLength } = images[0]!;
     const bytes = 8 * WINDOWS * windowLength;
     const most = Math.max(1, Math.floor(Math.min(MOST_SUMS_BYTES, 4 * this.maxLength) / bytes));
-    const problems: Promise<GPUError | null>[] = [];
+    const problems: Problem[] = [...x.problems, ...gradY.problems];
     const sums: { from: number; to: number; words: Promise<Float32Array> }[] = [];
     for (const tables of this.#tablesOf(images)) {
       problems.push(tables.problem);
@@ -279,12 +304,12 @@ export class WebGpuBackend implements DeviceBackend<GpuTensor> {
           });
           problems.push(problem);
         }
-        total.problems.push(...problems);
+        total.wasWritten(problems);
         sums.push({ from, to, words: this.download(total) });
         this.free(total);
       }
     }
-    this.#note(problems, gradX, [x, gradY]);
+    gradX.wasWritten(problems);
     // All are waited for, so that a failure leaves no rejection behind.
     const results = await Promise.allSettled(sums.map(({ words }) => words));
     results.forEach((result, k) => {
@@ -297,17 +322,6 @@ export class WebGpuBackend implements DeviceBackend<GpuTensor> {
         }
       }
     });
-  }
-
-  /** What may have gone wrong in writing a tensor; its reader learns of it. */
-  #note(problems: Promise<GPUError | null>[], written: GpuTensor, read: readonly GpuTensor[]): void {
-    for (const tensor of read) if (tensor !== written) problems.push(...tensor.problems);
-    written.problems.push(Promise.all(problems).then((all) => all.find(Boolean) ?? null));
-    // What has long been settled need not be kept.
-    if (written.problems.length > 64) {
-      const before = written.problems.splice(0);
-      written.problems.push(Promise.all(before).then((all) => all.find(Boolean) ?? null));
-    }
   }
 
   /** Whether every four neighbours share a channel and lie together in both buffers, padding included. */
@@ -401,6 +415,11 @@ export class WebGpuBackend implements DeviceBackend<GpuTensor> {
       tables.push(this.#uploadTables(images, from, to, bytes));
       from = to;
     }
+    // What could not be made is made again the next time.
+    for (const { problem } of tables)
+      this.#ifFailed(problem, () => {
+        if (this.#tables.get(images) === tables) this.release(images);
+      });
     this.#tables.set(images, tables);
     this.#registry.register(images, tables, images);
     return tables;
@@ -428,8 +447,12 @@ export class WebGpuBackend implements DeviceBackend<GpuTensor> {
     const key = keyOf(kernel, options);
     let pipeline = this.#pipelines.get(key);
     if (!pipeline) {
-      pipeline = this.gpuDevice.createComputePipeline(this.#describePipeline(kernel, options));
-      this.#pipelines.set(key, pipeline);
+      const [created, problem] = this.#checked(() =>
+        this.gpuDevice.createComputePipeline(this.#describePipeline(kernel, options)),
+      );
+      this.#ifFailed(problem, () => this.#pipelines.delete(key));
+      this.#pipelines.set(key, created);
+      pipeline = created;
     }
     return pipeline;
   }
@@ -470,7 +493,7 @@ export class WebGpuBackend implements DeviceBackend<GpuTensor> {
   }
 
   /** Runs something that talks to the device, and promises what went wrong, if anything. */
-  #checked<R>(work: () => R): [R, Promise<GPUError | null>] {
+  #checked<R>(work: () => R): [R, Problem] {
     const { gpuDevice } = this;
     gpuDevice.pushErrorScope('validation');
     gpuDevice.pushErrorScope('out-of-memory');
@@ -489,6 +512,21 @@ export class WebGpuBackend implements DeviceBackend<GpuTensor> {
     // Reported by whoever downloads; nobody may.
     found.catch(() => {});
     return [result, found];
+  }
+
+  #ifFailed(problem: Problem, then: () => void): void {
+    problem.then((error) => error && then()).catch(() => {});
+  }
+
+  /** If a call was refused, the list that is kept for the next one may be to blame: it may have got no memory. */
+  #renewList(problem: Problem): void {
+    const list = this.#list;
+    if (list === undefined) return;
+    this.#ifFailed(problem, () => {
+      if (this.#list !== list) return;
+      this.#destroy(list);
+      this.#list = undefined;
+    });
   }
 
   #expectAlive(): void {

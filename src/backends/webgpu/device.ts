@@ -8,14 +8,15 @@ import {
   type OptionTable,
   unchecked,
 } from '../../errors.js';
-import { BackendError } from '../errors.js';
+import type { Device } from '../../platform.js';
+import { asBackendError, BackendError } from '../errors.js';
 import { importByName } from '../import.js';
 
 export interface WebGpuOptions {
   /** A device of your own. Ask for its adapter's maxStorageBufferBindingSize and maxBufferSize if tensors are large. */
-  device?: GPUDevice;
+  device?: Device;
   /** Which adapter to ask for. */
-  powerPreference?: GPUPowerPreference;
+  powerPreference?: 'low-power' | 'high-performance';
   /** Flags for Dawn, where the npm package `webgpu` provides the GPU. */
   dawnFlags?: readonly string[];
   /** For tests: false leaves out what keeps compilers from rewriting float operations. */
@@ -30,7 +31,7 @@ const OPTIONS = {
 } satisfies OptionTable<WebGpuOptions>;
 
 /** A device, and what it is in words. @throws {TypeError|BackendError} with the reason if there is none. */
-export async function findDevice(options: WebGpuOptions): Promise<{ device: GPUDevice; description: string }> {
+export async function findDevice(options: WebGpuOptions): Promise<{ device: Device; description: string }> {
   expectOptions("loadBackend('webgpu')", options, OPTIONS);
   if (options.powerPreference !== undefined)
     expectOneOf('powerPreference', options.powerPreference, ['low-power', 'high-performance']);
@@ -41,15 +42,27 @@ export async function findDevice(options: WebGpuOptions): Promise<{ device: GPUD
     return { device: options.device, description: adapterInfo ? inWords(adapterInfo) : 'a device of the caller' };
   }
   const gpu = await findGpu(options.dawnFlags ?? []);
-  const adapter = await gpu.requestAdapter({ powerPreference: options.powerPreference ?? 'high-performance' });
+  let adapter: GPUAdapter | null;
+  try {
+    adapter = await gpu.requestAdapter({ powerPreference: options.powerPreference ?? 'high-performance' });
+  } catch (cause) {
+    throw asBackendError('no WebGPU adapter: it was refused', cause);
+  }
   if (!adapter) throw new BackendError('no WebGPU adapter: neither a GPU nor a software rasteriser was found');
-  const { maxStorageBufferBindingSize, maxBufferSize } = adapter.limits;
-  const device = await adapter.requestDevice({ requiredLimits: { maxStorageBufferBindingSize, maxBufferSize } });
-  return { device, description: inWords(adapter.info) };
+  try {
+    const { maxStorageBufferBindingSize, maxBufferSize } = adapter.limits;
+    const device = await adapter.requestDevice({ requiredLimits: { maxStorageBufferBindingSize, maxBufferSize } });
+    return { device, description: inWords(adapter.info) };
+  } catch (cause) {
+    throw asBackendError('no WebGPU device: it was refused', cause);
+  }
 }
 
-const inWords = ({ vendor, architecture, device, description }: GPUAdapterInfo): string =>
-  [description || device, vendor, architecture].filter((each) => each !== '').join(', ') || 'unnamed';
+/** Browsers have had `info` for a part of the time that they have had WebGPU, and need not fill it. */
+const inWords = (info: Partial<GPUAdapterInfo> | undefined): string =>
+  [info?.description || info?.device, info?.vendor, info?.architecture].filter(Boolean).join(', ') || 'unnamed';
+
+const MISSING = ['ERR_MODULE_NOT_FOUND', 'MODULE_NOT_FOUND'];
 
 /** Dawn's, by their flags. Its other objects do not keep them alive. */
 const instances = new Map<string, GPU>();
@@ -61,6 +74,13 @@ async function findGpu(flags: readonly string[]): Promise<GPU> {
   try {
     dawn = await importByName('webgpu');
   } catch (cause) {
+    // What is not there has this code in Node and Bun; other errors say why what is there cannot be loaded.
+    const { code } = (cause ?? {}) as { code?: string };
+    if (code !== undefined && !MISSING.includes(code))
+      throw asBackendError(
+        "no WebGPU here: navigator.gpu is missing, and the npm package 'webgpu' cannot be loaded",
+        cause,
+      );
     throw new BackendError(
       "no WebGPU here: navigator.gpu is missing, and the npm package 'webgpu' is not installed (npm install webgpu)",
       { cause },
@@ -68,7 +88,11 @@ async function findGpu(flags: readonly string[]): Promise<GPU> {
   }
   let gpu = instances.get(flags.join(' '));
   if (!gpu) {
-    gpu = dawn.create(flags);
+    try {
+      gpu = dawn.create(flags);
+    } catch (cause) {
+      throw asBackendError("no WebGPU here: the npm package 'webgpu' does not start", cause);
+    }
     instances.set(flags.join(' '), gpu);
   }
   return gpu;

@@ -1,5 +1,6 @@
 import type { Engine } from '../engine.js';
-import * as module from './kernels.js';
+import { kernels } from './kernels.js';
+import { attachMemory } from './memory.js';
 
 /** The kernels in plain JavaScript: the fallback where WebAssembly is not allowed, and the other witness for every bit. */
 export function createJsEngine(): Engine {
@@ -20,16 +21,17 @@ export function createJsEngine(): Engine {
     },
     reserve(bytes) {
       if (bytes <= memory.byteLength) return;
-      memory = new ArrayBuffer(2 ** Math.ceil(Math.log2(bytes)));
-      new Float32Array(memory).set(floats);
-      floats = new Float32Array(memory);
-      words = new Int32Array(memory);
-      doubles = new Float64Array(memory);
+      // All of it is made before any of it is used: there may be no room for a part.
+      const larger = new ArrayBuffer(2 ** Math.ceil(Math.log2(bytes)));
+      const views = [new Float32Array(larger), new Int32Array(larger), new Float64Array(larger)] as const;
+      views[0].set(floats);
+      memory = larger;
+      [floats, words, doubles] = views;
     },
     get kernels() {
       // The kernels are one module; several engines take turns with its memory.
-      module.attachMemory(memory);
-      return module;
+      attachMemory(memory);
+      return kernels;
     },
   };
 }

@@ -6,9 +6,9 @@ export let doubles = new Float64Array(0);
 /** Makes the kernels work in the given memory. */
 export function attachMemory(memory: ArrayBuffer): void {
   if (floats.buffer === memory) return;
-  floats = new Float32Array(memory);
-  words = new Int32Array(memory);
-  doubles = new Float64Array(memory);
+  // All views are made before any is used: there may be no room for one.
+  const views = [new Float32Array(memory), new Int32Array(memory), new Float64Array(memory)] as const;
+  [floats, words, doubles] = views;
 }
 
 declare global {

@@ -1,4 +1,3 @@
-import { instantiateSync } from '@assemblyscript/loader';
 import type { Engine, Kernels } from '../engine.js';
 
 const PAGE = 65536;
@@ -24,31 +23,49 @@ function ofHex(text: string): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** An engine on the module's own memory, or on the given one if the module imports its memory. */
+/**
+ * An engine on the module's own memory, or on the given one if the module imports its memory. The kernels take and return numbers, so
+ * AssemblyScript's loader has nothing to do; it would change `Object` and make a TextDecoder as it is imported.
+ */
 export function instantiate(module: WebAssembly.Module, shared?: WebAssembly.Memory): Engine {
-  const { exports } = instantiateSync<Exports>(module, shared ? { env: { memory: shared } } : {});
+  const exports = new WebAssembly.Instance(module, shared ? { env: { memory: shared } } : {})
+    .exports as unknown as Exports;
   const memory = shared ?? exports.memory;
   let floats = new Float32Array(memory.buffer);
   let words = new Int32Array(memory.buffer);
   let doubles = new Float64Array(memory.buffer);
+  const see = () => {
+    const views = [
+      new Float32Array(memory.buffer),
+      new Int32Array(memory.buffer),
+      new Float64Array(memory.buffer),
+    ] as const;
+    [floats, words, doubles] = views;
+  };
+  // Views of a memory that has grown are empty. There may have been no room for new ones then.
+  const seen = () => {
+    if (floats.length === 0) see();
+  };
   return {
     name: 'wasm',
     get floats() {
+      seen();
       return floats;
     },
     get words() {
+      seen();
       return words;
     },
     get doubles() {
+      seen();
       return doubles;
     },
     reserve(bytes) {
+      seen();
       if (bytes <= floats.byteLength) return;
       // Others may have grown a shared memory: growing by nothing makes that known here.
       memory.grow(Math.max(Math.ceil((bytes - memory.buffer.byteLength) / PAGE), 0));
-      floats = new Float32Array(memory.buffer);
-      words = new Int32Array(memory.buffer);
-      doubles = new Float64Array(memory.buffer);
+      see();
     },
     kernels: exports,
   };

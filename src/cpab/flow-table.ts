@@ -1,6 +1,6 @@
 import { nextDown, nextUp } from '../../assembly/float32';
 import { exp, expm1Ratio, log, log1pRatio } from '../../assembly/numeric';
-import { crossingTime, type FlowPiece, flowPieces, type VelocityField, vertex } from '../cpab/flow.js';
+import { crossingTime, type FlowPiece, flowPieces, type VelocityField, vertex } from './flow.js';
 import { floatsIn } from './intervals.js';
 
 /**
