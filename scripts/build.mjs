@@ -124,7 +124,7 @@ const bundle = (input, dir, { replaced = {}, external = [], groups }) =>
 const shared = [
   {
     name: 'kernels',
-    test: (file) => /^(?:src\/engines|assembly|node_modules\/@assemblyscript)\//.test(fromRoot(file)),
+    test: (file) => /^(?:src\/engines|assembly)\/|(?:^|\/)node_modules\/@assemblyscript\/loader\//.test(fromRoot(file)),
     priority: 1,
   },
   {
