@@ -51,7 +51,7 @@ export const rational: Family<{ version: RationalVersion }, 'numerator' | 'denom
     const least = version === 'C' ? TENTH : 1;
     const positive = inner.map((b, k) => (k === 0 ? plus(least, b) : b));
     const other = inner.map((b, k) => (k === 0 ? minus(least, b) : negative(b)));
-    const sign = leadingSign(inner.map(valueOf));
+    const sign = leadingSign(inner.map(numberOf));
     const at = (side: 1 | -1) => (sign.value > 0 === (side > 0 || sign.degree % 2 === 0) ? positive : other);
     const f = where(polynomial(inner), ratio(numerator, positive), ratio(numerator, other));
     // At 0, where the inner polynomial of B is 0, |·| has the mean of its two slopes, as autograd has it.
@@ -72,7 +72,7 @@ function plain(channels: number, length: number): number[] {
 }
 
 const zeros = (n: number) => new Array<number>(n).fill(0);
-const valueOf = (e: Expression): number => (e.op === 'parameter' || e.op === 'constant' ? e.value : Number.NaN);
+const numberOf = (e: Expression): number => (e.op === 'parameter' || e.op === 'constant' ? e.value : Number.NaN);
 
 /** |b|·side for a parameter; at b = 0 without a gradient, as autograd has it. */
 function absolute(b: Parameter, side: number): Expression {
@@ -136,10 +136,10 @@ function asymptote(p: readonly Expression[], q: readonly Expression[]): Asymptot
 function size(e: Expression): number {
   const value =
     e.op === 'times' && e.a.op === 'constant'
-      ? e.a.value * valueOf(e.b)
+      ? e.a.value * numberOf(e.b)
       : e.op === 'plus' || e.op === 'minus'
         ? 1
-        : valueOf(e);
+        : numberOf(e);
   return Number.isNaN(value) ? 1 : value;
 }
 
