@@ -164,7 +164,7 @@ function millsRatio(k: i32): f64 {
       }
       return 0.2239905946538288;
     }
-    return 0.21257058044203179;
+    return 0.21257058044203178;
   }
   if (k <= 25) {
     if (k <= 22) {
