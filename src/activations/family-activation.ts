@@ -6,7 +6,7 @@ import { type Definition, LARGEST } from '../calculus/piece.js';
 import { ballOf } from '../calculus/tails.js';
 import { value } from '../calculus/value.js';
 import { normalStream, uniformStream } from '../cpab/random.js';
-import { describe, expectInteger, expectOneOf, expectOptions, expectString } from '../errors.js';
+import { describe, expectHolder, expectInteger, expectOneOf, expectOptions, expectString } from '../errors.js';
 import type { ConstantKind, Family, ParameterKind, Random, Values, Words } from '../families/family.js';
 import type { StateDict } from '../io/tensor.js';
 import { contract, type Differentiable, gradientLimit, gradientTable } from '../plan/gradient-table.js';
@@ -62,7 +62,7 @@ export class FamilyActivation<C extends object = object, P extends string = stri
   readonly #functions: number;
 
   constructor(family: Family<C, P>, options: FamilyOptions<C, P> = {}) {
-    const given = expectObject(family.name, options);
+    const given = expectHolder(family.name, options);
     const constants = readConstants(family, given);
     const kinds = family.parameters(constants) as Readonly<Record<string, ParameterKind>>;
     for (const key of Object.keys(given))
@@ -71,7 +71,7 @@ export class FamilyActivation<C extends object = object, P extends string = stri
         ...Object.keys(family.constants ?? {}),
         ...Object.keys(kinds),
       ]);
-    const layout = expectOneOf('layout', given.layout ?? 'channelsFirst', LAYOUTS);
+    const layout = expectOneOf('layout', given.layout === undefined ? 'channelsFirst' : given.layout, LAYOUTS);
     const parameters = readParameters(family.name, kinds, given);
     const functions = [...parameters.values()].reduce((most, { count }) => Math.max(most, count), 1);
     for (const [name, { count }] of parameters)
@@ -106,7 +106,7 @@ export class FamilyActivation<C extends object = object, P extends string = stri
    * @throws {TypeError|RangeError} if a length differs or a number is not finite, or the values make no sense; the activation is as before then.
    */
   update(parameters: { readonly [K in P]?: ParameterValue }): void {
-    const given = expectObject(`${this.family.name}.update`, parameters);
+    const given = expectHolder(`${this.family.name}.update`, parameters);
     const before = this.#parameters;
     const after = new Map(before);
     for (const [name, new_] of Object.entries(given)) {
@@ -115,6 +115,7 @@ export class FamilyActivation<C extends object = object, P extends string = stri
       const data = numbers(name, new_);
       if (data.length !== stored.data.length)
         throw new RangeError(`${name} must hold ${stored.data.length} numbers as before, got ${data.length}`);
+      expectRows(name, new_, stored);
       after.set(name, { ...stored, data });
     }
     this.#parameters = after;
@@ -145,11 +146,29 @@ export class FamilyActivation<C extends object = object, P extends string = stri
       channels: this.channels,
       layout: this.layout,
     };
-    for (const [key, { kind, count }] of this.#parameters) {
-      const rows = refined.slice(0, count).map(({ parameters }) => parameters[key as P]);
+    const constants = { ...this.constants, ...refined[0]!.constants };
+    for (const [key, kind] of Object.entries<ParameterKind>(this.family.parameters(constants))) {
+      // What all functions share stays shared.
+      const rows = refined.slice(0, this.#parameters.get(key)?.count).map(({ parameters }) => parameters[key as P]);
       options[key] = kind.isOne ? rows.flat() : rows;
     }
     return new FamilyActivation(this.family, options as FamilyOptions<C, P>);
+  }
+
+  /** Shapes of the parameters: [functions], or [functions][n] for arrays; one function may serve all channels. */
+  get shapes(): Readonly<Record<P, readonly number[]>> {
+    return Object.fromEntries(
+      [...this.#parameters].map(([name, { kind, count, length }]) => [name, kind.isOne ? [count] : [count, length]]),
+    ) as unknown as Record<P, readonly number[]>;
+  }
+
+  /** What is not taken as it is given: values that the original class clamps, in a sentence each. */
+  get notes(): readonly string[] {
+    const { notes } = this.family;
+    if (!notes) return [];
+    return Array.from({ length: this.#functions }, (_, index) => notes(this.constants, this.#valuesOf(index))).flatMap(
+      (found, index) => (this.#functions === 1 ? found : found.map((note) => `function ${index}: ${note}`)),
+    );
   }
 
   /** The function of one channel in float64: no table, about 15 digits where nothing cancels. `ditac/oracle` has 30 digits. */
@@ -270,19 +289,13 @@ function polesOf(interpreter: Interpreter, denominator: NonNullable<Definition['
     .map(({ first }) => first);
 }
 
-function expectObject(name: string, options: unknown): Readonly<Record<string, unknown>> {
-  if (typeof options !== 'object' || options === null || Array.isArray(options))
-    throw new TypeError(`${name} options must be an object, got ${describe(options)}`);
-  return options as Readonly<Record<string, unknown>>;
-}
-
 function readConstants<C extends object, P extends string>(
   family: Family<C, P>,
   given: Readonly<Record<string, unknown>>,
 ): C {
   const constants: Record<string, unknown> = {};
   for (const [key, kind] of Object.entries(family.constants ?? {}) as [string, ConstantKind][]) {
-    const found = given[key] ?? kind.initial;
+    const found = given[key] === undefined ? kind.initial : given[key];
     if (found === undefined) {
       if (kind.isOptional) continue;
       throw new TypeError(`${family.name} needs the option ${key}, got undefined`);
@@ -297,7 +310,7 @@ function readParameters(
   kinds: Readonly<Record<string, ParameterKind>>,
   given: Readonly<Record<string, unknown>>,
 ): Map<string, Stored> {
-  const random = given.seed === undefined ? undefined : streams(given.seed);
+  const random = given.seed === undefined ? undefined : streams(expectInteger('seed', given.seed, 0, 2 ** 32 - 1));
   const parameters = new Map<string, Stored>();
   const missing: string[] = [];
   for (const [key, kind] of Object.entries(kinds)) {
@@ -319,49 +332,57 @@ function readParameters(
   return parameters;
 }
 
-function streams(seed: unknown): Random {
-  const uniform = uniformStream(seed as number);
-  const normal = normalStream(seed as number);
+function streams(seed: number): Random {
+  const uniform = uniformStream(seed);
+  const normal = normalStream(seed);
   return { uniform, normal };
 }
 
 function store(name: string, kind: ParameterKind, value: unknown): Stored {
   const data = numbers(name, value);
-  const isNested = Array.isArray(value) && value.some((row) => typeof row === 'object');
-  if (kind.isOne) {
-    if (data.length === 0) throw new RangeError(`${name} must hold at least one number, got none`);
-    return { kind, data, count: data.length, length: 1 };
-  }
-  const rows = isNested ? (value as readonly ArrayLike<number>[]) : undefined;
-  const length = kind.length ?? rows?.[0]?.length ?? data.length;
-  rows?.forEach((row, i) => {
-    if (row.length !== length)
-      throw new RangeError(`every row of ${name} must hold ${length} numbers, row ${i} has ${row.length}`);
-  });
-  if (length === 0 ? data.length !== 0 : data.length === 0 || data.length % length !== 0)
+  if (data.length === 0 && (kind.isOne || kind.length))
+    throw new RangeError(`${name} must hold at least one number, got none`);
+  const rows = isNested(value) ? value : undefined;
+  const length = kind.isOne ? 1 : (kind.length ?? rows?.[0]?.length ?? data.length);
+  const stored = { kind, data, count: length === 0 ? 1 : data.length / length, length };
+  if (length === 0 ? data.length !== 0 : data.length % length !== 0)
     throw new RangeError(`${name} must hold ${length} numbers a function, got ${data.length}`);
-  return { kind, data, count: length === 0 ? 1 : data.length / length, length };
+  expectRows(name, value, stored);
+  return stored;
 }
+
+/** Rows, if they are given as such, are those of functions. */
+function expectRows(name: string, value: unknown, { length }: Stored): void {
+  if (!isNested(value)) return;
+  for (const [i, row] of value.entries())
+    if (row.length !== length)
+      throw new RangeError(
+        `every row of ${name} must hold ${length} ${length === 1 ? 'number' : 'numbers'}, row ${i} has ${row.length}`,
+      );
+}
+
+const isList = (value: unknown): value is ArrayLike<unknown> =>
+  Array.isArray(value) || (ArrayBuffer.isView(value) && 'length' in value);
+const isNested = (value: unknown): value is readonly ArrayLike<unknown>[] =>
+  Array.isArray(value) && value.length > 0 && isList(value[0]);
 
 /** As float32, flat. */
 function numbers(name: string, value: unknown): Float32Array {
-  const flat: unknown[] = [];
-  const isList = (each: unknown): each is ArrayLike<unknown> =>
-    Array.isArray(each) || (ArrayBuffer.isView(each) && 'length' in each);
-  if (typeof value === 'number') flat.push(value);
-  else if (isList(value)) {
-    for (const each of Array.from(value)) {
-      if (isList(each)) flat.push(...Array.from(each));
-      else flat.push(each);
-    }
-  } else throw new TypeError(`${name} must be a number or an array of numbers, got ${describe(value)}`);
-  const data = new Float32Array(flat.length);
-  flat.forEach((each, i) => {
-    if (typeof each !== 'number') throw new TypeError(`${name}[${i}] must be a number, got ${describe(each)}`);
-    data[i] = each;
-    if (!Number.isFinite(data[i])) throw new RangeError(`${name}[${i}] must be a finite float32, got ${each}`);
-  });
-  return data;
+  if (typeof value === 'number') return Float32Array.of(finite(name, value));
+  if (!isList(value)) throw new TypeError(`${name} must be a number or an array of numbers, got ${describe(value)}`);
+  if (!isNested(value)) return Float32Array.from(Array.from(value), (each, i) => finite(`${name}[${i}]`, each));
+  const flat: number[] = [];
+  for (const [i, row] of value.entries()) {
+    if (!isList(row)) throw new TypeError(`${name}[${i}] must be an array of numbers as ${name}[0] is, got ${describe(row)}`);
+    for (let j = 0; j < row.length; j++) flat.push(finite(`${name}[${i}][${j}]`, row[j]));
+  }
+  return Float32Array.from(flat);
+}
+
+function finite(name: string, value: unknown): number {
+  if (typeof value !== 'number') throw new TypeError(`${name} must be a number, got ${describe(value)}`);
+  if (!Number.isFinite(Math.fround(value))) throw new RangeError(`${name} must be a finite float32, got ${value}`);
+  return value;
 }
 
 /** Reads a state dict of a family's class. @throws {TypeError|RangeError} if tensors are missing or misshapen, or something is to be told. */
@@ -370,7 +391,7 @@ export function optionsFromStateDict<C extends object, P extends string>(
   tensors: StateDict,
   options: Readonly<Record<string, unknown>>,
 ): FamilyOptions<C, P> {
-  const { prefix = '', ...rest } = expectObject(`${family.name}.fromStateDict`, options);
+  const { prefix = '', ...rest } = expectHolder(`${family.name}.fromStateDict`, options);
   expectString('prefix', prefix);
   if (typeof tensors !== 'object' || tensors === null)
     throw new TypeError(`tensors must be an object, got ${describe(tensors)}`);

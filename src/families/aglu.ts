@@ -27,6 +27,13 @@ function effective(lambda: Parameter, clamp: Clamp): Expression {
   return lambda.value > 0 ? plus(lambda, Math.fround(lambda.value + ADDED) - lambda.value) : expression(ADDED);
 }
 
+/** Clamps are the released classes' own. */
+function clamped({ clamp }: { clamp: Clamp }, { lambda: [value] }: { readonly lambda: readonly number[] }): string[] {
+  if (value! > (clamp === 'max' ? LEAST : 0)) return [];
+  const least = clamp === 'max' ? LEAST : ADDED;
+  return [`lambda = ${value} counts as ${least.toPrecision(3)}, as the released class has it (clamp '${clamp}')`];
+}
+
 /** log p = -log1p(λe^{-κx})/λ: nothing cancels. Far to the left e^{-κx} overflows, and softplus takes its place. */
 function logarithm(l: Expression, kappa: Parameter) {
   const near = divide(log1p(times(l, exp(negative(times(kappa, x))))), negative(l));
@@ -45,6 +52,7 @@ export const apa: Family<{ clamp: Clamp }, 'lambda' | 'kappa'> = {
     if (kappa.value === 0) return whole(exp(near), ...both(tail(0, mean(l), minus(exp(near), mean(l)))));
     return whole(exp(near), ...bySign(kappa.value, tail(0, 0, exp(far)), tail(0, 1, expm1(near))));
   },
+  notes: clamped,
   checkpoint: { names: { lambda: 'lambda_param', kappa: 'kappa_param' } },
 };
 
@@ -60,6 +68,7 @@ export const aglu: Family<{ clamp: Clamp }, 'lambda' | 'kappa'> = {
     if (kappa.value === 0) return whole(f, ...both(tail(mean(l), 0, times(x, minus(exp(near), mean(l))))));
     return whole(f, ...bySign(kappa.value, tail(0, 0, times(x, exp(far))), tail(1, 0, times(x, expm1(near)))));
   },
+  notes: clamped,
   checkpoint: { names: { lambda: 'lambda_param', kappa: 'kappa_param' } },
 };
 

@@ -25,6 +25,10 @@ export interface Family<C extends object = object, P extends string = string> {
     p: Values<P>,
     factor: number,
   ): { readonly constants?: Partial<C>; readonly parameters: Values<P> };
+  /** Values that the original class does not take as they are, in a sentence each: which, and what they count as. */
+  notes?(constants: C, p: Values<P>): readonly string[];
+  /** Parameters that the original class has once for all channels; layers begin with one of them. */
+  readonly shared?: readonly P[];
   /** How a state dict holds it. Default: every parameter under its own name. */
   readonly checkpoint?: Checkpoint<C, P>;
   /** A second formula for the oracle, where the first cancels. */
