@@ -12,14 +12,21 @@ const RATIONAL = { numerator: [0.02, 0.6, 0.5, 0.1, 0.02], denominator: [0.1, 0.
 const KNOTS = Array.from({ length: 12 }, (_, k) => -2.2 + 0.4 * k);
 
 export const EXAMPLES: Readonly<Record<FamilyName, readonly Example[]>> = {
-  ditac: [{ options: { a: -3, b: 3, thetas: Array.from({ length: 9 }, (_, k) => 0.3 * Math.sin(k + 1)) }, isRefined: true }],
+  ditac: [
+    { options: { a: -3, b: 3, thetas: Array.from({ length: 9 }, (_, k) => 0.3 * Math.sin(k + 1)) }, isRefined: true },
+  ],
   aconc: [{ options: { p1: 1.2, p2: -0.3, beta: 0.8 } }],
   aglu: [{ options: { lambda: 0.6, kappa: 1.1 } }, { options: { lambda: 0.6, kappa: -0.7, clamp: 'max' } }],
   apa: [{ options: { lambda: 0.5, kappa: 0.9 } }, { options: { lambda: 0.5, kappa: 0.9, clamp: 'add' } }],
   apl: [{ options: { a: [0.2, -0.1], b: [0.5, -1] } }],
   bspline: [
     {
-      options: { grid: KNOTS, base_weight: 0.8, spline_scaler: 1.1, spline_weight: [0.1, -0.2, 0.3, 0.05, 0.4, -0.1, 0.2, 0.6] },
+      options: {
+        grid: KNOTS,
+        base_weight: 0.8,
+        spline_scaler: 1.1,
+        spline_weight: [0.1, -0.2, 0.3, 0.05, 0.4, -0.1, 0.2, 0.6],
+      },
       isRefined: true,
     },
     {
@@ -54,11 +61,17 @@ export const EXAMPLES: Readonly<Record<FamilyName, readonly Example[]>> = {
   siren: [{ options: { omega: 3 } }],
   smu: [{ options: { alpha: 0.25, mu: 1.5 } }],
   snake: [{ options: { alpha: 1.3 } }, { options: { alpha: 0.2, logScale: true, eps: 0 } }],
-  snakebeta: [{ options: { alpha: 0.3, beta: 0.2, logScale: true } }, { options: { alpha: 1.3, beta: 0.8, logScale: false } }],
+  snakebeta: [
+    { options: { alpha: 0.3, beta: 0.2, logScale: true } },
+    { options: { alpha: 1.3, beta: 0.8, logScale: false } },
+  ],
   softplus: [{ options: { beta: 1.3 } }],
   starrelu: [{ options: { scale: 0.9, bias: -0.4 } }],
   swish: [{ options: { beta: 1.2 } }],
   telu: [{ options: {} }],
   xielu: [{ options: { alpha_p: 0.3, alpha_n: -0.8 } }],
-  yevick: [{ options: { gamma: 0.5, alpha: 1.1, beta: 0.2 } }, { options: { neg: [0, 0.1, 0.05], pos: [0, 1, 0.1] }, isRefined: true }],
+  yevick: [
+    { options: { gamma: 0.5, alpha: 1.1, beta: 0.2 } },
+    { options: { neg: [0, 0.1, 0.05], pos: [0, 1, 0.1] }, isRefined: true },
+  ],
 };

@@ -373,7 +373,8 @@ function numbers(name: string, value: unknown): Float32Array {
   if (!isNested(value)) return Float32Array.from(Array.from(value), (each, i) => finite(`${name}[${i}]`, each));
   const flat: number[] = [];
   for (const [i, row] of value.entries()) {
-    if (!isList(row)) throw new TypeError(`${name}[${i}] must be an array of numbers as ${name}[0] is, got ${describe(row)}`);
+    if (!isList(row))
+      throw new TypeError(`${name}[${i}] must be an array of numbers as ${name}[0] is, got ${describe(row)}`);
     for (let j = 0; j < row.length; j++) flat.push(finite(`${name}[${i}][${j}]`, row[j]));
   }
   return Float32Array.from(flat);
