@@ -64,12 +64,70 @@ export const rational: Family<{ version: RationalVersion }, 'numerator' | 'denom
       denominator: [...denominator, ...zeros(denominator.length * (factor - 1))],
     },
   }),
-  checkpoint: { asks: ['version'], shapes: { numerator: plain, denominator: plain } },
+  notes: ({ version }) =>
+    version === 'D'
+      ? ['version D is evaluated as B: its noise belongs to training, and is not part of the function']
+      : [],
+  checkpoint: {
+    classes: [
+      { name: 'rational_activations', asks: ['version'] },
+      {
+        name: 'rational_activations-keras',
+        names: { numerator: 'w_numerator', denominator: 'w_denominator' },
+        asks: ['version'],
+      },
+      {
+        name: 'kat',
+        names: { numerator: 'weight_numerator', denominator: 'weight_denominator' },
+        shapes: { numerator: (groups, n) => [groups, n], denominator: (groups, n) => [groups, n] },
+        constants: { version: 'A' },
+        needs: ['channels'],
+        note: 'this is what the CUDA kernels of KAT evaluate; its CPU path evaluates another function for x < 0',
+      },
+      {
+        name: 'rationalnets',
+        tensors: ['coeffs'],
+        count: (shape) => (shape.length === 2 && shape[0]! > 1 && shape[1] === 2 ? 1 : undefined),
+        constants: { version: 'R' },
+        read(stored) {
+          const { shape, data } = stored.tensor('coeffs', 2);
+          const [rows, columns] = shape as [number, number];
+          if (columns !== 2 || rows < 2)
+            throw new RangeError(`coeffs must have shape [degree + 1, 2], got [${shape.join(', ')}]`);
+          const column = (which: number) => Array.from({ length: rows }, (_, k) => data[2 * (rows - 1 - k) + which]!);
+          if (data[1] !== 0)
+            stored.note(
+              'coeffs[0, 1] is set to 0 as the class does it whenever it evaluates: P has a higher degree than Q',
+            );
+          return { parameters: { numerator: column(0), denominator: column(1).slice(0, -1) } };
+        },
+        write(_, { numerator: [p, ...more], denominator: [q, ...others] }) {
+          if (more.length + others.length > 0 || p!.length !== q!.length + 1) return undefined;
+          const rows = p!.map((a, k) => [a, q![k] ?? 0]).reverse();
+          return { coeffs: { shape: [rows.length, 2], data: Float32Array.from(rows.flat()) } };
+        },
+      },
+      {
+        name: 'rationalnets-keras',
+        tensors: ['alpha_0', 'alpha_1', 'alpha_2', 'alpha_3', 'beta_0', 'beta_1', 'beta_2'],
+        count: (shape) => shape.reduce((units, n) => units * n, 1),
+        constants: { version: 'R' },
+        read(stored) {
+          const rows = (names: readonly string[]) => {
+            const columns = names.map((name) => stored.tensor(name, 4).data);
+            return Array.from({ length: columns[0]!.length }, (_, unit) => columns.map((column) => column[unit]!));
+          };
+          return {
+            parameters: {
+              numerator: rows(['alpha_3', 'alpha_2', 'alpha_1', 'alpha_0']),
+              denominator: rows(['beta_2', 'beta_1', 'beta_0']),
+            },
+          };
+        },
+      },
+    ],
+  },
 };
-
-function plain(channels: number, length: number): number[] {
-  return channels === 1 ? [length] : [channels, length];
-}
 
 const zeros = (n: number) => new Array<number>(n).fill(0);
 const valueOf = (e: Expression): number => (e.op === 'parameter' || e.op === 'constant' ? e.value : Number.NaN);
