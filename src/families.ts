@@ -36,7 +36,21 @@ import {
 } from './activations/classes.js';
 import { DiTAC } from './activations/ditac.js';
 
+import { type Identified, identify as identifyIn } from './activations/identify.js';
+import type { StateDict } from './io/tensor.js';
+
+export type { Candidate, Identified } from './activations/identify.js';
 export { rationalInitial } from './families/rational.js';
+
+/**
+ * Which activations a state dict holds, by the names and shapes of its tensors: where, which families and classes it could be, and what
+ * `fromStateDict` must be told.
+ * @param tensors as `loadSafetensors` gives them.
+ * @throws {TypeError} if that is no state dict.
+ */
+export function identify(tensors: StateDict): Identified[] {
+  return identifyIn(FAMILIES, tensors);
+}
 
 /** Classes by the names that files and the command line use. */
 export const FAMILIES = {

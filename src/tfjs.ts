@@ -18,6 +18,7 @@ import type { CheckpointOptions } from './activations/checkpoint.js';
 import { DiTAC, type DiTACOptions } from './activations/ditac.js';
 import type { FamilyActivation, FamilyClass, FamilyOptions, ParameterValue } from './activations/family-activation.js';
 import { LAYOUTS, type Layout } from './activations/layout.js';
+import { classesOf } from './activations/state-dict.js';
 import type { Basis } from './cpab/basis.js';
 import { expectBasis, toRows } from './cpab/basis.js';
 import {
@@ -39,6 +40,7 @@ import {
   unchecked,
 } from './errors.js';
 import type { Variant } from './families/ditac.js';
+import type { Family } from './families/family.js';
 import type { StateDict } from './io/tensor.js';
 
 /**
@@ -473,8 +475,9 @@ export abstract class ActivationLayer<C extends object = object, P extends strin
     }
     const act = new this.#of({ ...drawn.constants, ...spread, channels, layout } as FamilyOptions<C, P>);
     const dict = act.stateDict();
+    const source = classesOf(this.#of.family as unknown as Family)[0]!;
     for (const [name, data] of Object.entries<Float32Array>(act.parameters)) {
-      const stored = this.#of.family.checkpoint?.names?.[name as P] ?? name;
+      const stored = source.tensors ? name : (source.names?.[name] ?? name);
       const shape = dict[stored]?.data.length === data.length ? dict[stored].shape : [data.length];
       const initializer = { apply: () => tensor(data, shape, 'float32') };
       this.#variables.set(name, this.addWeight(stored, shape, 'float32', initializer as never, undefined, true));
@@ -538,8 +541,8 @@ export function layerOf(family: typeof DiTAC | FamilyClass<object, string>): unk
     }
 
     static fromStateDict(tensors: StateDict, config: ActivationLayerConfig & { prefix?: string } = {}) {
-      const [own, options] = divided(`fromStateDict of the layer of ${of.family.name}`, config);
-      const act = of.fromStateDict(tensors, options);
+      const [own, options] = divided(`fromStateDict of the layer of ${of.family.name}`, config, []);
+      const act = of.fromStateDict(tensors, options as FamilyOptions<object, string>);
       const shapes = Object.entries(act.shapes);
       const functions = shapes.reduce((most, [, [count]]) => Math.max(most, count!), 1);
       const values = Object.fromEntries(
@@ -560,14 +563,18 @@ export function layerOf(family: typeof DiTAC | FamilyClass<object, string>): unk
 }
 
 /** Options of a layer, and those of the family, which checks them itself. */
-function divided(what: string, config: unknown): [OwnConfig, Record<string, unknown>] {
+function divided(
+  what: string,
+  config: unknown,
+  // A layer learns these when it is built.
+  refused: readonly string[] = ['channels', 'layout'],
+): [OwnConfig, Record<string, unknown>] {
   const own: Record<string, unknown> = {};
   const rest: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(expectHolder(what, config)))
     (Object.hasOwn(OWN_OPTIONS, key) ? own : rest)[key] = value;
   expectOptions(what, own, OWN_OPTIONS as OptionTable<OwnConfig>);
-  for (const key of ['channels', 'layout'])
-    if (key in rest) expectOneOf(`an option of ${what}`, key, Object.keys(OWN_OPTIONS));
+  for (const key of refused) if (key in rest) expectOneOf(`an option of ${what}`, key, Object.keys(OWN_OPTIONS));
   return [own, rest];
 }
 

@@ -114,7 +114,8 @@ describe.each(examples)('%s', (_, name, options) => {
     const before = act.parameters;
     const x = tf.tensor2d(normals(2 * CHANNELS, 5), [2, CHANNELS]);
     for (const [k, key] of names.entries()) {
-      const weights: tf.Tensor[] = layer.getWeights();
+      // Copies: what is returned are the variables.
+      const weights: tf.Tensor[] = layer.getWeights().map((each: tf.Tensor) => each.clone());
       layer.setWeights(weights.map((each, j) => (j === k ? tf.fill(each.shape, Number.NaN) : each)));
       expect(() => layer.apply(x)).toThrow(new RegExp(`${key}.* must be a finite float32, got NaN`));
       expect(() => layer.activation).toThrow(RangeError);

@@ -12,6 +12,7 @@ import type { StateDict } from '../io/tensor.js';
 import { contract, type Differentiable, gradientLimit, gradientTable } from '../plan/gradient-table.js';
 import type { Gradients } from './backward.js';
 import { LAYOUTS, type Layout } from './layout.js';
+import { notesOf, type Origin, readStateDict, type StateDictOptions, writeStateDict } from './state-dict.js';
 import { Trainable } from './trainable.js';
 
 /** A parameter as it is given: one number for all channels, one a channel or a group, or arrays of them; taken as float32. */
@@ -35,10 +36,12 @@ export type FamilyOptions<C extends object, P extends string> = Partial<C> & {
 export interface FamilyClass<C extends object, P extends string> {
   new (options?: FamilyOptions<C, P>): FamilyActivation<C, P>;
   readonly family: Family<C, P>;
-  fromStateDict(
-    tensors: StateDict,
-    options?: Partial<C> & Omit<CommonOptions, 'seed'> & { prefix?: string },
-  ): FamilyActivation<C, P>;
+  /**
+   * Reads the state dict of a released class, or what `stateDict` gave. What it does not say is asked for by name, never assumed; a parameter that
+   * is no tensor of it can be told too.
+   * @throws {TypeError} if something is to be told. @throws {RangeError} if tensors are missing or misshapen, or values make no sense.
+   */
+  fromStateDict(tensors: StateDict, options?: FamilyOptions<C, P> & StateDictOptions): FamilyActivation<C, P>;
 }
 
 const COMMON = ['channels', 'layout', 'seed'] as const;
@@ -60,8 +63,10 @@ export class FamilyActivation<C extends object = object, P extends string = stri
   #parameters: ReadonlyMap<string, Stored>;
   /** How many different functions there are. */
   readonly #functions: number;
+  readonly #origin: Origin | undefined;
 
-  constructor(family: Family<C, P>, options: FamilyOptions<C, P> = {}) {
+  /** `origin` is what `fromStateDict` remembers. */
+  constructor(family: Family<C, P>, options: FamilyOptions<C, P> = {}, origin?: Origin) {
     const given = expectHolder(family.name, options);
     const constants = readConstants(family, given);
     const kinds = family.parameters(constants) as Readonly<Record<string, ParameterKind>>;
@@ -90,6 +95,7 @@ export class FamilyActivation<C extends object = object, P extends string = stri
     this.constants = constants;
     this.#parameters = parameters;
     this.#functions = functions;
+    this.#origin = origin;
     this.#check();
   }
 
@@ -162,15 +168,6 @@ export class FamilyActivation<C extends object = object, P extends string = stri
     ) as unknown as Record<P, readonly number[]>;
   }
 
-  /** What is not taken as it is given: values that the original class clamps, in a sentence each. */
-  get notes(): readonly string[] {
-    const { notes } = this.family;
-    if (!notes) return [];
-    return Array.from({ length: this.#functions }, (_, index) => notes(this.constants, this.#valuesOf(index))).flatMap(
-      (found, index) => (this.#functions === 1 ? found : found.map((note) => `function ${index}: ${note}`)),
-    );
-  }
-
   /** The function of one channel in float64: no table, about 15 digits where nothing cancels. `ditac/oracle` has 30 digits. */
   reference(channel = 0): (x: number) => number {
     expectInteger('channel', channel, 0, this.channels - 1);
@@ -184,27 +181,29 @@ export class FamilyActivation<C extends object = object, P extends string = stri
     return this.define(this.functionOf(expectInteger('channel', channel, 0, this.channels - 1)));
   }
 
-  /** What a state dict of the original class holds, by its names and in its shapes; and constants that it does not say, under `ditac.` names. */
+  /**
+   * What a state dict of the original class holds, by its names and in its shapes (those that it was read from); and what it does not say, under names
+   * that begin with `ditac.`, which PyTorch's `load_state_dict` passes over with `strict=False`. `fromStateDict` needs no options then.
+   */
   stateDict(options: { prefix?: string } = {}): Record<string, { shape: number[]; data: Float32Array | Float64Array }> {
     expectOptions<{ prefix?: string }>('stateDict', options, { prefix: expectString });
-    const prefix = options.prefix ?? '';
-    const { names, shapes, asks } = this.family.checkpoint ?? {};
-    const dict: Record<string, { shape: number[]; data: Float32Array | Float64Array }> = {};
-    for (const [key, { kind, data, count, length }] of this.#parameters) {
-      const shape =
-        shapes?.[key as P]?.(count, length) ?? (kind.isOne ? [count] : count === 1 ? [length] : [count, length]);
-      dict[prefix + (names?.[key as P] ?? key)] = { shape: [...shape], data: data.slice() };
-    }
-    for (const key of asks ?? []) {
-      const list = Array.isArray(this.constants[key])
-        ? (this.constants[key] as unknown as number[])
-        : [this.constants[key]];
-      const data = Float64Array.from(list as number[], (each) =>
-        typeof each === 'string' ? (each as string).charCodeAt(0) : Number(each),
-      );
-      dict[`${prefix}ditac.${key}`] = { shape: [data.length], data };
-    }
-    return dict;
+    return writeStateDict(this.family as unknown as Family, options.prefix ?? '', {
+      constants: this.constants,
+      parameters: this.#parameters,
+      functions: this.#functions,
+      channels: this.channels,
+      layout: this.layout,
+      origin: this.#origin,
+    });
+  }
+
+  /** What is worth knowing about the present values, in sentences: which are clamped, say, or what of a checkpoint was taken for granted. */
+  get notes(): readonly string[] {
+    const values = Array.from({ length: this.#functions }, (_, index) => this.#valuesOf(index));
+    return [
+      ...(this.#origin?.notes ?? []),
+      ...notesOf(this.family as unknown as Family, this.constants, values as unknown as Values<string>[]),
+    ];
   }
 
   protected override functionOf(channel: number): number {
@@ -267,11 +266,20 @@ export class FamilyActivation<C extends object = object, P extends string = stri
     ) as unknown as Words<P>;
   }
 
+  #defined(index: number): Definition {
+    try {
+      return this.define(index);
+    } catch (cause) {
+      if (this.#functions === 1 || !(cause instanceof RangeError)) throw cause;
+      throw new RangeError(`function ${index} of ${this.#functions}: ${cause.message}`, { cause });
+    }
+  }
+
   /** Every function is one that its family can define, and has no pole. */
   #check(): void {
     const interpreter = new Interpreter();
     for (let index = 0; index < this.#functions; index++) {
-      const { poles } = this.define(index);
+      const { poles } = this.#defined(index);
       if (poles === undefined) continue;
       const found = polesOf(interpreter, poles);
       if (found.length > 0)
@@ -386,74 +394,16 @@ function finite(name: string, value: unknown): number {
   return value;
 }
 
-/** Reads a state dict of a family's class. @throws {TypeError|RangeError} if tensors are missing or misshapen, or something is to be told. */
-export function optionsFromStateDict<C extends object, P extends string>(
-  family: Family<C, P>,
-  tensors: StateDict,
-  options: Readonly<Record<string, unknown>>,
-): FamilyOptions<C, P> {
-  const { prefix = '', ...rest } = expectHolder(`${family.name}.fromStateDict`, options);
-  expectString('prefix', prefix);
-  if (typeof tensors !== 'object' || tensors === null)
-    throw new TypeError(`tensors must be an object, got ${describe(tensors)}`);
-  const tensor = (name: string) => (Object.hasOwn(tensors, name) ? tensors[name] : undefined);
-  const { names, asks } = family.checkpoint ?? {};
-  const found: Record<string, unknown> = { ...rest };
-  const untold: string[] = [];
-  for (const key of asks ?? []) {
-    if (found[key] !== undefined) continue;
-    const stored = tensor(`${prefix}ditac.${key}`) ?? tensor(`${prefix}${key}`);
-    if (!stored) untold.push(key);
-    else found[key] = constantOf(family.constants![key] as ConstantKind, stored.data);
-  }
-  if (untold.length > 0)
-    throw new TypeError(
-      `a state dict does not say ${untold.join(', ')} of ${family.name} '${prefix}', and nothing is assumed: pass { ${untold.join(', ')} }`,
-    );
-  const kinds = family.parameters(readConstants(family, found)) as Readonly<Record<string, ParameterKind>>;
-  for (const [key, kind] of Object.entries(kinds)) {
-    const name = `${prefix}${names?.[key as P] ?? key}`;
-    const stored = tensor(name);
-    if (!stored) {
-      const near = Object.keys(tensors)
-        .slice(0, 8)
-        .map((each) => `'${each}'`)
-        .join(', ');
-      throw new RangeError(`the state dict has no tensor '${name}'; it has ${near}`);
-    }
-    const { shape, data } = stored;
-    if (kind.isOne) found[key] = data;
-    else {
-      const length = shape[shape.length - 1] ?? 1;
-      const rows = length === 0 ? 0 : data.length / length;
-      found[key] =
-        rows === 1 ? data : Array.from({ length: rows }, (_, row) => data.subarray(row * length, (row + 1) * length));
-    }
-  }
-  return found as FamilyOptions<C, P>;
-}
-
-/** A constant as `stateDict` wrote it: a number, a flag, a list, or the first letter of a choice. */
-function constantOf(kind: ConstantKind, data: ArrayLike<number>): unknown {
-  for (const each of [data.length === 1 ? data[0] : Array.from(data), data[0] !== 0, String.fromCharCode(data[0]!)]) {
-    try {
-      return kind.check('constant', each);
-    } catch {
-      // Another kind of constant.
-    }
-  }
-  return Array.from(data);
-}
-
 /** The class of a family. */
 export function classOf<C extends object, P extends string>(family: Family<C, P>): FamilyClass<C, P> {
   const made = class extends FamilyActivation<C, P> {
     static readonly family = family;
-    constructor(options: FamilyOptions<C, P> = {}) {
-      super(family, options);
+    constructor(options: FamilyOptions<C, P> = {}, origin?: Origin) {
+      super(family, options, origin);
     }
     static fromStateDict(tensors: StateDict, options: object = {}) {
-      return new made(optionsFromStateDict(family, tensors, options as Readonly<Record<string, unknown>>));
+      const { options: read, origin } = readStateDict(family as unknown as Family, tensors, options);
+      return new made(read as FamilyOptions<C, P>, origin);
     }
   };
   Object.defineProperty(made, 'name', { value: family.name });

@@ -42,4 +42,10 @@ export const eelu: Family<{ member: 1 | 2 | 3 | 4; scaled: boolean }, 'scale'> =
     const by = (end?: Asymptote) => end && tail(times(s, end.slope), times(s, end.intercept), times(s, end.rest));
     return whole(times(s, f), by(low), by(high));
   },
+  checkpoint: {
+    classes: [
+      { name: 'ditac', asks: ['member'], constants: { scaled: false } },
+      { name: 'scaled', asks: ['member'], constants: { scaled: true } },
+    ],
+  },
 };

@@ -1,7 +1,7 @@
 import { type Expression, expression, type Operand, type Parameter } from '../calculus/expression.js';
 import { type Asymptote, type Definition, LARGEST, type Part } from '../calculus/piece.js';
 import { describe } from '../errors.js';
-import type { StateDict } from '../io/tensor.js';
+import type { StateDict, Tensor } from '../io/tensor.js';
 
 /**
  * A family of activation functions: a formula, its parameters, and what is worth saying about them. One file in this folder says no more than
@@ -25,7 +25,7 @@ export interface Family<C extends object = object, P extends string = string> {
     p: Values<P>,
     factor: number,
   ): { readonly constants?: Partial<C>; readonly parameters: Values<P> };
-  /** Values that the original class does not take as they are, in a sentence each: which, and what they count as. */
+  /** What is worth knowing about a function with these values: that something is clamped, say. One sentence without the values. */
   notes?(constants: C, p: Values<P>): readonly string[];
   /** Parameters that the original class has once for all channels; layers begin with one of them. */
   readonly shared?: readonly P[];
@@ -59,24 +59,69 @@ export interface ConstantKind<T = unknown> {
   /** Undefined: it has to be given, unless it is optional. */
   readonly initial?: T;
   readonly isOptional?: boolean;
+  /** What it can be; a state dict holds the index. */
+  readonly choices?: readonly T[];
+  /** Whether it is several numbers. */
+  readonly isList?: boolean;
   /** Throws if the value is none. */
   check(name: string, value: unknown): T;
 }
 
+/** How state dicts hold a family: the classes that wrote them. Without `classes`, one that calls parameters what the family calls them. */
 export interface Checkpoint<C extends object = object, P extends string = string> {
-  /** Names in a state dict; what is not there has the parameter's name. */
-  readonly names?: { readonly [K in P]?: string };
-  /** Shapes as the original class has them, for one or several channels. Default: [channels], and [channels, n] for arrays. */
-  readonly shapes?: { readonly [K in P]?: (channels: number, length: number) => readonly number[] };
-  /** Constants that a state dict cannot say and that are asked for by name. */
-  readonly asks?: readonly (keyof C & string)[];
-  /** Reads what is stored otherwise: constants and parameters, [count][length] each. */
-  read?(
-    tensors: StateDict,
-    prefix: string,
-    constants: Partial<C>,
-  ): { readonly constants?: Partial<C>; readonly parameters: { readonly [K in P]?: Float32Array } } | undefined;
+  /** The first is what `stateDict` writes where nothing else was read. An index into this list is stored: new ones go to the end. */
+  readonly classes: readonly SourceClass<C, P>[];
 }
+
+/** A class of another library, or a kind of them, by what it stores. */
+export interface SourceClass<C extends object = object, P extends string = string> {
+  /** What the option `class` calls it. */
+  readonly name: string;
+  /** Names of its tensors; what is not here has the parameter's name. */
+  readonly names?: { readonly [K in P]?: string };
+  /** Shapes of its tensors, for one or several functions. Default: [functions], and [n] or [functions, n] for arrays. */
+  readonly shapes?: { readonly [K in P]?: (functions: number, length: number) => readonly number[] };
+  /** Tensors that hold a constant, where they are. */
+  readonly buffers?: { readonly [K in keyof C]?: string };
+  /** Constants that are the same in all of its instances. */
+  readonly constants?: Partial<C>;
+  /** Constants that its instances choose and its state dict does not say: asked for, never assumed. */
+  readonly asks?: readonly (keyof C & string)[];
+  /** Options beside constants that must be told: which edge of a layer, or how many channels there are. */
+  readonly needs?: readonly ('edge' | 'channels')[];
+  /** Tensors beside them that say nothing more. */
+  readonly others?: readonly string[];
+  /** What else looks like it in a state dict. */
+  readonly alike?: string;
+  /** What whoever loads it should know. */
+  readonly note?: string;
+  /** The tensors of a class that stores something else than parameters; `read` and `write` translate. */
+  readonly tensors?: readonly string[];
+  /** How many functions the first of them says there are; undefined for a shape that it cannot have. */
+  count?(shape: readonly number[]): number | undefined;
+  read?(stored: StoredModule): {
+    readonly constants?: Partial<C>;
+    readonly parameters: { readonly [K in P]: ArrayLike<number> | readonly ArrayLike<number>[] };
+  };
+  /** One function a row. Undefined if the class cannot hold it: then the first class does. */
+  write?(constants: C, parameters: { readonly [K in P]: readonly (readonly number[])[] }): StateDict | undefined;
+}
+
+/** The tensors of one module, and what was told about them. */
+export interface StoredModule {
+  /** @throws {RangeError} if there is none, or its shape has another rank. Missing leading dimensions are 1. */
+  tensor(name: string, rank: number): Tensor;
+  has(name: string): boolean;
+  /** The edge's [out, in] in a layer of that size. @throws {TypeError|RangeError} if it was not told, or there is none. */
+  edge(outputs: number, inputs: number): readonly [number, number];
+  note(text: string): void;
+}
+
+/** Shapes that broadcast over [batch, channels, …]. */
+export const alongFirst =
+  (rank: 3 | 4) =>
+  (functions: number): readonly number[] =>
+    [1, functions, 1, 1].slice(0, rank);
 
 /** One number a function. */
 export function one(initial?: number | ((random: Random) => number)): ParameterKind {
@@ -118,6 +163,7 @@ export function constantNumber(initial?: number, isOptional = false): ConstantKi
 export function constantFlag(initial?: boolean): ConstantKind<boolean> {
   return {
     ...(initial === undefined ? {} : { initial }),
+    choices: [false, true],
     check(name, value) {
       if (typeof value !== 'boolean') throw new TypeError(`${name} must be true or false, got ${describe(value)}`);
       return value;
@@ -128,6 +174,7 @@ export function constantFlag(initial?: boolean): ConstantKind<boolean> {
 export function constantChoice<T extends string | number>(choices: readonly T[], initial?: T): ConstantKind<T> {
   return {
     ...(initial === undefined ? {} : { initial }),
+    choices,
     check(name, value) {
       if (!choices.includes(value as T))
         throw new RangeError(
@@ -142,6 +189,7 @@ export function constantChoice<T extends string | number>(choices: readonly T[],
 export function constantNumbers(initial?: readonly number[]): ConstantKind<readonly number[]> {
   return {
     ...(initial === undefined ? {} : { initial: initial.map(Math.fround) }),
+    isList: true,
     check(name, value) {
       const isArray = Array.isArray(value) || (ArrayBuffer.isView(value) && 'length' in value);
       if (!isArray) throw new TypeError(`${name} must be an array of numbers, got ${describe(value)}`);

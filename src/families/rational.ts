@@ -51,7 +51,7 @@ export const rational: Family<{ version: RationalVersion }, 'numerator' | 'denom
     const least = version === 'C' ? TENTH : 1;
     const positive = inner.map((b, k) => (k === 0 ? plus(least, b) : b));
     const other = inner.map((b, k) => (k === 0 ? minus(least, b) : negative(b)));
-    const sign = leadingSign(inner.map(valueOf));
+    const sign = leadingSign(inner.map(numberOf));
     const at = (side: 1 | -1) => (sign.value > 0 === (side > 0 || sign.degree % 2 === 0) ? positive : other);
     const f = where(polynomial(inner), ratio(numerator, positive), ratio(numerator, other));
     // At 0, where the inner polynomial of B is 0, |·| has the mean of its two slopes, as autograd has it.
@@ -64,15 +64,73 @@ export const rational: Family<{ version: RationalVersion }, 'numerator' | 'denom
       denominator: [...denominator, ...zeros(denominator.length * (factor - 1))],
     },
   }),
-  checkpoint: { asks: ['version'], shapes: { numerator: plain, denominator: plain } },
+  notes: ({ version }) =>
+    version === 'D'
+      ? ['version D is evaluated as B: its noise belongs to training, and is not part of the function']
+      : [],
+  checkpoint: {
+    classes: [
+      { name: 'rational_activations', asks: ['version'] },
+      {
+        name: 'rational_activations-keras',
+        names: { numerator: 'w_numerator', denominator: 'w_denominator' },
+        asks: ['version'],
+      },
+      {
+        name: 'kat',
+        names: { numerator: 'weight_numerator', denominator: 'weight_denominator' },
+        shapes: { numerator: (groups, n) => [groups, n], denominator: (groups, n) => [groups, n] },
+        constants: { version: 'A' },
+        needs: ['channels'],
+        note: 'this is what the CUDA kernels of KAT evaluate; its CPU path evaluates another function for x < 0',
+      },
+      {
+        name: 'rationalnets',
+        tensors: ['coeffs'],
+        count: (shape) => (shape.length === 2 && shape[0]! > 1 && shape[1] === 2 ? 1 : undefined),
+        constants: { version: 'R' },
+        read(stored) {
+          const { shape, data } = stored.tensor('coeffs', 2);
+          const [rows, columns] = shape as [number, number];
+          if (columns !== 2 || rows < 2)
+            throw new RangeError(`coeffs must have shape [degree + 1, 2], got [${shape.join(', ')}]`);
+          const column = (which: number) => Array.from({ length: rows }, (_, k) => data[2 * (rows - 1 - k) + which]!);
+          if (data[1] !== 0)
+            stored.note(
+              'coeffs[0, 1] is set to 0 as the class does it whenever it evaluates: P has a higher degree than Q',
+            );
+          return { parameters: { numerator: column(0), denominator: column(1).slice(0, -1) } };
+        },
+        write(_, { numerator: [p, ...more], denominator: [q, ...others] }) {
+          if (more.length + others.length > 0 || p!.length !== q!.length + 1) return undefined;
+          const rows = p!.map((a, k) => [a, q![k] ?? 0]).reverse();
+          return { coeffs: { shape: [rows.length, 2], data: Float32Array.from(rows.flat()) } };
+        },
+      },
+      {
+        name: 'rationalnets-keras',
+        tensors: ['alpha_0', 'alpha_1', 'alpha_2', 'alpha_3', 'beta_0', 'beta_1', 'beta_2'],
+        count: (shape) => shape.reduce((units, n) => units * n, 1),
+        constants: { version: 'R' },
+        read(stored) {
+          const rows = (names: readonly string[]) => {
+            const columns = names.map((name) => stored.tensor(name, 4).data);
+            return Array.from({ length: columns[0]!.length }, (_, unit) => columns.map((column) => column[unit]!));
+          };
+          return {
+            parameters: {
+              numerator: rows(['alpha_3', 'alpha_2', 'alpha_1', 'alpha_0']),
+              denominator: rows(['beta_2', 'beta_1', 'beta_0']),
+            },
+          };
+        },
+      },
+    ],
+  },
 };
 
-function plain(channels: number, length: number): number[] {
-  return channels === 1 ? [length] : [channels, length];
-}
-
 const zeros = (n: number) => new Array<number>(n).fill(0);
-const valueOf = (e: Expression): number => (e.op === 'parameter' || e.op === 'constant' ? e.value : Number.NaN);
+const numberOf = (e: Expression): number => (e.op === 'parameter' || e.op === 'constant' ? e.value : Number.NaN);
 
 /** |b|·side for a parameter; at b = 0 without a gradient, as autograd has it. */
 function absolute(b: Parameter, side: number): Expression {
@@ -136,10 +194,10 @@ function asymptote(p: readonly Expression[], q: readonly Expression[]): Asymptot
 function size(e: Expression): number {
   const value =
     e.op === 'times' && e.a.op === 'constant'
-      ? e.a.value * valueOf(e.b)
+      ? e.a.value * numberOf(e.b)
       : e.op === 'plus' || e.op === 'minus'
         ? 1
-        : valueOf(e);
+        : numberOf(e);
   return Number.isNaN(value) ? 1 : value;
 }
 

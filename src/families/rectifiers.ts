@@ -24,6 +24,7 @@ export const prelu: Family<object, 'weight'> = {
   name: 'PReLU',
   parameters: () => ({ weight: one(0.25) }),
   define: (_, { weight }) => whole(where(x, x, times(weight, x))),
+  checkpoint: { classes: [{ name: 'torch', alike: 'the weight of a norm that has no bias' }] },
 };
 
 /** StarReLU (arXiv 2210.13452; timm): scale·relu(x)² + bias. */
@@ -31,6 +32,7 @@ export const starRelu: Family<object, 'scale' | 'bias'> = {
   name: 'StarReLU',
   parameters: () => ({ scale: one(1), bias: one(0) }),
   define: (_, { scale, bias }) => whole(where(x, plus(times(scale, square(x)), bias), bias)),
+  checkpoint: { classes: [{ name: 'timm' }] },
 };
 
 /** ELU (arXiv 1511.07289): x, or α(eˣ - 1) where x ≤ 0. */

@@ -11,11 +11,23 @@ import {
   times,
   x,
 } from '../calculus/expression.js';
-import { constantFlag, constantNumber, type Definition, type Family, many, one, tail, whole } from './family.js';
+import {
+  alongFirst,
+  constantFlag,
+  constantNumber,
+  type Definition,
+  type Family,
+  many,
+  one,
+  tail,
+  whole,
+} from './family.js';
 
 const PI = times(4, atan(1));
 /** fl32(1e-9), which the released classes add to the divisor. */
 const EPSILON = 9.999999717180685e-10;
+/** 1/6e4. */
+const COSYVOICE = 1 / 6e4;
 
 /** x + sin²(a·x)/b: a trend of 1, and a part of period π/a. */
 function snakeOf(a: Expression, b: Expression, size: number, growth: number): Definition {
@@ -41,7 +53,20 @@ export const snake: Family<{ logScale: boolean; eps: number }, 'alpha'> = {
       throw new RangeError(`alpha + eps must not be 0: sin²(αx)/(α + eps) has no value; got alpha = ${alpha.value}`);
     return snakeOf(a, plus(a, eps), size, Math.abs(1 / (size + eps)));
   },
-  checkpoint: { asks: ['logScale', 'eps'] },
+  notes({ logScale, eps }, { alpha: [alpha] }) {
+    if (logScale) return [];
+    return alpha! + eps > 0 && alpha! + eps < COSYVOICE
+      ? ['alpha is below 1.67e-5: newer versions of CosyVoice hold 1/alpha at 6e4, and evaluate another function']
+      : [];
+  },
+  checkpoint: {
+    classes: [
+      { name: 'bigvgan', asks: ['logScale'] },
+      // descript-audio-codec, and CosyVoice after it.
+      { name: 'dac', shapes: { alpha: alongFirst(3) }, constants: { logScale: false } },
+      { name: 'dixon', names: { alpha: 'a' }, constants: { logScale: false, eps: 0 } },
+    ],
+  },
 };
 
 /** BigVGAN's SnakeBeta: x + sin²(a·x)/(b + 1e-9), a = e^α and b = e^β in log scale. */
@@ -58,7 +83,16 @@ export const snakeBeta: Family<{ logScale: boolean; eps: number }, 'alpha' | 'be
       throw new RangeError(`beta + eps must not be 0: sin²(αx)/(β + eps) has no value; got beta = ${beta.value}`);
     return snakeOf(a, plus(b, eps), size, Math.abs(1 / divisor));
   },
-  checkpoint: { asks: ['logScale', 'eps'] },
+  checkpoint: {
+    classes: [
+      { name: 'bigvgan', asks: ['logScale'] },
+      {
+        name: 'oobleck',
+        shapes: { alpha: alongFirst(3), beta: alongFirst(3) },
+        asks: ['logScale'],
+      },
+    ],
+  },
 };
 
 /** SIREN's sine (arXiv 2006.09661): sin(ω·x), ω = 30. */
@@ -93,6 +127,43 @@ export const fourierSeries: Family<object, 'bias' | 'cos' | 'sin'> = {
       sin: [...s, ...zeros(c.length * (factor - 1))],
     },
   }),
+  checkpoint: {
+    classes: [
+      { name: 'ditac' },
+      {
+        name: 'fourierkan',
+        tensors: ['fouriercoeffs'],
+        count: (shape) => (shape.length === 4 && shape[0] === 2 ? shape[1]! * shape[2]! : undefined),
+        others: ['bias'],
+        needs: ['edge'],
+        read(stored) {
+          const { shape, data } = stored.tensor('fouriercoeffs', 4);
+          const [two, outputs, inputs, n] = shape as [number, number, number, number];
+          if (two !== 2)
+            throw new RangeError(`fouriercoeffs must have shape [2, out, in, n], got [${shape.join(', ')}]`);
+          const [o, i] = stored.edge(outputs, inputs);
+          const row = (which: number) => {
+            const at = ((which * outputs + o) * inputs + i) * n;
+            return data.subarray(at, at + n);
+          };
+          let bias = 0;
+          if (stored.has('bias')) {
+            const value = stored.tensor('bias', 2).data[o]!;
+            if (inputs === 1) bias = value;
+            else stored.note('the bias of the output is no part of one edge, and left out');
+          }
+          return { parameters: { bias: [bias], cos: row(0), sin: row(1) } };
+        },
+        write: (_, { bias, cos: [c, ...more], sin: [s, ...others] }) =>
+          more.length + others.length > 0 || bias.length > 1
+            ? undefined
+            : {
+                fouriercoeffs: { shape: [2, 1, 1, c!.length], data: Float32Array.from([...c!, ...s!]) },
+                bias: { shape: [1, 1], data: Float32Array.from(bias[0]!) },
+              },
+      },
+    ],
+  },
 };
 
 const zeros = (n: number) => new Array<number>(n).fill(0);
@@ -131,4 +202,5 @@ export const fourier: Family<object, 'fundamental' | 'coefficients' | 'phases' |
       },
     };
   },
+  checkpoint: { classes: [{ name: 'torchortho', others: ['normalization_term'] }] },
 };

@@ -28,6 +28,8 @@ export const dyt: Family<object, 'alpha' | 'weight' | 'bias'> = {
     const high = tail(0, plus(bias, weight), times(-2, weight, sigmoid(times(-2, alpha, x))));
     return whole(f, ...bySign(alpha.value, low, high));
   },
+  // The released class, and the paper's listing.
+  checkpoint: { classes: [{ name: 'dyt' }, { name: 'listing', names: { weight: 'gamma', bias: 'beta' } }] },
 };
 
 /** Derf (arXiv 2512.10938, eq. 10): weight·erf(αx + shift) + bias. */
@@ -74,5 +76,5 @@ export const smu: Family<{ alpha: number }, 'mu'> = {
     const high = tail(1, 0, times(-1, less, x, normal(times(ROOT_2, negative(g)))));
     return whole(f, ...bySign(steepness, low, high));
   },
-  checkpoint: { asks: ['alpha'] },
+  checkpoint: { classes: [{ name: 'ditac', shapes: { mu: () => [] }, asks: ['alpha'] }] },
 };
