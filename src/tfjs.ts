@@ -18,7 +18,6 @@ import type { CheckpointOptions } from './activations/checkpoint.js';
 import { DiTAC, type DiTACOptions } from './activations/ditac.js';
 import type { FamilyActivation, FamilyClass, FamilyOptions, ParameterValue } from './activations/family-activation.js';
 import { LAYOUTS, type Layout } from './activations/layout.js';
-import { classesOf } from './activations/state-dict.js';
 import type { Basis } from './cpab/basis.js';
 import { expectBasis, toRows } from './cpab/basis.js';
 import {
@@ -40,7 +39,6 @@ import {
   unchecked,
 } from './errors.js';
 import type { Variant } from './families/ditac.js';
-import type { Family } from './families/family.js';
 import type { StateDict } from './io/tensor.js';
 
 /**
@@ -475,9 +473,8 @@ export abstract class ActivationLayer<C extends object = object, P extends strin
     }
     const act = new this.#of({ ...drawn.constants, ...spread, channels, layout } as FamilyOptions<C, P>);
     const dict = act.stateDict();
-    const source = classesOf(this.#of.family as unknown as Family)[0]!;
     for (const [name, data] of Object.entries<Float32Array>(act.parameters)) {
-      const stored = source.tensors ? name : (source.names?.[name] ?? name);
+      const stored = act.storedNames[name as P];
       const shape = dict[stored]?.data.length === data.length ? dict[stored].shape : [data.length];
       const initializer = { apply: () => tensor(data, shape, 'float32') };
       this.#variables.set(name, this.addWeight(stored, shape, 'float32', initializer as never, undefined, true));

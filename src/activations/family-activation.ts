@@ -12,7 +12,15 @@ import type { StateDict } from '../io/tensor.js';
 import { contract, type Differentiable, gradientLimit, gradientTable } from '../plan/gradient-table.js';
 import type { Gradients } from './backward.js';
 import { LAYOUTS, type Layout } from './layout.js';
-import { notesOf, type Origin, readStateDict, type StateDictOptions, writeStateDict } from './state-dict.js';
+import {
+  notesOf,
+  type Origin,
+  readStateDict,
+  type StateDictOptions,
+  storedNames,
+  type Written,
+  writeStateDict,
+} from './state-dict.js';
 import { Trainable } from './trainable.js';
 
 /** A parameter as it is given: one number for all channels, one a channel or a group, or arrays of them; taken as float32. */
@@ -187,14 +195,23 @@ export class FamilyActivation<C extends object = object, P extends string = stri
    */
   stateDict(options: { prefix?: string } = {}): Record<string, { shape: number[]; data: Float32Array | Float64Array }> {
     expectOptions<{ prefix?: string }>('stateDict', options, { prefix: expectString });
-    return writeStateDict(this.family as unknown as Family, options.prefix ?? '', {
+    return writeStateDict(this.family as unknown as Family, options.prefix ?? '', this.#written);
+  }
+
+  /** What `stateDict` calls the parameters. */
+  get storedNames(): Readonly<Record<P, string>> {
+    return storedNames(this.family as unknown as Family, this.#written) as Record<P, string>;
+  }
+
+  get #written(): Written {
+    return {
       constants: this.constants,
       parameters: this.#parameters,
       functions: this.#functions,
       channels: this.channels,
       layout: this.layout,
       origin: this.#origin,
-    });
+    };
   }
 
   /** What is worth knowing about the present values, in sentences: which are clamped, say, or what of a checkpoint was taken for granted. */
