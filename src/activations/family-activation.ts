@@ -6,7 +6,18 @@ import { type Definition, LARGEST } from '../calculus/piece.js';
 import { ballOf } from '../calculus/tails.js';
 import { value } from '../calculus/value.js';
 import { normalStream, uniformStream } from '../cpab/random.js';
-import { describe, expectHolder, expectInteger, expectOneOf, expectOptions, expectString } from '../errors.js';
+import {
+  describe,
+  expectArray,
+  expectFunction,
+  expectHolder,
+  expectInteger,
+  expectOneOf,
+  expectOptions,
+  expectRecord,
+  expectString,
+  type OptionTable,
+} from '../errors.js';
 import type { ConstantKind, Family, ParameterKind, Random, Values, Words } from '../families/family.js';
 import type { StateDict } from '../io/tensor.js';
 import { contract, type Differentiable, gradientLimit, gradientTable } from '../plan/gradient-table.js';
@@ -77,7 +88,7 @@ export class FamilyActivation<C extends object = object, P extends string = stri
   constructor(family: Family<C, P>, options: FamilyOptions<C, P> = {}, origin?: Origin) {
     const given = expectHolder(family.name, options);
     const constants = readConstants(family, given);
-    const kinds = family.parameters(constants) as Readonly<Record<string, ParameterKind>>;
+    const kinds = expectKinds(family.name, family.parameters(constants));
     for (const key of Object.keys(given))
       expectOneOf(`an option of ${family.name}`, key, [
         ...COMMON,
@@ -126,7 +137,7 @@ export class FamilyActivation<C extends object = object, P extends string = stri
     for (const [name, new_] of Object.entries(given)) {
       const stored = before.get(expectOneOf(`a parameter of ${this.family.name}`, name, [...before.keys()]));
       if (new_ === undefined || stored === undefined) continue;
-      const data = numbers(name, new_);
+      const data = numbers(name, new_, stored.kind);
       if (data.length !== stored.data.length)
         throw new RangeError(`${name} must hold ${stored.data.length} numbers as before, got ${data.length}`);
       expectRows(name, new_, stored);
@@ -296,7 +307,7 @@ export class FamilyActivation<C extends object = object, P extends string = stri
   #check(): void {
     const interpreter = new Interpreter();
     for (let index = 0; index < this.#functions; index++) {
-      const { poles } = this.#defined(index);
+      const { poles } = expectDefinition(this.family.name, this.#defined(index));
       if (poles === undefined) continue;
       const found = polesOf(interpreter, poles);
       if (found.length > 0)
@@ -364,7 +375,7 @@ function streams(seed: number): Random {
 }
 
 function store(name: string, kind: ParameterKind, value: unknown): Stored {
-  const data = numbers(name, value);
+  const data = numbers(name, value, kind);
   if (data.length === 0 && (kind.isOne || kind.length))
     throw new RangeError(`${name} must hold at least one number, got none`);
   const rows = isNested(value) ? value : undefined;
@@ -392,9 +403,10 @@ const isNested = (value: unknown): value is readonly ArrayLike<unknown>[] =>
   Array.isArray(value) && value.length > 0 && isList(value[0]);
 
 /** As float32, flat. */
-function numbers(name: string, value: unknown): Float32Array {
-  if (typeof value === 'number') return Float32Array.of(finite(name, value));
-  if (!isList(value)) throw new TypeError(`${name} must be a number or an array of numbers, got ${describe(value)}`);
+function numbers(name: string, value: unknown, { isOne }: ParameterKind): Float32Array {
+  if (isOne && typeof value === 'number') return Float32Array.of(finite(name, value));
+  if (!isList(value))
+    throw new TypeError(`${name} must be ${isOne ? 'a number or ' : ''}an array of numbers, got ${describe(value)}`);
   if (!isNested(value)) return Float32Array.from(Array.from(value), (each, i) => finite(`${name}[${i}]`, each));
   const flat: number[] = [];
   for (const [i, row] of value.entries()) {
@@ -411,8 +423,68 @@ function finite(name: string, value: unknown): number {
   return value;
 }
 
-/** The class of a family. */
+/** What is said of a family; what its functions give is checked when they are called. */
+const FAMILY = {
+  name: expectString,
+  constants: expectRecord,
+  parameters: expectFunction,
+  define: expectFunction,
+  refine: expectFunction,
+  notes: expectFunction,
+  shared: expectArray,
+  checkpoint: expectRecord,
+  truth: expectFunction,
+} satisfies OptionTable<Family>;
+
+/** Names that options have for something else. */
+const TAKEN = [...COMMON, 'prefix', 'class', 'edge'];
+
+function expectFree(family: string, name: string): void {
+  if (TAKEN.includes(name))
+    throw new RangeError(
+      `${family} must not call anything ${TAKEN.map((each) => `'${each}'`).join(', ')}, got '${name}'`,
+    );
+}
+
+function expectKinds(family: string, kinds: unknown): Readonly<Record<string, ParameterKind>> {
+  expectRecord(`parameters of ${family}`, kinds);
+  for (const [name, kind] of Object.entries(kinds as Record<string, ParameterKind>)) {
+    expectFree(family, name);
+    if (typeof kind?.isOne !== 'boolean')
+      throw new TypeError(`${family}: the parameter ${name} must be made by one or many, got ${describe(kind)}`);
+  }
+  return kinds as Readonly<Record<string, ParameterKind>>;
+}
+
+function expectDefinition(family: string, definition: unknown): Definition {
+  const parts: unknown = (definition as Definition | undefined)?.parts;
+  const isPart = (part: Definition['parts'][number]) => typeof part?.f?.op === 'string' && part.first <= part.last;
+  if (!Array.isArray(parts) || parts.length === 0 || !parts.every(isPart))
+    throw new TypeError(
+      `define of ${family} must give what whole makes, or { parts } of the line, got ${describe(definition)}`,
+    );
+  parts.forEach(({ first, last }, i) => {
+    const isNext = i === 0 ? first <= -LARGEST : first > parts[i - 1]!.last;
+    if (!isNext || (i === parts.length - 1 && last < LARGEST))
+      throw new RangeError(`parts of ${family} must cover the line in order, got one from ${first} to ${last}`);
+  });
+  return definition as Definition;
+}
+
+/**
+ * The class of a family, of this package or your own: what a formula and its parameters say, with certified plans, exact gradients, state dicts
+ * and the rest (docs/families.md).
+ * @throws {TypeError|RangeError} if it is no description of a family; says what is missing.
+ */
 export function classOf<C extends object, P extends string>(family: Family<C, P>): FamilyClass<C, P> {
+  expectOptions<Family<C, P>>('defineFamily', family, FAMILY, ['name', 'parameters', 'define']);
+  for (const [key, kind] of Object.entries<ConstantKind | undefined>(family.constants ?? {})) {
+    expectFree(family.name, key);
+    if (typeof kind?.check !== 'function')
+      throw new TypeError(
+        `${family.name}: the constant ${key} must be made by constantNumber or the like, got ${describe(kind)}`,
+      );
+  }
   const made = class extends FamilyActivation<C, P> {
     static readonly family = family;
     constructor(options: FamilyOptions<C, P> = {}, origin?: Origin) {

@@ -1,5 +1,5 @@
 /** State dicts of a family's classes: which class wrote one, what it says, what it must be told; and writing them. */
-import { describe, expectInteger, expectOneOf, expectString } from '../errors.js';
+import { describe, expectHolder, expectInteger, expectOneOf, expectString } from '../errors.js';
 import type {
   Checkpoint,
   ConstantKind,
@@ -209,8 +209,7 @@ export function readStateDict(
   options: unknown,
 ): { options: Record<string, unknown>; origin: Origin } {
   const what = `${family.name}.fromStateDict`;
-  if (typeof options !== 'object' || options === null || Array.isArray(options))
-    throw new TypeError(`${what}: options must be an object, got ${describe(options)}`);
+  expectHolder(what, options);
   if (typeof tensors !== 'object' || tensors === null)
     throw new TypeError(`tensors must be an object, got ${describe(tensors)}`);
   const { prefix = '', class: chosen, edge, ...told } = options as Told & StateDictOptions;

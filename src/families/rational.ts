@@ -12,6 +12,7 @@ import {
   x,
 } from '../calculus/expression.js';
 import { LARGEST, LEAST_NORMAL, type Part } from '../calculus/piece.js';
+import { describe, expectString } from '../errors.js';
 import { type Asymptote, constantChoice, type Definition, type Family, many, pieces, tail } from './family.js';
 
 /**
@@ -281,10 +282,12 @@ export const RATIONAL_INITIAL: Readonly<
 
 /** Initial coefficients by name: `rationalInitial('A', 'gelu')`. @throws {RangeError} if none are known; says which are. */
 export function rationalInitial(version: RationalVersion, of: string): { numerator: number[]; denominator: number[] } {
-  const found = RATIONAL_INITIAL[`${version === 'D' ? 'B' : version} ${of}`];
+  for (const [name, given] of Object.entries({ version, of })) expectString(name, given);
+  const name = `${version === 'D' ? 'B' : version} ${of}`;
+  const found = Object.hasOwn(RATIONAL_INITIAL, name) ? RATIONAL_INITIAL[name] : undefined;
   if (!found)
     throw new RangeError(
-      `no initial coefficients are known for '${version} ${of}'; there are ${Object.keys(RATIONAL_INITIAL).join(', ')}`,
+      `initial coefficients must be one of ${Object.keys(RATIONAL_INITIAL).join(', ')}, got ${describe(`${version} ${of}`)}`,
     );
   return { numerator: [...found.numerator], denominator: [...found.denominator] };
 }
