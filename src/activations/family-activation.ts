@@ -2,7 +2,7 @@ import { Differentiator } from '../backends/gradients.js';
 import { cuts } from '../calculus/cuts.js';
 import { type Parameter, where } from '../calculus/expression.js';
 import { Interpreter } from '../calculus/interpreter.js';
-import { type Definition, LARGEST } from '../calculus/piece.js';
+import { above, below, type Definition, LARGEST } from '../calculus/piece.js';
 import { ballOf } from '../calculus/tails.js';
 import { value } from '../calculus/value.js';
 import { normalStream, uniformStream } from '../cpab/random.js';
@@ -312,17 +312,19 @@ export class FamilyActivation<C extends object = object, P extends string = stri
       const found = polesOf(interpreter, poles);
       if (found.length > 0)
         throw new RangeError(
-          `${this.family.name} has a pole at x = ${found.slice(0, 4).join(', x = ')}${found.length > 4 ? ', …' : ''}: the denominator is 0 there, and the function has no value`,
+          `${this.family.name} has a pole at x = ${found.slice(0, 4).join(', x = ')}${found.length > 4 ? ', …' : ''}: the denominator is 0 there, and must not be: the function has no value`,
         );
     }
   }
 }
 
-/** The roots of a denominator, as the float32 nearest to them. */
+/** The roots of a denominator, as the float32 nearest to them; a root without a change of sign has two neighbours. */
 function polesOf(interpreter: Interpreter, denominator: NonNullable<Definition['poles']>): number[] {
-  return cuts(interpreter, [{ first: -LARGEST, last: LARGEST, f: where(denominator, 1, 0) }])
+  const q = value(denominator);
+  const nearest = cuts(interpreter, [{ first: -LARGEST, last: LARGEST, f: where(denominator, 1, 0) }])
     .slice(1)
-    .map(({ first }) => first);
+    .map(({ first }) => (Math.abs(q(below(first))) < Math.abs(q(first)) ? below(first) : first));
+  return nearest.filter((pole, i) => i === 0 || pole > above(nearest[i - 1]!));
 }
 
 function readConstants<C extends object, P extends string>(

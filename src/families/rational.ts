@@ -34,7 +34,8 @@ export const rational: Family<{ version: RationalVersion }, 'numerator' | 'denom
   define({ version }, { numerator, denominator }) {
     const isFull = version === 'C' || version === 'R';
     const degree = Math.max(numerator.length - 1, denominator.length - (isFull ? 1 : 0));
-    if (numerator.length === 0 || degree > MOST_DEGREE)
+    if (numerator.length === 0) throw new RangeError('numerator must hold at least one number, got none');
+    if (degree > MOST_DEGREE)
       throw new RangeError(
         `a rational has degrees up to ${MOST_DEGREE}, got numerator [${numerator.length}] and denominator [${denominator.length}]`,
       );
@@ -46,7 +47,7 @@ export const rational: Family<{ version: RationalVersion }, 'numerator' | 'denom
       const values =
         version === 'N' ? [1, ...denominator.map(({ value }) => value)] : denominator.map(({ value }) => value);
       if (values.every((b) => b === 0))
-        throw new RangeError('the denominator is 0 everywhere: all of its coefficients are');
+        throw new RangeError('denominator must not be 0 everywhere; it is, got no coefficient but 0');
       return { ...ofSides(numerator, () => q), poles: polynomial(q) };
     }
     const least = version === 'C' ? TENTH : 1;
@@ -280,7 +281,7 @@ export const RATIONAL_INITIAL: Readonly<
   'N identity': { numerator: [0, 1, 0, 0, 0, 0], denominator: [0, 0, 0, 0] },
 };
 
-/** Initial coefficients by name: `rationalInitial('A', 'gelu')`. @throws {RangeError} if none are known; says which are. */
+/** Initial coefficients by name: `rationalInitial('A', 'gelu')`. Those of 'N gelu' have poles at x = -3.0015 and -14.576, as released.  @throws {RangeError} if none are known; says which are. */
 export function rationalInitial(version: RationalVersion, of: string): { numerator: number[]; denominator: number[] } {
   for (const [name, given] of Object.entries({ version, of })) expectString(name, given);
   const name = `${version === 'D' ? 'B' : version} ${of}`;
