@@ -150,8 +150,12 @@ const word = (name: string, ...args: unknown[]): [string, Row] => [
   { args, call: (...given) => families[name](...given) },
 ];
 
-/** Methods that all classes of families inherit. */
+/** Methods that the classes inherit. */
 const inherited: Record<string, Row> = {
+  'DiTAC#planOf': { args: [0], call: (...given) => act.planOf(...given) },
+  'DiTAC#forward': forward((...given) => act.forward(...given)),
+  'DiTAC#backward': backward((...given) => act.backward(...given)),
+  'DiTAC#on': { args: [js], call: (...given) => act.on(...given) },
   'FamilyActivation#update': {
     args: [{ alpha: 1 }],
     call: (...given) => snake.update(...given),
@@ -235,10 +239,6 @@ const rows: Record<string, Row | typeof NOTHING> = {
   'ditac.DiTAC#differentiator': NOTHING,
   'ditac.DiTAC#functionOf': NOTHING,
   'ditac.DiTAC#gradientsOf': NOTHING,
-  'ditac.DiTAC#planOf': { args: [0], call: (...given) => act.planOf(...given) },
-  'ditac.DiTAC#forward': forward((...given) => act.forward(...given)),
-  'ditac.DiTAC#backward': backward((...given) => act.backward(...given)),
-  'ditac.DiTAC#gradientSum': NOTHING,
   'ditac.DiTAC#regularization': {
     call: (...given) => act.regularization(...given),
     options: { at: 0, values: { lambda: 0.1 } },
@@ -251,8 +251,6 @@ const rows: Record<string, Row | typeof NOTHING> = {
   },
   'ditac.DiTAC#reference': { args: [0], call: (...given) => act.reference(...given) },
   'ditac.DiTAC#velocities': { args: [0], call: (...given) => act.velocities(...given) },
-  'ditac.DiTAC#on': { args: [js], call: (...given) => act.on(...given) },
-  'ditac.DiTAC#compiled': NOTHING,
   'ditac.DiTAC#stateDict': {
     call: (...given) => act.stateDict(...given),
     options: { at: 0, values: { prefix: 'act.' } },

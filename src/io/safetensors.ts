@@ -8,7 +8,7 @@ import {
   type OptionTable,
 } from '../errors.js';
 import { BYTES, decode, type FloatType, isFloat } from './floats.js';
-import { A_SHAPE, type DType, isShape, readHeader, sizeOf } from './header.js';
+import { A_SHAPE, isShape, readHeader, sizeOf } from './header.js';
 import { isAdded, type StateDict, type Tensor } from './tensor.js';
 
 export { SafetensorsError } from './header.js';
