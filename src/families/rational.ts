@@ -26,14 +26,15 @@ export type RationalVersion = 'A' | 'B' | 'C' | 'D' | 'N' | 'R';
 const MEAN: readonly Expression[] = [expression(1)];
 const TENTH = Math.fround(0.1);
 const MOST_DEGREE = 8;
+/** Whether the denominator's constant is a parameter too. */
+const isFull = (version: RationalVersion) => version === 'C' || version === 'R';
 
 export const rational: Family<{ version: RationalVersion }, 'numerator' | 'denominator'> = {
   name: 'Rational',
   constants: { version: constantChoice<RationalVersion>(['A', 'B', 'C', 'D', 'N', 'R']) },
   parameters: () => ({ numerator: many(), denominator: many() }),
   define({ version }, { numerator, denominator }) {
-    const isFull = version === 'C' || version === 'R';
-    const degree = Math.max(numerator.length - 1, denominator.length - (isFull ? 1 : 0));
+    const degree = Math.max(numerator.length - 1, denominator.length - (isFull(version) ? 1 : 0));
     if (numerator.length === 0) throw new RangeError('numerator must hold at least one number, got none');
     if (degree > MOST_DEGREE)
       throw new RangeError(
@@ -41,7 +42,7 @@ export const rational: Family<{ version: RationalVersion }, 'numerator' | 'denom
       );
     if (version === 'A')
       return ofSides(numerator, (side) => [expression(1), ...denominator.map((b, k) => absolute(b, side ** (k + 1)))]);
-    const inner: readonly Expression[] = isFull ? denominator : [expression(0), ...denominator];
+    const inner: readonly Expression[] = isFull(version) ? denominator : [expression(0), ...denominator];
     if (version === 'N' || version === 'R') {
       const q = version === 'N' ? [expression(1), ...denominator] : inner;
       const values =
@@ -60,10 +61,11 @@ export const rational: Family<{ version: RationalVersion }, 'numerator' | 'denom
     const parts = version === 'C' ? pieces(f) : pieces(f, [0, ratio(numerator, MEAN)], [LEAST_NORMAL, f]);
     return { parts, ...ends(numerator, at) };
   },
-  refine: (_, { numerator, denominator }, factor) => ({
+  // Of version A a coefficient that is 0 has no gradient, as autograd has it: its denominator keeps its degree in training.
+  refine: ({ version }, { numerator, denominator }, factor) => ({
     parameters: {
       numerator: [...numerator, ...zeros((numerator.length - 1) * (factor - 1))],
-      denominator: [...denominator, ...zeros(denominator.length * (factor - 1))],
+      denominator: [...denominator, ...zeros((denominator.length - (isFull(version) ? 1 : 0)) * (factor - 1))],
     },
   }),
   notes: ({ version }) =>
