@@ -165,6 +165,13 @@ export class FamilyActivation<C extends object = object, P extends string = stri
     return this.define(this.functionOf(expectInteger('channel', channel, 0, this.channels - 1)));
   }
 
+  /** The parameters of one function in the order of the calculus: 'alpha', or 'coefficients[0]', 'coefficients[1]' … */
+  get parameterNames(): readonly string[] {
+    return [...this.#parameters].flatMap(([name, { kind, length }]) =>
+      kind.isOne ? [name] : Array.from({ length }, (_, n) => `${name}[${n}]`),
+    );
+  }
+
   /** What a state dict of the original class holds, by its names and in its shapes; and constants that it does not say, under `ditac.` names. */
   stateDict(options: { prefix?: string } = {}): Record<string, { shape: number[]; data: Float32Array | Float64Array }> {
     expectOptions<{ prefix?: string }>('stateDict', options, { prefix: expectString });
