@@ -165,6 +165,12 @@ export class FamilyActivation<C extends object = object, P extends string = stri
     return this.define(this.functionOf(expectInteger('channel', channel, 0, this.channels - 1)));
   }
 
+  /** The same for `ditac/oracle`, which needs no end to what would overflow. */
+  truth(channel = 0): Definition {
+    const index = this.functionOf(expectInteger('channel', channel, 0, this.channels - 1));
+    return (this.family.truth ?? this.family.define)(this.constants, this.#wordsOf(index));
+  }
+
   /** The parameters of one function in the order of the calculus: 'alpha', or 'coefficients[0]', 'coefficients[1]' … */
   get parameterNames(): readonly string[] {
     return [...this.#parameters].flatMap(([name, { kind, length }]) =>

@@ -10,11 +10,11 @@ export interface Ball {
   readonly r: number;
 }
 
-/** ±e^log, too large or too small for a ball's exponent; without a logarithm only that much is known. */
+/** ±e^log, too large or too small for a ball's exponent; and so may its logarithm be. */
 export interface Beyond {
   readonly sign: 1 | -1;
   readonly isLarge: boolean;
-  readonly log: Ball | undefined;
+  readonly log: Real;
 }
 
 export type Real = Ball | Beyond;
@@ -64,10 +64,12 @@ function ball(m: bigint, e: number, errors: readonly Bound[], p: number): Ball {
   const isExact = most === Number.NEGATIVE_INFINITY;
   let s = Math.max(bits(m) - p, isExact ? 0 : Math.ceil(most) - 24, 0);
   if (s === 0 && isExact) return { m, e, r: 0 };
+  // An error much below the last place: more places, or sums would lose them.
+  if (s === 0 && most < 0) s = -Math.max(Math.min(p - bits(m), Math.ceil(-most)), 0);
   let r = 0;
   for (const each of errors) r += scaled(each, s);
   r *= 1 + 2 ** -40;
-  if (s === 0) return { m, e, r };
+  if (s <= 0) return { m: m << BigInt(-s), e: e + s, r };
   const n = bits(m);
   if (s > n + 1) return { m: 0n, e: e + s, r: r + 0.5 };
   const shift = BigInt(s);
@@ -124,12 +126,16 @@ export function near(a: Ball): number {
   return e > 1000 ? top * Number.POSITIVE_INFINITY : e < -1100 ? top * 0 : top * 2 ** Math.trunc(e / 2) * 2 ** (e - Math.trunc(e / 2));
 }
 
+const isSigned = ({ m, r }: Ball): boolean => {
+  const [f, k] = bound(m);
+  return k > 0 || f * (1 - 2 ** -50) > r;
+};
+
 /** @throws {Undecided} if 0 is inside and the number is not exactly 0. */
 export function sign(a: Real): -1 | 0 | 1 {
   if (isBeyond(a)) return a.sign;
   if (a.r === 0) return a.m === 0n ? 0 : a.m > 0n ? 1 : -1;
-  const size = bound(a.m);
-  if (size[1] === 0 && size[0] * (1 - 2 ** -50) <= a.r) throw new Undecided('a sign');
+  if (!isSigned(a)) throw new Undecided('a sign');
   return a.m > 0n ? 1 : -1;
 }
 
@@ -205,34 +211,27 @@ function quotient(a: Ball, b: Ball, p: number): Ball {
   return ball(q, a.e - b.e - shift, errors, p);
 }
 
-/** Of a number that is not 0. */
-function logOf(a: Real, p: number): Ball {
-  if (!isBeyond(a)) return logBall(abs(a) as Ball, p);
-  if (a.log === undefined) throw new Undecided('a logarithm of what is too large or too small');
-  return a.log;
-}
+/** Of |a|, a number that is not 0. */
+const logOf = (a: Real, p: number): Real => (isBeyond(a) ? a.log : logBall(abs(a) as Ball, p));
 
 /** Exponents of balls stay below this. */
 const FAR = 46;
 
-function fromLog(sign: 1 | -1, log: Ball, p: number): Real {
-  if (size(log) <= FAR) {
-    const value = expBall(log, p);
-    return sign > 0 ? value : minusBall(value);
-  }
-  return { sign, isLarge: log.m > 0n, log };
+/** Of unknown sign, and smaller than e^-(2⁴⁶) and what a ball makes of it. */
+const NOTHING: Ball = { m: 0n, e: -(2 ** FAR), r: 1 };
+
+function fromLog(sign: 1 | -1, log: Real, p: number): Real {
+  if (isBeyond(log) ? log.isLarge : size(log) > FAR) return { sign, isLarge: sign0(log) > 0, log };
+  const value = isBeyond(log) ? sum(ONE, dust(log.sign, -(2 ** 50)), p) : expBall(log, p);
+  return sign > 0 ? value : minusBall(value);
 }
 
 export function multiply(a: Real, b: Real, p: number): Real {
   if (!isBeyond(a) && !isBeyond(b)) return product(a, b, p);
   if (isZero(a) || isZero(b)) return ZERO;
-  const both = (sign(a) * sign(b)) as 1 | -1;
-  const [unknown, other] = isBeyond(a) && a.log === undefined ? [a, b] : isBeyond(b) && b.log === undefined ? [b, a] : [];
-  if (unknown !== undefined) {
-    if (isBeyond(other!) && other.isLarge !== unknown.isLarge) throw new Undecided('∞·0');
-    return { ...unknown, sign: both };
-  }
-  return fromLog(both, sum(logOf(a, p), logOf(b, p), p), p);
+  if (!isBeyond(a)) return multiply(b, a, p);
+  if (!a.isLarge && !isBeyond(b) && !isSigned(b) && log2(radius(b)) < 2 ** 40) return NOTHING;
+  return fromLog((sign(a) * sign(b)) as 1 | -1, add(logOf(a, p), logOf(b, p), p), p);
 }
 
 export function divide(a: Real, b: Real, p: number): Real {
@@ -240,7 +239,7 @@ export function divide(a: Real, b: Real, p: number): Real {
   if (isZero(a)) return ZERO;
   if (isZero(b)) throw new NoValue('a division by 0');
   if (!isBeyond(b)) return multiply(a, quotient(ONE, b, p), p);
-  return multiply(a, { sign: b.sign, isLarge: !b.isLarge, log: b.log && minusBall(b.log) }, p);
+  return multiply(a, { sign: b.sign, isLarge: !b.isLarge, log: negate(b.log) }, p);
 }
 
 /** A number that is none for a ball, and whose sign is all that matters beside one. */
@@ -252,19 +251,18 @@ export function add(a: Real, b: Real, p: number): Real {
   if (isZero(b)) return a;
   if (!isBeyond(a)) return add(b, a, p);
   if (!isBeyond(b) && !a.isLarge) return sum(b, dust(a.sign, -(2 ** 50)), p);
-  if (a.log === undefined || (isBeyond(b) && b.log === undefined)) {
-    if (isBeyond(b) && a.isLarge === b.isLarge && a.sign !== b.sign) throw new Undecided('∞ - ∞');
-    if (isBeyond(b) && b.isLarge && !a.isLarge) return b;
-    if (a.isLarge || (isBeyond(b) && a.sign === b.sign)) return { sign: a.sign, isLarge: a.isLarge, log: undefined };
-    throw new Undecided('0 - 0');
-  }
+  if (!isBeyond(b) && Math.max(size(b), log2(radius(b))) < 2 ** 40) return like(a, p);
   // e^p ± e^q = e^p·(1 ± e^(q-p)), p the larger.
-  let [top, low] = [{ sign: a.sign, log: a.log }, { sign: sign(b) as 1 | -1, log: logOf(b, p) }];
-  if (near(sum(top.log, minusBall(low.log), p)) < 0) [top, low] = [low, top];
-  const ratio = exp(sum(low.log, minusBall(top.log), p), p);
-  const more = log1p(top.sign === low.sign ? ratio : negate(ratio), p);
-  const log = isBeyond(more) ? sum(top.log, dust(more.sign, -(2 ** 50)), p) : sum(top.log, more, p);
-  return fromLog(top.sign, log, p);
+  try {
+    let [top, low] = [{ sign: a.sign, log: a.log }, { sign: sign(b) as 1 | -1, log: logOf(b, p) }];
+    if (sign0(subtract(top.log, low.log, p)) < 0) [top, low] = [low, top];
+    const ratio = exp(subtract(low.log, top.log, p), p);
+    return fromLog(top.sign, add(top.log, log1p(top.sign === low.sign ? ratio : negate(ratio), p), p), p);
+  } catch (cause) {
+    // Equal, as far as these bits tell.
+    if (isBeyond(b) && !a.isLarge && !b.isLarge) return NOTHING;
+    throw cause instanceof NoValue ? new Undecided('∞ - ∞') : cause;
+  }
 }
 
 export const subtract = (a: Real, b: Real, p: number): Real => add(a, negate(b), p);
@@ -349,16 +347,16 @@ function expBall(a: Ball, p: number): Ball {
   return widen(found, [(f + found.r) * a.r * 1.02, n + found.e + a.e], p);
 }
 
-export function exp(a: Real, p: number): Real {
-  if (isBeyond(a)) {
-    if (!a.isLarge) return sum(ONE, dust(a.sign, -(2 ** 50)), p);
-    return { sign: 1, isLarge: a.sign > 0, log: undefined };
-  }
-  return fromLog(1, a, p);
-}
+/** What differs from a by a share of a, if a is too small for a ball. */
+const like = (a: Beyond, p: number): Beyond => ({
+  ...a,
+  log: isBeyond(a.log) ? like(a.log, p) : widen(a.log, [1, -(2 ** FAR)], p),
+});
+
+export const exp = (a: Real, p: number): Real => fromLog(1, a, p);
 
 export function expm1(a: Real, p: number): Real {
-  if (isBeyond(a)) return a.isLarge ? subtract(exp(a, p), ONE, p) : a;
+  if (isBeyond(a)) return a.isLarge ? subtract(exp(a, p), ONE, p) : like(a, p);
   const mag = size(a);
   if (mag > FAR) return subtract(fromLog(1, a, p), ONE, p);
   if (isZero(a)) return ZERO;
@@ -425,11 +423,11 @@ function logBall(a: Ball, p: number): Ball {
 export function log(a: Real, p: number): Real {
   if (!isBeyond(a)) return logBall(a, p);
   if (a.sign < 0) throw new NoValue('a logarithm of a negative number');
-  return a.log ?? (a.isLarge ? { sign: 1, isLarge: true, log: undefined } : { sign: -1, isLarge: true, log: undefined });
+  return a.log;
 }
 
 export function log1p(a: Real, p: number): Real {
-  if (isBeyond(a)) return a.isLarge ? log(add(a, ONE, p), p) : a;
+  if (isBeyond(a)) return a.isLarge ? log(add(a, ONE, p), p) : like(a, p);
   return size(a) < -10 && log2(radius(a)) < -10 ? logNear(a, p) : log(sum(ONE, a, p + 16), p);
 }
 
@@ -453,7 +451,7 @@ const MOST_TURNS = 20000;
 function sine(a: Real, quarter: 0 | 1, p: number): Real {
   if (isBeyond(a)) {
     if (a.isLarge) throw new Undecided('the sine of what is too large');
-    return quarter === 0 ? a : sum(ONE, dust(-1, -(2 ** 50)), p);
+    return quarter === 0 ? like(a, p) : sum(ONE, dust(-1, -(2 ** 50)), p);
   }
   const mag = size(a);
   if (isZero(a)) return quarter === 0 ? ZERO : ONE;
@@ -478,7 +476,7 @@ export const sin = (a: Real, p: number): Real => sine(a, 0, p);
 export const cos = (a: Real, p: number): Real => sine(a, 1, p);
 
 export function atan(a: Real, p: number): Real {
-  if (isBeyond(a) && !a.isLarge) return a;
+  if (isBeyond(a) && !a.isLarge) return like(a, p);
   if (isBeyond(a) || size(a) > 1) {
     const quarter = product(piBall(p + 8), HALF, p + 8);
     const rest = atan(divide(ONE, a, p + 8), p + 8);
@@ -621,7 +619,7 @@ function inner(a: Ball, p: number): Ball {
 }
 
 export function aboveHalf(a: Real, p: number): Real {
-  if (isBeyond(a) && !a.isLarge) return multiply(a, density0(p), p);
+  if (isBeyond(a) && !a.isLarge) return multiply(like(a, p), density0(p), p);
   if (!isFar(a, p)) return inner(a as Ball, p);
   const tail = upperTail(abs(a), p);
   return sign0(a) > 0 ? subtract(HALF, tail, p) : subtract(tail, HALF, p);

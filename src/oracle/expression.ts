@@ -186,15 +186,11 @@ export function exactExpression(root: Expression): (x: number) => Truth {
   return (x) => (Number.isNaN(x) ? NO_VALUE : Number.isFinite(x) ? at(fromNumber(x)) : limit(at, x > 0 ? 1 : -1));
 }
 
-/** Odd numbers times powers of two, far out and ever further. */
-const PROBES: readonly (readonly [bigint, number])[] = [
-  [5n, 298],
-  [11n, 357],
-  [7n, 438],
-  [13n, 526],
-  [9n, 667],
-  [15n, 806],
-];
+/** Odd numbers times powers of two, far out and ever further: so many that nothing that swings has one sign at all of them. */
+const PROBES: readonly (readonly [bigint, number])[] = Array.from({ length: 24 }, (_, k) => [
+  BigInt(33 + ((k * k * 37 + 11 * k) % 31)),
+  290 + 23 * k,
+]);
 /** Two values are one limit if they differ by less than this share, and what falls below its power of two is 0. */
 const SAME = 2 ** -100;
 

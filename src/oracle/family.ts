@@ -11,6 +11,8 @@ import { NO_VALUE, type Truth } from './truth.js';
 export interface HasDefinition {
   readonly channels: number;
   definition(channel?: number): Definition;
+  /** The same without what the calculus needs and the truth does not: an end to what would overflow. */
+  truth?(channel?: number): Definition;
 }
 export type Judged = HasDefinition | DiTAC | Definition;
 
@@ -19,11 +21,16 @@ const hasDefinition = (value: object): value is HasDefinition =>
   'definition' in value && typeof value.definition === 'function';
 const isDiTAC = (value: object): value is DiTAC => 'thetas' in value && 'tess' in value && 'variant' in value;
 
+const LEAST_NORMAL = 2 ** -126;
+
 /** The definition of a channel. @throws {TypeError|RangeError} if there is none. */
 function definitionOf(of: unknown, channel: unknown): Definition {
   if (typeof of === 'object' && of !== null) {
     if (isDefinition(of)) return of;
-    if (hasDefinition(of)) return of.definition(expectInteger('channel', channel, 0, of.channels - 1));
+    if (hasDefinition(of)) {
+      expectInteger('channel', channel, 0, of.channels - 1);
+      return (of.truth ?? of.definition).call(of, channel as number);
+    }
   }
   throw new TypeError(`an activation or a definition ({ parts }) was expected, got ${describe(of)}`);
 }
@@ -51,6 +58,8 @@ function ofParts(definition: Definition, of: (e: Expression) => Expression): (x:
     if (Number.isNaN(x)) return NO_VALUE;
     let k = parts.length - 1;
     while (k > 0 && x < parts[k]!.first) k -= 1;
+    // Where a formula serves 0 alone, subnormal numbers are with it, for kernels take them for 0. They are numbers.
+    if (x > 0 && x < LEAST_NORMAL && parts[k]!.first === 0 && parts[k + 1]?.first === LEAST_NORMAL) k += 1;
     functions[k] ??= exactExpression(of(parts[k]!.f));
     return functions[k]!(x);
   };
