@@ -12,7 +12,7 @@ import {
 } from './errors.js';
 import { VARIANTS } from './families/ditac.js';
 import { type BitComparison, compareBits, ulpError } from './oracle/compare.js';
-import { exact } from './oracle/exact.js';
+import { exact } from './oracle/exactly.js';
 import { type Inputs, randomBits, specialValues, stratified } from './oracle/sweep.js';
 
 /**

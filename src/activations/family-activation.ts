@@ -200,6 +200,19 @@ export class FamilyActivation<C extends object = object, P extends string = stri
     return this.define(this.functionOf(expectInteger('channel', channel, 0, this.channels - 1)));
   }
 
+  /** The same for `ditac/oracle`, which needs no end to what would overflow. */
+  truth(channel = 0): Definition {
+    const index = this.functionOf(expectInteger('channel', channel, 0, this.channels - 1));
+    return (this.family.truth ?? this.family.define)(this.constants, this.#wordsOf(index));
+  }
+
+  /** The parameters of one function in the order of the calculus: 'alpha', or 'coefficients[0]', 'coefficients[1]' … */
+  get parameterNames(): readonly string[] {
+    return [...this.#parameters].flatMap(([name, { kind, length }]) =>
+      kind.isOne ? [name] : Array.from({ length }, (_, n) => `${name}[${n}]`),
+    );
+  }
+
   /**
    * What a state dict of the original class holds, by its names and in its shapes (those that it was read from); and what it does not say, under names
    * that begin with `ditac.`, which PyTorch's `load_state_dict` passes over with `strict=False`. `fromStateDict` needs no options then.

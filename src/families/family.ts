@@ -31,7 +31,7 @@ export interface Family<C extends object = object, P extends string = string> {
   readonly shared?: readonly P[];
   /** How a state dict holds it. Default: every parameter under its own name. */
   readonly checkpoint?: Checkpoint<C, P>;
-  /** A second formula for the oracle, where the first cancels. */
+  /** The formula for the oracle where `define` says another that is as good to float32: an end to what overflows in float64. */
   readonly truth?: (constants: C, p: Words<P>) => Definition;
 }
 
