@@ -276,6 +276,12 @@ describe('what is taken for granted is reported', () => {
 });
 
 describe('values that make no sense', () => {
+  test('a spline without a cell that has all bases cannot be continued', () => {
+    const options = { grid: [0, 1, 2, 3, 4], spline_weight: [1, 2] };
+    expect(() => new BSpline({ ...options, outside: 'continued' })).toThrow(/degree 2 .* from 6 knots on/);
+    expect(new BSpline(options).forward(Float32Array.of(-1))[0]).toBeLessThan(0);
+  });
+
   test('are refused, with the function that has them', () => {
     const knots = {
       base_weight: tensor([1, 1], 1),
@@ -304,5 +310,191 @@ describe('choices and flags', () => {
     const dict = new Rational({ version: 'C', numerator: [0, 1], denominator: [1, 0] }).stateDict();
     dict['ditac.version'] = { shape: [1], data: Float64Array.of(9) };
     expect(() => Rational.fromStateDict(dict)).toThrow(/'ditac\.version'/);
+  });
+});
+
+/** Every family, with options that say all of it. */
+const EVERY: Readonly<Record<Exclude<keyof typeof FAMILIES, 'ditac'>, readonly object[]>> = {
+  aconc: [{ p1: [1, 0.5], p2: [0.1, -0.2], beta: [1, 2] }],
+  aglu: [
+    { clamp: 'max', lambda: 0.3, kappa: 1 },
+    { clamp: 'add', lambda: [0.3, -1], kappa: [1, 0.5] },
+  ],
+  apa: [
+    { lambda: 0.3, kappa: 1 },
+    { clamp: 'add', lambda: [0.3, 0.5], kappa: [1, 0.5] },
+  ],
+  apl: [{ a: [0.2, -0.1], b: [0.5, 1] }],
+  bspline: [
+    {
+      grid: [-2, -1, 0, 1, 2],
+      base_weight: [0.5, 1],
+      spline_scaler: 1,
+      spline_weight: [
+        [1, 2],
+        [0, 1],
+      ],
+    },
+    { grid: [-2, -1, 0, 1, 2], outside: 'continued', spline_weight: [1, -1, 2] },
+  ],
+  celu: [{ alpha: 0.6 }],
+  chebykan: [
+    {
+      coeffs: [
+        [1, 0.5, 0.2],
+        [0, 1, 0.1],
+      ],
+    },
+  ],
+  derf: [{ alpha: 0.5, shift: 0.1, weight: [1, 2], bias: [0, 0.5] }],
+  dyt: [{ alpha: 0.5, weight: [1, 2], bias: [0, 0.5], layout: 'channelsLast' }],
+  eelu: [{ member: 2 }, { member: 3, scaled: true, scale: [0.9, 1.1] }],
+  elu: [{ alpha: 1.5 }],
+  erfrelu: [{ alpha: 0.5 }],
+  fourier: [{ fundamental: 0.6, coefficients: [0.5, 0.2], phases: [0.7, 0.8], grid: [1, 2] }],
+  fourierseries: [{ bias: 0.1, cos: [0.5, 0.2], sin: [0.7, 0.8] }],
+  golu: [{ alpha: 1, beta: 1.1, gamma: 0.9 }],
+  hermite: [{ coefficients: [0.5, 0.6, 0.1] }, { clamp: true, coefficients: [0.5, 0.6, 0.1], lim_val: 1.5 }],
+  mish: [{}],
+  polynomial: [
+    {
+      coefficients: [
+        [0.5, 0.6, 0.1],
+        [0, 1, 0.5],
+      ],
+    },
+  ],
+  polyrelu: [{ weight: [0.1, 0.2, 0.3], bias: 0.5 }],
+  prelu: [{ weight: [0.1, 0.2], channels: 8 }],
+  pwlu: [{ left: -2, right: 2, values: [0, 0.1, 2], slopes: [0, 1] }],
+  rational: [
+    {
+      version: 'A',
+      numerator: [0, 1, 0.5],
+      denominator: [
+        [0.5, 1],
+        [1, 0.2],
+      ],
+      channels: 4,
+    },
+    { version: 'R', numerator: [0, 1], denominator: [1, 0, 1] },
+  ],
+  selu: [{}],
+  siren: [{ omega: 30 }],
+  smu: [{ alpha: 0.25, mu: 2 }],
+  snake: [
+    { logScale: true, alpha: [0, 0.5] },
+    { eps: 0, alpha: 0.5 },
+  ],
+  snakebeta: [{ logScale: false, alpha: [1, 0.5], beta: [1, 2] }],
+  softplus: [{ beta: 2 }],
+  starrelu: [{ scale: 0.9, bias: -0.4 }],
+  swish: [{ beta: [1, 1.702] }],
+  telu: [{}],
+  xielu: [{ alpha_p: 0.2, alpha_n: -1, eps: 0 }],
+  yevick: [
+    { gamma: 0.5, alpha: 1, beta: 0.1 },
+    { neg: [0, 0.1], pos: [0, 1, 0.2] },
+  ],
+};
+
+describe('every family', () => {
+  const all = Object.entries(EVERY).flatMap(([name, each]) => each.map((options) => ({ name, options })));
+  test.each(all)('$name $options is what its state dict says', ({ name, options }) => {
+    const Family = families[name] as unknown as (new (options: object) => Act) & Family;
+    const act = new Family(options);
+    const dict = act.stateDict({ prefix: 'net.0.' });
+    const again = Family.fromStateDict(dict, { prefix: 'net.0.' }) as Act & { layout: string };
+    expect(again.constants).toEqual(act.constants);
+    expect(again.parameters).toEqual(act.parameters);
+    expect([again.channels, again.layout]).toEqual([act.channels, (act as Act & { layout: string }).layout]);
+    expect(again.stateDict({ prefix: 'net.0.' })).toEqual(dict);
+  });
+
+  test('is in the list above', () => {
+    expect(Object.keys(EVERY).sort()).toEqual(
+      Object.keys(FAMILIES)
+        .filter((name) => name !== 'ditac')
+        .sort(),
+    );
+  });
+});
+
+describe('identify', () => {
+  test('finds activations among the layers of a network', () => {
+    const weight = (...shape: number[]) => ({ shape, data: new Float32Array(shape.reduce((a, b) => a * b, 1)) });
+    const found = identify({
+      'conv.weight': weight(8, 3, 3, 3),
+      'conv.bias': weight(8),
+      'norm.weight': weight(8),
+      'norm.bias': weight(8),
+      'norm.running_mean': weight(8),
+      'act1.weight': weight(8),
+      'blocks.0.act.alpha': weight(1, 8, 1),
+      'blocks.0.act.beta': weight(1, 8, 1),
+      'head.act.lambda_param': weight(1, 8, 1, 1),
+      'head.act.kappa_param': weight(1, 8, 1, 1),
+      'ditac.thetas': weight(1, 9),
+      'ditac.precision_mat': weight(9, 9),
+    });
+    expect(found.map(({ prefix, candidates }) => [prefix, candidates[0]!.family])).toEqual([
+      ['act1.', 'prelu'],
+      ['blocks.0.act.', 'snakebeta'],
+      ['ditac.', 'ditac'],
+      ['head.act.', 'aglu'],
+    ]);
+    expect(found[0]!.candidates[0]!.alike).toMatch(/norm/);
+    expect(found[1]!.candidates[0]).toEqual({
+      family: 'snakebeta',
+      classes: ['bigvgan', 'oobleck'],
+      tell: ['logScale'],
+      functions: 8,
+    });
+    expect(found[2]!.candidates[0]!.tell).toEqual(['a', 'b', 'variant']);
+    expect(found[3]!.candidates.map(({ family, tell }) => [family, tell])).toEqual([
+      ['aglu', ['clamp']],
+      ['apa', []],
+    ]);
+  });
+
+  test('what stateDict wrote needs no telling', () => {
+    const act = new Snake({ logScale: true, alpha: [0, 1] });
+    const [found] = identify(act.stateDict({ prefix: 'a.' }));
+    expect(found!.candidates.find(({ family }) => family === 'snake')!.tell).toEqual([]);
+  });
+
+  test('refuses what is no state dict', () => {
+    for (const wrong of [null, 1, 'x', []]) expect(() => identify(wrong as never)).toThrow(TypeError);
+    expect(identify({})).toEqual([]);
+  });
+});
+
+describe('Fourier activations whose frequencies training has moved', () => {
+  const act = new FAMILIES.fourier({
+    fundamental: 0.5,
+    coefficients: [0.6, -0.3],
+    phases: [0.7, 0.8],
+    grid: [1.013, 2.27],
+  });
+  const truth = act.reference();
+
+  test('are tabulated about 0, and the certificate says how far, and what is known beyond', () => {
+    const { domain, beyond, keepsPromise } = act.plan.certificate;
+    expect(domain).toBeGreaterThan(100);
+    expect(keepsPromise).toBe(true);
+    for (const x of [0, 1.5, -7, 99.5, -Math.fround(domain)]) {
+      const [y] = act.forward(Float32Array.of(x));
+      // Two units of a number below 1.
+      expect(Math.abs(y! - truth(Math.fround(x)))).toBeLessThan(2 ** -23);
+    }
+    // |0.6| + |-0.3|/2!
+    expect(beyond).toBeGreaterThan(0.75);
+    expect(beyond).toBeLessThan(0.7501);
+    for (const x of [1e4, -3e38, 512]) expect(act.forward(Float32Array.of(x))[0]).toBe(0.5);
+  });
+
+  test('have no gradient where nothing is known', () => {
+    const { gradX, gradients } = act.backward(Float32Array.of(1e6), Float32Array.of(1));
+    expect([gradX[0], gradients.coefficients![0]]).toEqual([0, 0]);
   });
 });
