@@ -260,7 +260,11 @@ export class FamilyActivation<C extends object = object, P extends string = stri
     const functions = Array.from({ length: this.#functions }, (_, index): Differentiable => {
       const definition = this.define(index);
       const { periodic } = definition;
-      const limit = periodic ? gradientLimit(ballOf(interpreter, periodic.period).high) : undefined;
+      const limit = periodic?.only
+        ? periodic.only.from
+        : periodic
+          ? gradientLimit(ballOf(interpreter, periodic.period).high)
+          : undefined;
       const table = gradientTable(interpreter, definition, this.#size, limit);
       return { table, contract: (moments) => contract(interpreter, table, moments) };
     });

@@ -154,6 +154,7 @@ export function matches(
         if (buffer !== undefined && own(tensors, prefix + buffer)) return { says: true, value: undefined };
         if (source.constants && key in source.constants) return { says: true, value: source.constants[key] };
         if (source.asks?.includes(key)) return { says: false, value: undefined };
+        if (source.read && initial === undefined) return { says: true, value: undefined };
         return { says: isOptional || initial !== undefined, value: initial };
       });
       return values.some(({ says, value }) => !says || !isSame(value, values[0]!.value));
@@ -231,13 +232,13 @@ export function readStateDict(
   const { fit, known, untold, missing } = matches(family, tensors, prefix, options as Told);
   if (fit.length === 0) throw notFound(family, tensors, prefix, missing);
   if (untold.length > 0) {
-    const choices = untold.map((key) => {
+    const asked = untold.map((key) => {
       const kind = constantsOf(family).find(([name]) => name === key)![1];
       return kind.choices ? `${key}: ${kind.choices.map(describe).join(' | ')}` : key;
     });
     const or = fit.length > 1 ? ` (or the class: ${fit.map(({ name }) => `'${name}'`).join(' | ')})` : '';
     throw new TypeError(
-      `a state dict does not say ${untold.join(', ')} of ${family.name} '${prefix}', and nothing is assumed: pass { ${choices.join(', ')} }${or}`,
+      `a state dict does not say ${untold.join(', ')} of ${family.name} '${prefix}', and nothing is assumed: pass { ${asked.join(', ')} }${or}`,
     );
   }
   const source = fit.find((each) => hasShapesOf(family, each, tensors, prefix, known)) ?? fit[0]!;
@@ -289,7 +290,7 @@ export function readStateDict(
   const layoutIndex = own(tensors, `${prefix}${ADDED}layout`)?.data[0];
   if (channels !== undefined && found.channels === undefined) found.channels = channels;
   if (layoutIndex !== undefined) layout = LAYOUTS[expectInteger('ditac.layout', layoutIndex, 0, LAYOUTS.length - 1)];
-  if (layout && found.layout === undefined) found.layout = layout;
+  found.layout ??= layout ?? source.layout;
   return { options: { ...found, ...constants }, origin: { source: source.name, shapes, notes } };
 }
 

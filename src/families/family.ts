@@ -1,3 +1,4 @@
+import type { Layout } from '../activations/layout.js';
 import { type Expression, expression, type Operand, type Parameter } from '../calculus/expression.js';
 import { type Asymptote, type Definition, LARGEST, type Part } from '../calculus/piece.js';
 import { describe, expectArray, expectBoolean, expectFinite, expectInteger } from '../errors.js';
@@ -89,6 +90,8 @@ export interface SourceClass<C extends object = object, P extends string = strin
   readonly asks?: readonly (keyof C & string)[];
   /** Options beside constants that must be told: which edge of a layer, or how many channels there are. */
   readonly needs?: readonly ('edge' | 'channels')[];
+  /** Where its channels are, if its instances do not choose and shapes do not say. */
+  readonly layout?: Layout;
   /** Tensors beside them that say nothing more. */
   readonly others?: readonly string[];
   /** What else looks like it in a state dict. */

@@ -144,6 +144,7 @@ export const chebyshev: Family<object, 'coeffs'> = {
         name: 'chebykan',
         tensors: ['cheby_coeffs'],
         count: (shape) => (shape.length === 3 ? shape[0]! * shape[1]! : undefined),
+        others: ['arange'],
         needs: ['edge'],
         read(stored) {
           const { shape, data } = stored.tensor('cheby_coeffs', 3);

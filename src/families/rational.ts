@@ -86,6 +86,7 @@ export const rational: Family<{ version: RationalVersion }, 'numerator' | 'denom
         shapes: { numerator: (groups, n) => [groups, n], denominator: (groups, n) => [groups, n] },
         constants: { version: 'A' },
         needs: ['channels'],
+        layout: 'channelsLast',
         note: 'this is what the CUDA kernels of KAT evaluate; its CPU path evaluates another function for x < 0',
       },
       {

@@ -49,6 +49,9 @@ export const snake: Family<{ logScale: boolean; eps: number }, 'alpha'> = {
   define({ logScale, eps }, { alpha }) {
     const a = logScale ? exp(alpha) : alpha;
     const size = logScale ? Math.exp(alpha.value) : alpha.value;
+    // The limit, which Dixon's class has there, and its slope in α.
+    if (eps === 0 && alpha.value === 0 && !logScale)
+      return whole(plus(x, times(alpha, square(x))), tail(1, 0, 0), tail(1, 0, 0));
     if (size + eps === 0)
       throw new RangeError(`alpha + eps must not be 0: sin²(αx)/(α + eps) has no value; got alpha = ${alpha.value}`);
     return snakeOf(a, plus(a, eps), size, Math.abs(1 / (size + eps)));
@@ -64,7 +67,7 @@ export const snake: Family<{ logScale: boolean; eps: number }, 'alpha'> = {
       { name: 'bigvgan', asks: ['logScale'] },
       // descript-audio-codec, and CosyVoice after it.
       { name: 'dac', shapes: { alpha: alongFirst(3) }, constants: { logScale: false } },
-      { name: 'dixon', names: { alpha: 'a' }, constants: { logScale: false, eps: 0 } },
+      { name: 'dixon', names: { alpha: 'a' }, constants: { logScale: false, eps: 0 }, layout: 'channelsLast' },
     ],
   },
 };
@@ -169,6 +172,8 @@ export const fourierSeries: Family<object, 'bias' | 'cos' | 'sin'> = {
 const zeros = (n: number) => new Array<number>(n).fill(0);
 
 const LAST_FACTORIAL = 20;
+/** In radians, at most, either side of 0. */
+const OSCILLATIONS = 512;
 const factorial = (k: number): number => (k <= 1 ? 1 : k * factorial(k - 1));
 
 /** torchortho's learnable Fourier activation (arXiv 2502.01247): fundamental + Σ coefficientsₖ·cos(gridₖ·x - phasesₖ)/k!. */
@@ -185,8 +190,20 @@ export const fourier: Family<object, 'fundamental' | 'coefficients' | 'phases' |
     p.coefficients.forEach((c, k) => {
       f = plus(f, divide(times(c, cos(plus(times(p.grid[k]!, x), times(-1, p.phases[k]!)))), factorial(k + 1)));
     });
-    // Frequencies that are whole numbers have a common period; others have none, and the function is tabulated where that can be done.
-    if (!p.grid.every((g) => Number.isInteger(g.value))) return whole(f);
+    // Frequencies that are whole numbers have a common period. Others, what training leaves, have none: so many oscillations of the
+    // fastest are tabulated, and further out only bounds are known.
+    if (!p.grid.every((g) => Number.isInteger(g.value))) {
+      const fastest = Math.max(...p.grid.map((g) => Math.abs(g.value)));
+      const from = 2 ** Math.min(12, Math.max(-20, Math.floor(Math.log2(OSCILLATIONS / fastest))));
+      let size: Expression = expression(0);
+      p.coefficients.forEach((c, k) => {
+        size = plus(size, divide(times(Math.sign(c.value), c), factorial(k + 1)));
+      });
+      return {
+        ...whole(f),
+        periodic: { period: expression(from), trend: expression(0), part: p.fundamental, only: { from, size } },
+      };
+    }
     return { ...whole(f), periodic: { period: times(2, PI), trend: expression(0), part: f } };
   },
   refine(_, { fundamental, coefficients, phases, grid }, factor) {

@@ -63,6 +63,10 @@ export const bspline: Family<SplineConstants, 'base_weight' | 'spline_scaler' | 
     if (outside === 'continued') {
       // Between the first and the last knot of full support, and its outermost polynomials beyond.
       const inner = starts.slice(degree, starts.length - degree);
+      if (inner.length === 0)
+        throw new RangeError(
+          `a spline of degree ${degree} can be continued from ${2 * degree + 2} knots on, where a cell has all of its bases; got ${grid.length}`,
+        );
       return inside(pieces(inner[0]![1], ...inner.slice(1)));
     }
     return inside(pieces(base, ...starts, [grid.at(-1)!, base]));

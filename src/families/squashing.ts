@@ -16,6 +16,9 @@ import { bySign, constantNumber, type Family, one, tail, whole } from './family.
 
 const ROOT_2 = power(2, 0.5);
 
+const LAYOUT =
+  'the class has its channels first or last, and does not store which: the option layout says it, and is channelsFirst else';
+
 /** DyT, "Transformers without Normalization" (arXiv 2503.10622): weight·tanh(αx) + bias; α shared, weight and bias a channel. */
 export const dyt: Family<object, 'alpha' | 'weight' | 'bias'> = {
   name: 'DyT',
@@ -29,7 +32,12 @@ export const dyt: Family<object, 'alpha' | 'weight' | 'bias'> = {
     return whole(f, ...bySign(alpha.value, low, high));
   },
   // The released class, and the paper's listing.
-  checkpoint: { classes: [{ name: 'dyt' }, { name: 'listing', names: { weight: 'gamma', bias: 'beta' } }] },
+  checkpoint: {
+    classes: [
+      { name: 'dyt', note: LAYOUT },
+      { name: 'listing', names: { weight: 'gamma', bias: 'beta' }, note: LAYOUT },
+    ],
+  },
 };
 
 /** Derf (arXiv 2512.10938, eq. 10): weight·erf(αx + shift) + bias. */

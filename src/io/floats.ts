@@ -1,6 +1,6 @@
 import type { DType } from './header.js';
 
-/** Floats of .safetensors files, by their bytes. */
+/** Floats as safetensors files hold them. */
 export type FloatType = 'F32' | 'F16' | 'BF16' | 'F64';
 export const BYTES: Readonly<Record<FloatType, number>> = { F64: 8, F32: 4, F16: 2, BF16: 2 };
 
