@@ -1,4 +1,5 @@
 import { DiTAC } from './activations/ditac.js';
+import type { FamilyActivation } from './activations/family-activation.js';
 import type { Backend, ProbeFailure } from './backends/backend.js';
 import { hostBackend } from './backends/host.js';
 import { BACKEND_NAMES, loadBackend } from './backends/load.js';
@@ -12,7 +13,7 @@ import {
 } from './errors.js';
 import { VARIANTS } from './families/ditac.js';
 import { type BitComparison, compareBits, ulpError } from './oracle/compare.js';
-import { exact } from './oracle/exactly.js';
+import { exactFamily } from './oracle/family.js';
 import { type Inputs, randomBits, specialValues, stratified } from './oracle/sweep.js';
 
 /**
@@ -42,6 +43,11 @@ const VERIFY_OPTIONS = {
   onProgress: expectFunction,
 } satisfies OptionTable<VerifyOptions>;
 
+export interface VerifyBackendsOptions extends VerifyOptions {
+  /** Of one function. Default: a DiTAC of every variant. */
+  activation?: DiTAC | FamilyActivation;
+}
+
 export interface VerifyReport {
   readonly name: string;
   readonly available: boolean;
@@ -56,7 +62,7 @@ export interface VerifyReport {
   /** How many results differ from plain JavaScript's in a bit, and the first of them. */
   readonly differing: number;
   readonly firstMismatch?: BitComparison['first'];
-  /** Of backends: for how many elements gradX, and the gradThetas of all, were compared too, and how many results differ. */
+  /** Of backends: for how many elements gradX, and the gradients of all parameters, were compared too, and how many results differ. */
   readonly gradients: number;
   readonly differingGradients: number;
   /** Worst error against the oracle where |y| ≥ 2⁻⁸, in ULP, and its input; and what the plans certify. */
@@ -79,25 +85,32 @@ const MOST_SEED = 2 ** 31;
 export async function verifyFunction(
   name: string,
   kernel: Float32Kernel,
-  activation: DiTAC,
+  activation: DiTAC | FamilyActivation,
   options: VerifyOptions = {},
 ): Promise<VerifyReport> {
   if (typeof name !== 'string') throw new TypeError(`name must be a string, got ${describe(name)}`);
   expectFunction('kernel', kernel);
-  // Another copy of this package makes as good ones.
-  if (typeof activation?.on !== 'function' || typeof activation.planOf !== 'function')
-    throw new TypeError(`activation must be a DiTAC, got ${describe(activation)}`);
   expectOptions('verifyFunction', options, VERIFY_OPTIONS);
-  if (activation.channels !== 1)
-    throw new RangeError(`an activation with one θ can be verified, this one has ${activation.channels}`);
+  expectOne('activation', activation);
   return judge(name, [{ activation, kernel }], options);
 }
 
-/** Judges every backend of this machine, on all variants. One that cannot run here is reported with the reason. */
-export async function verifyBackends(options: VerifyOptions = {}): Promise<VerifyReport[]> {
-  expectOptions('verifyBackends', options, VERIFY_OPTIONS);
+/** Another copy of this package makes as good ones. */
+function expectOne(name: string, value: unknown): void {
+  const activation = value as DiTAC | undefined;
+  if (typeof activation?.on !== 'function' || typeof activation.planOf !== 'function')
+    throw new TypeError(`${name} must be an activation of ditac, got ${describe(value)}`);
+  if (activation.channels !== 1)
+    throw new RangeError(`an activation with one θ must be given, this one has ${activation.channels} channels`);
+}
+
+/** Judges every backend of this machine, on all variants of DiTAC, or a given activation. One that cannot run here is reported with the reason. */
+export async function verifyBackends(options: VerifyBackendsOptions = {}): Promise<VerifyReport[]> {
+  expectOptions<VerifyBackendsOptions>('verifyBackends', options, { ...VERIFY_OPTIONS, activation: expectOne });
   const seed = expectInteger('seed', options.seed ?? 1, 0, MOST_SEED);
-  const activations = VARIANTS.map((variant, i) => new DiTAC({ a: -3, b: 3, variant, seed: seed + i }));
+  const activations: readonly (DiTAC | FamilyActivation)[] = options.activation
+    ? [options.activation]
+    : VARIANTS.map((variant, i) => new DiTAC({ a: -3, b: 3, variant, seed: seed + i }));
   const reports: VerifyReport[] = [];
   for (const name of BACKEND_NAMES) {
     let backend: Backend;
@@ -120,7 +133,7 @@ export async function verifyBackends(options: VerifyOptions = {}): Promise<Verif
 
 async function judge(
   name: string,
-  trials: readonly { activation: DiTAC; kernel: Float32Kernel; gradients?: Backend }[],
+  trials: readonly { activation: DiTAC | FamilyActivation; kernel: Float32Kernel; gradients?: Backend }[],
   options: VerifyOptions,
 ): Promise<VerifyReport> {
   const elements = expectInteger('elements', options.elements ?? 200_000, 1, 1e9);
@@ -138,7 +151,10 @@ async function judge(
   let gradients = 0;
   let differingGradients = 0;
   for (const [i, { activation, kernel, gradients: backend }] of trials.entries()) {
-    options.onProgress?.((i + 0.5) / trials.length, `${name} ${activation.variant}`);
+    options.onProgress?.(
+      (i + 0.5) / trials.length,
+      `${name} ${'variant' in activation ? activation.variant : activation.family.name}`,
+    );
     for (const x of inputsFor(elements, seed)) {
       const comparison = compareBits(activation.on(js).forward(x), await kernel(x), x);
       differing += comparison.differing;
@@ -151,17 +167,17 @@ async function judge(
         const gradY = x.slice().reverse();
         const expected = activation.on(js).backward(x, gradY);
         const actual = await activation.on(backend).backward(x, gradY);
-        for (const key of ['gradX', 'gradThetas'] as const)
-          differingGradients += compareBits(expected[key], actual[key]).differing;
+        differingGradients += compareBits(expected.gradX, actual.gradX).differing;
+        for (const [key, gradient] of Object.entries(expected.gradients))
+          differingGradients += compareBits(gradient, actual.gradients[key]!).differing;
         gradients += x.length;
       }
     }
-    const { tess, a, b, variant, basis } = activation;
-    const truth = exact.activation(activation.thetas, { tess, a, b, variant, basis });
+    const truth = exactFamily(activation);
     for (const x of stratified(-8, 8, points, seed + 2).blocks()) {
       const y = await kernel(x);
       x.forEach((v, k) => {
-        const t = truth(v);
+        const t = truth(v).hi;
         if (Math.abs(t) < 2 ** -24) return;
         const error = ulpError(y[k]!, t);
         if (Math.abs(t) < 2 ** -8) worstUlpSmall = Math.max(worstUlpSmall, error);
