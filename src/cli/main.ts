@@ -124,7 +124,8 @@ function made(options: Made): { act: AnyActivation; origin: string } {
     const act = isDiTAC
       ? rebuild(checkpoint, prefix, options)
       : read(checkpoint, name, prefix, optionsOf(options), options);
-    return { act, origin: `'${prefix}' of ${file}` };
+    // Of several channels, the function of the first.
+    return { act: act.channels === 1 ? act : activationOf(name, settingsOf(act)), origin: `'${prefix}' of ${file}` };
   } finally {
     checkpoint.close();
   }
