@@ -119,6 +119,7 @@ export interface StoredModule {
 }
 
 /** Shapes that broadcast over [batch, channels, …]. */
+/* @__NO_SIDE_EFFECTS__ */
 export const alongFirst =
   (rank: 3 | 4) =>
   (functions: number): readonly number[] =>
@@ -149,6 +150,7 @@ export const uniform =
     low + (high - low) * random.uniform();
 
 /** A finite number, taken as float32. */
+/* @__NO_SIDE_EFFECTS__ */
 export function constantNumber(initial?: number, isOptional = false): ConstantKind<number> {
   return {
     isOptional,
@@ -161,6 +163,7 @@ export function constantNumber(initial?: number, isOptional = false): ConstantKi
   };
 }
 
+/* @__NO_SIDE_EFFECTS__ */
 export function constantFlag(initial?: boolean): ConstantKind<boolean> {
   return {
     ...(initial === undefined ? {} : { initial }),
@@ -172,6 +175,7 @@ export function constantFlag(initial?: boolean): ConstantKind<boolean> {
   };
 }
 
+/* @__NO_SIDE_EFFECTS__ */
 export function constantChoice<T extends string | number>(choices: readonly T[], initial?: T): ConstantKind<T> {
   return {
     ...(initial === undefined ? {} : { initial }),
@@ -187,6 +191,7 @@ export function constantChoice<T extends string | number>(choices: readonly T[],
 }
 
 /** Finite numbers, taken as float32. */
+/* @__NO_SIDE_EFFECTS__ */
 export function constantNumbers(initial?: readonly number[]): ConstantKind<readonly number[]> {
   return {
     ...(initial === undefined ? {} : { initial: initial.map(Math.fround) }),
