@@ -107,8 +107,9 @@ const isOwn = ({ classes, family }: Candidate): boolean => family !== 'ditac' &&
 function fitting(family: Family, tensors: StateDict, prefix: string): ReturnType<typeof matches> {
   try {
     return matches(family, tensors, prefix, {});
-  } catch {
-    // A stored constant that is none: of something else.
+  } catch (cause) {
+    // A stored constant that is none of this family's.
+    if (!(cause instanceof RangeError)) throw cause;
     return { fit: [], known: {}, untold: [], missing: [] };
   }
 }
