@@ -186,7 +186,9 @@ describe('what a state dict does not say is asked for', () => {
     expect(() => AGLU.fromStateDict(aglu)).toThrow(/clamp: "max" \| "add".*'unirect' \| 'unirect-se-resnet'/);
     expect(AGLU.fromStateDict(aglu, { clamp: 'max' }).constants.clamp).toBe('max');
     expect(AGLU.fromStateDict(aglu, { class: 'unirect' }).constants.clamp).toBe('add');
-    expect(() => AGLU.fromStateDict(aglu, { class: 'unirect', clamp: 'max' })).toThrow(/'unirect' has clamp = "add"/);
+    expect(() => AGLU.fromStateDict(aglu, { class: 'unirect', clamp: 'max' })).toThrow(
+      /'unirect', which has clamp = "add"/,
+    );
     expect(() => AGLU.fromStateDict(aglu, { class: 'relu' })).toThrow(/class must be one of 'unirect'/);
   });
 
@@ -231,7 +233,7 @@ describe('what a state dict does not say is asked for', () => {
 
   test('a parameter that is no tensor can be told', () => {
     expect(Swish.fromStateDict({}, { beta: 1 }).parameters.beta[0]).toBe(1);
-    expect(() => ELU.fromStateDict({})).toThrow(/no tensor 'alpha'/);
+    expect(() => ELU.fromStateDict({})).toThrow(/needs the tensor 'alpha'/);
   });
 
   test('a missing tensor is named, and where the family could lie', () => {
@@ -463,7 +465,17 @@ describe('identify', () => {
     expect(found!.candidates.find(({ family }) => family === 'snake')!.tell).toEqual([]);
   });
 
-  test('refuses what is no state dict', () => {
+  test('refuses what is no state dict, as fromStateDict does', () => {
+    for (const wrong of [null, 1, 'x', [], () => 1, Symbol('x')])
+      expect(() => PReLU.fromStateDict(wrong as never)).toThrow(/tensors must be an object/);
+    for (const wrong of [1, null, {}, { shape: [1], data: [1] }, { shape: 1, data: Float32Array.of(1) }]) {
+      expect(() => PReLU.fromStateDict({ weight: wrong } as never)).toThrow(/'weight' must be a tensor/);
+      expect(() => identify({ weight: wrong } as never)).toThrow(/'weight' must be a tensor/);
+    }
+    for (const wrong of [null, 1, [], new Map()])
+      expect(() => PReLU.fromStateDict({ weight: tensor([1], 1) }, wrong as never)).toThrow(
+        /options must be an object/,
+      );
     for (const wrong of [null, 1, 'x', []]) expect(() => identify(wrong as never)).toThrow(TypeError);
     expect(identify({})).toEqual([]);
   });

@@ -1,8 +1,16 @@
-import { describe } from '../errors.js';
 import type { Family } from '../families/family.js';
 import type { StateDict } from '../io/tensor.js';
 import { tensorNames } from './checkpoint.js';
-import { classesOf, everyNameOf, functionsOf, matches, prefixesOf, tensorsOf } from './state-dict.js';
+import {
+  classesOf,
+  everyNameOf,
+  expectStateDict,
+  functionsOf,
+  matches,
+  prefixesOf,
+  tensorOf,
+  tensorsOf,
+} from './state-dict.js';
 
 /** Tensors of a state dict that could be those of an activation. */
 export interface Identified {
@@ -35,8 +43,7 @@ const OWN = new Set(['ditac', 'scaled', 'superset']);
  * @throws {TypeError} if tensors is no state dict.
  */
 export function identify(registry: Registry, tensors: StateDict): Identified[] {
-  if (typeof tensors !== 'object' || tensors === null || Array.isArray(tensors))
-    throw new TypeError(`tensors must be an object, name → tensor, got ${describe(tensors)}`);
+  expectStateDict(tensors);
   const names = new Set(Object.keys(tensors));
   const siblings = new Map<string, string[]>();
   for (const name of names) {
@@ -55,7 +62,12 @@ export function identify(registry: Registry, tensors: StateDict): Identified[] {
     if (!names.has(`${prefix}precision_mat`) && !names.has(`${prefix}ditac.basis`)) continue;
     const [, , , interval, variant] = tensorNames(prefix) as [string, string, string, string, string];
     const tell = [...(names.has(interval) ? [] : ['a', 'b']), ...(names.has(variant) ? [] : ['variant'])];
-    add(prefix, { family: 'ditac', classes: ['ditac'], tell, functions: tensors[`${prefix}thetas`]!.shape[0] ?? 1 });
+    add(prefix, {
+      family: 'ditac',
+      classes: ['ditac'],
+      tell,
+      functions: tensorOf(tensors, `${prefix}thetas`)!.shape[0] ?? 1,
+    });
   }
   for (const [name, made] of Object.entries(registry)) {
     const family = (made as { family?: Family }).family;
@@ -95,8 +107,9 @@ const isOwn = ({ classes, family }: Candidate): boolean => family !== 'ditac' &&
 function fitting(family: Family, tensors: StateDict, prefix: string): ReturnType<typeof matches> {
   try {
     return matches(family, tensors, prefix, {});
-  } catch {
-    // A stored constant that is none: of something else.
+  } catch (cause) {
+    // A stored constant that is none of this family's.
+    if (!(cause instanceof RangeError)) throw cause;
     return { fit: [], known: {}, untold: [], missing: [] };
   }
 }
@@ -108,13 +121,13 @@ function sizeOf(
   tensors: StateDict,
   prefix: string,
 ): number | undefined {
-  if (source.count) return source.count(tensors[prefix + source.tensors![0]!]!.shape);
+  if (source.count) return source.count(tensorOf(tensors, prefix + source.tensors![0]!)!.shape);
   const initial = Object.fromEntries(
     Object.entries(family.constants ?? {}).map(([key, kind]) => [key, (kind as { initial?: unknown }).initial]),
   );
   let most = 1;
   for (const [key, kind] of Object.entries(family.parameters({ ...initial, ...source.constants }))) {
-    const stored = tensors[prefix + (source.names?.[key as never] ?? key)];
+    const stored = tensorOf(tensors, prefix + (source.names?.[key as never] ?? key));
     const size = stored && functionsOf(kind, stored.shape);
     if (!size) return undefined;
     most = Math.max(most, size.functions);

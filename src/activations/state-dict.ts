@@ -1,5 +1,14 @@
 /** State dicts of a family's classes: which class wrote one, what it says, what it must be told; and writing them. */
-import { describe, expectHolder, expectInteger, expectOneOf, expectString } from '../errors.js';
+import {
+  describe,
+  expectInteger,
+  expectOneOf,
+  expectOptions,
+  expectString,
+  isView,
+  type OptionTable,
+  unchecked,
+} from '../errors.js';
 import type {
   Checkpoint,
   ConstantKind,
@@ -83,14 +92,39 @@ function decode(name: string, kind: ConstantKind, { data }: Tensor): unknown {
   return kind.check(name, kind.choices[index]);
 }
 
-const own = (tensors: StateDict, name: string): Tensor | undefined =>
-  Object.hasOwn(tensors, name) ? tensors[name] : undefined;
+/** @throws {TypeError} if there is something under this name that is no tensor. */
+export function tensorOf(tensors: StateDict, name: string): Tensor | undefined {
+  const tensor: unknown = Object.hasOwn(tensors, name) ? tensors[name] : undefined;
+  if (tensor === undefined) return undefined;
+  const { shape, data } = (typeof tensor === 'object' && tensor !== null ? tensor : {}) as Partial<Tensor>;
+  const isShape = Array.isArray(shape) && shape.every((n) => Number.isInteger(n) && n >= 0);
+  if (!isShape || !(isView(data, 'Float32Array') || isView(data, 'Float64Array')))
+    throw new TypeError(
+      `'${name}' must be a tensor, { shape, data } with a Float32Array or Float64Array, got ${describe(tensor)}`,
+    );
+  return tensor as Tensor;
+}
+
+/** @throws {TypeError} if it is no object of tensors. */
+export function expectStateDict(tensors: unknown): void {
+  if (typeof tensors !== 'object' || tensors === null || Array.isArray(tensors) || ArrayBuffer.isView(tensors))
+    throw new TypeError(`tensors must be an object, name → tensor, got ${describe(tensors)}`);
+}
+
+/** The constants among options. */
+function pick(family: AnyFamily, options: unknown): Told {
+  if (typeof options !== 'object' || options === null) return {};
+  const given = options as Told;
+  return Object.fromEntries(
+    constantsOf(family).flatMap(([key]) => (given[key] === undefined ? [] : [[key, given[key]]])),
+  );
+}
 
 /** Constants that are known without a class: told, or stored by `stateDict`. */
 function knownConstants(family: AnyFamily, tensors: StateDict, prefix: string, told: Told): Record<string, unknown> {
   const known: Record<string, unknown> = {};
   for (const [key, kind] of constantsOf(family)) {
-    const stored = own(tensors, prefix + ADDED + key);
+    const stored = tensorOf(tensors, prefix + ADDED + key);
     if (told[key] !== undefined) known[key] = kind.check(key, told[key]);
     else if (stored) known[key] = decode(prefix + ADDED + key, kind, stored);
   }
@@ -109,12 +143,12 @@ export function matches(
 ): { fit: AnySource[]; known: Told; untold: string[]; missing: string[] } {
   const known = knownConstants(family, tensors, prefix, told);
   const classes = classesOf(family);
-  const stored = own(tensors, `${prefix}${ADDED}class`);
+  const stored = tensorOf(tensors, `${prefix}${ADDED}class`);
   const chosen = told.class ?? (stored && classes[stored.data[0] as number]?.name);
   const allowed = chosen === undefined ? classes : classes.filter(({ name }) => name === chosen);
   const lacks = (source: AnySource) =>
     tensorsOf(family, source, known).filter((name) => {
-      if (own(tensors, prefix + name)) return false;
+      if (tensorOf(tensors, prefix + name)) return false;
       const parameter = kindsOf(family, known).find(([key]) => nameOf(source, key) === name)?.[0];
       return parameter === undefined || told[parameter] === undefined;
     });
@@ -127,16 +161,16 @@ export function matches(
   if (whole.length > 0 && agreeing.length === 0) {
     const [{ name, constants } = { name: '', constants: {} }] = whole;
     throw new RangeError(
-      `${family.name}: the class '${name}' has ${Object.entries(constants ?? {})
+      `${family.name}: what is told must fit the class '${name}', which has ${Object.entries(constants ?? {})
         .map(([key, value]) => `${key} = ${describe(value)}`)
-        .join(', ')}, which is not what was told`,
+        .join(', ')}`,
     );
   }
   // A class with more tensors that are all there is meant, not one that has some of them.
   const names = new Map(
     agreeing.map((source) => [
       source,
-      everyNameOf(family, source, known).filter((name) => own(tensors, prefix + name)),
+      everyNameOf(family, source, known).filter((name) => tensorOf(tensors, prefix + name)),
     ]),
   );
   const fit = agreeing.filter((source) => {
@@ -151,7 +185,7 @@ export function matches(
       if (known[key] !== undefined) return false;
       const values = fit.map((source) => {
         const buffer = source.buffers?.[key] as string | undefined;
-        if (buffer !== undefined && own(tensors, prefix + buffer)) return { says: true, value: undefined };
+        if (buffer !== undefined && tensorOf(tensors, prefix + buffer)) return { says: true, value: undefined };
         if (source.constants && key in source.constants) return { says: true, value: source.constants[key] };
         if (source.asks?.includes(key)) return { says: false, value: undefined };
         if (source.read && initial === undefined) return { says: true, value: undefined };
@@ -210,18 +244,21 @@ export function readStateDict(
   options: unknown,
 ): { options: Record<string, unknown>; origin: Origin } {
   const what = `${family.name}.fromStateDict`;
-  expectHolder(what, options);
-  if (typeof tensors !== 'object' || tensors === null)
-    throw new TypeError(`tensors must be an object, got ${describe(tensors)}`);
-  const { prefix = '', class: chosen, edge, ...told } = options as Told & StateDictOptions;
-  expectString('prefix', prefix);
-  const keys = kindsOf(family, { ...knownConstants(family, tensors, prefix, told) }).map(([key]) => key);
-  for (const key of Object.keys(told))
-    expectOneOf(`an option of ${what}`, key, [
-      ...['prefix', 'class', 'edge', 'channels', 'layout'],
-      ...constantsOf(family).map(([name]) => name),
-      ...keys,
-    ]);
+  expectStateDict(tensors);
+  const table: Record<string, (name: string, value: unknown) => unknown> = {
+    prefix: expectString,
+    class: unchecked,
+    edge: unchecked,
+    channels: unchecked,
+    layout: unchecked,
+  };
+  for (const [key, kind] of constantsOf(family)) table[key] = (name, value) => kind.check(name, value);
+  // Which parameters there are depends on constants: those that are stored, and those that are told.
+  const where = (options as StateDictOptions | null | undefined)?.prefix;
+  const stored = knownConstants(family, tensors, typeof where === 'string' ? where : '', {});
+  for (const [key] of kindsOf(family, { ...stored, ...pick(family, options) })) table[key] = unchecked;
+  expectOptions(what, options, table as OptionTable<Record<string, unknown>>);
+  const { prefix = '', class: chosen, edge, ...told } = (options ?? {}) as Told & StateDictOptions;
   const classes = classesOf(family);
   if (chosen !== undefined)
     expectOneOf(
@@ -229,7 +266,10 @@ export function readStateDict(
       chosen,
       classes.map(({ name }) => name),
     );
-  const { fit, known, untold, missing } = matches(family, tensors, prefix, options as Told);
+  const { fit, known, untold, missing } = matches(family, tensors, prefix, {
+    ...told,
+    ...(chosen === undefined ? {} : { class: chosen }),
+  });
   if (fit.length === 0) throw notFound(family, tensors, prefix, missing);
   if (untold.length > 0) {
     const asked = untold.map((key) => {
@@ -238,7 +278,7 @@ export function readStateDict(
     });
     const or = fit.length > 1 ? ` (or the class: ${fit.map(({ name }) => `'${name}'`).join(' | ')})` : '';
     throw new TypeError(
-      `a state dict does not say ${untold.join(', ')} of ${family.name} '${prefix}', and nothing is assumed: pass { ${asked.join(', ')} }${or}`,
+      `${family.name} '${prefix}' needs ${untold.join(', ')}, which its state dict does not say, and nothing is assumed: pass { ${asked.join(', ')} }${or}`,
     );
   }
   const source = fit.find((each) => hasShapesOf(family, each, tensors, prefix, known)) ?? fit[0]!;
@@ -246,7 +286,7 @@ export function readStateDict(
   const constants: Record<string, unknown> = { ...source.constants, ...known };
   for (const [key, kind] of constantsOf(family)) {
     const name = source.buffers?.[key];
-    const stored = name === undefined ? undefined : own(tensors, prefix + name);
+    const stored = name === undefined ? undefined : tensorOf(tensors, prefix + name);
     if (stored && known[key] === undefined) constants[key] = decode(prefix + name, kind, stored);
   }
   const shapes = new Map<string, readonly number[]>();
@@ -259,13 +299,17 @@ export function readStateDict(
     for (const [key] of kindsOf(family, constants)) if (told[key] !== undefined) found[key] = told[key];
   } else {
     if (edge !== undefined)
-      throw new RangeError(`${family.name} '${prefix}' is no layer of edges, and has no edge ${describe(edge)}`);
+      throw new RangeError(
+        `${family.name} '${prefix}' is no layer of edges: edge must be undefined, got ${describe(edge)}`,
+      );
     for (const [key, kind] of kindsOf(family, constants)) {
       if (told[key] !== undefined) continue;
       const name = nameOf(source, key);
-      const stored = own(tensors, prefix + name);
+      const stored = tensorOf(tensors, prefix + name);
       if (!stored)
-        throw new TypeError(`a state dict of the class '${source.name}' does not say ${key}: pass { ${key} }`);
+        throw new TypeError(
+          `${family.name} '${prefix}' needs ${key}, which a state dict of the class '${source.name}' does not say: pass { ${key} }`,
+        );
       const { shape, data } = stored;
       const size = functionsOf(kind, shape);
       if (!size || size.functions * size.length !== data.length)
@@ -281,13 +325,13 @@ export function readStateDict(
   }
   if (source.needs?.includes('channels') && told.channels === undefined) {
     const groups = Math.max(1, ...kindsOf(family, constants).map(([key]) => countOf(found[key])));
-    if (groups > 1 && own(tensors, `${prefix}${ADDED}channels`) === undefined)
+    if (groups > 1 && tensorOf(tensors, `${prefix}${ADDED}channels`) === undefined)
       throw new TypeError(
-        `a state dict does not say how many channels share the ${groups} groups of ${family.name} '${prefix}': pass { channels }`,
+        `${family.name} '${prefix}' needs channels: its state dict does not say how many share the ${groups} groups; pass { channels }`,
       );
   }
-  const channels = own(tensors, `${prefix}${ADDED}channels`)?.data[0];
-  const layoutIndex = own(tensors, `${prefix}${ADDED}layout`)?.data[0];
+  const channels = tensorOf(tensors, `${prefix}${ADDED}channels`)?.data[0];
+  const layoutIndex = tensorOf(tensors, `${prefix}${ADDED}layout`)?.data[0];
   if (channels !== undefined && found.channels === undefined) found.channels = channels;
   if (layoutIndex !== undefined) layout = LAYOUTS[expectInteger('ditac.layout', layoutIndex, 0, LAYOUTS.length - 1)];
   found.layout ??= layout ?? source.layout;
@@ -306,10 +350,10 @@ const expectedShape = ({ isOne, length }: ParameterKind): string =>
 
 function hasShapesOf(family: AnyFamily, source: AnySource, tensors: StateDict, prefix: string, known: Told): boolean {
   if (source.read) return true;
-  if ((Object.values(source.buffers ?? {}) as string[]).some((name) => !own(tensors, prefix + name))) return false;
+  if ((Object.values(source.buffers ?? {}) as string[]).some((name) => !tensorOf(tensors, prefix + name))) return false;
   return kindsOf(family, { ...known, ...source.constants }).every(([key, kind]) => {
     const name = nameOf(source, key);
-    const stored = own(tensors, prefix + name);
+    const stored = tensorOf(tensors, prefix + name);
     if (!stored) return true;
     const size = functionsOf(kind, stored.shape);
     return (
@@ -337,7 +381,7 @@ function notFound(family: AnyFamily, tensors: StateDict, prefix: string, missing
   const where = [...new Set(elsewhere)].slice(0, 8).map((each) => `'${each}'`);
   const near = names.slice(0, 8).map((each) => `'${each}'`);
   return new RangeError(
-    `the state dict has no tensor ${missing.map((name) => `'${prefix}${name}'`).join(', ')}; ${
+    `${family.name} needs ${missing.map((name) => `the tensor '${prefix}${name}'`).join(', ')}, which the state dict has not; ${
       where.length > 0 ? `${family.name} could lie at the prefix ${where.join(', ')}` : `it has ${near.join(', ')}`
     }`,
   );
@@ -345,10 +389,11 @@ function notFound(family: AnyFamily, tensors: StateDict, prefix: string, missing
 
 function moduleOf(family: AnyFamily, tensors: StateDict, prefix: string, edge: unknown, notes: string[]): StoredModule {
   return {
-    has: (name) => own(tensors, prefix + name) !== undefined,
+    has: (name) => tensorOf(tensors, prefix + name) !== undefined,
     tensor(name, rank) {
-      const stored = own(tensors, prefix + name);
-      if (!stored) throw new RangeError(`the state dict has no tensor '${prefix}${name}'`);
+      const stored = tensorOf(tensors, prefix + name);
+      if (!stored)
+        throw new RangeError(`${family.name} needs the tensor '${prefix}${name}', which the state dict has not`);
       const { shape, data } = stored;
       const size = shape.reduce((product, n) => product * n, 1);
       if (shape.length > rank || size !== data.length || size === 0)
@@ -361,7 +406,7 @@ function moduleOf(family: AnyFamily, tensors: StateDict, prefix: string, edge: u
       if (edge === undefined) {
         if (outputs === 1 && inputs === 1) return [0, 0];
         throw new TypeError(
-          `${family.name} '${prefix}' is a layer of ${outputs} × ${inputs} edges, each another function: pass { edge: [output, input] }`,
+          `${family.name} '${prefix}' needs edge: it is a layer of ${outputs} × ${inputs} edges, each another function; pass { edge: [output, input] }`,
         );
       }
       if (!Array.isArray(edge) || edge.length !== 2)

@@ -124,6 +124,7 @@ export interface StoredModule {
 const MOST_NUMBERS = 4096;
 
 /** Shapes that broadcast over [batch, channels, …]. */
+/* @__NO_SIDE_EFFECTS__ */
 export const alongFirst =
   (rank: 3 | 4) =>
   (functions: number): readonly number[] =>
@@ -166,6 +167,7 @@ export function uniform(low: number, high: number): (random: Random) => number {
 }
 
 /** A finite number, taken as float32. */
+/* @__NO_SIDE_EFFECTS__ */
 export function constantNumber(initial?: number, isOptional = false): ConstantKind<number> {
   if (initial !== undefined) expectFinite('initial', initial);
   expectBoolean('isOptional', isOptional);
@@ -180,6 +182,7 @@ export function constantNumber(initial?: number, isOptional = false): ConstantKi
   };
 }
 
+/* @__NO_SIDE_EFFECTS__ */
 export function constantFlag(initial?: boolean): ConstantKind<boolean> {
   if (initial !== undefined) expectBoolean('initial', initial);
   return {
@@ -192,6 +195,7 @@ export function constantFlag(initial?: boolean): ConstantKind<boolean> {
   };
 }
 
+/* @__NO_SIDE_EFFECTS__ */
 export function constantChoice<T extends string | number>(choices: readonly T[], initial?: T): ConstantKind<T> {
   expectArray('choices', choices);
   if (initial !== undefined && !choices.includes(initial))
@@ -210,6 +214,7 @@ export function constantChoice<T extends string | number>(choices: readonly T[],
 }
 
 /** Finite numbers, taken as float32. */
+/* @__NO_SIDE_EFFECTS__ */
 export function constantNumbers(initial?: readonly number[]): ConstantKind<readonly number[]> {
   if (initial !== undefined) expectArray('initial', initial);
   return {

@@ -54,7 +54,7 @@ export const rational: Family<{ version: RationalVersion }, 'numerator' | 'denom
     const least = version === 'C' ? TENTH : 1;
     const positive = inner.map((b, k) => (k === 0 ? plus(least, b) : b));
     const other = inner.map((b, k) => (k === 0 ? minus(least, b) : negative(b)));
-    const sign = leadingSign(inner.map(numberOf));
+    const sign = leadingSign(inner.map(numberIn));
     const at = (side: 1 | -1) => (sign.value > 0 === (side > 0 || sign.degree % 2 === 0) ? positive : other);
     const f = where(polynomial(inner), ratio(numerator, positive), ratio(numerator, other));
     // At 0, where the inner polynomial of B is 0, |·| has the mean of its two slopes, as autograd has it.
@@ -135,7 +135,7 @@ export const rational: Family<{ version: RationalVersion }, 'numerator' | 'denom
 };
 
 const zeros = (n: number) => new Array<number>(n).fill(0);
-const numberOf = (e: Expression): number => (e.op === 'parameter' || e.op === 'constant' ? e.value : Number.NaN);
+const numberIn = (e: Expression): number => (e.op === 'parameter' || e.op === 'constant' ? e.value : Number.NaN);
 
 /** |b|·side for a parameter; at b = 0 without a gradient, as autograd has it. */
 function absolute(b: Parameter, side: number): Expression {
@@ -199,10 +199,10 @@ function asymptote(p: readonly Expression[], q: readonly Expression[]): Asymptot
 function size(e: Expression): number {
   const value =
     e.op === 'times' && e.a.op === 'constant'
-      ? e.a.value * numberOf(e.b)
+      ? e.a.value * numberIn(e.b)
       : e.op === 'plus' || e.op === 'minus'
         ? 1
-        : numberOf(e);
+        : numberIn(e);
   return Number.isNaN(value) ? 1 : value;
 }
 

@@ -23,7 +23,7 @@ import {
   whole,
 } from './family.js';
 
-const PI = times(4, atan(1));
+const PI = times(4, /* @__PURE__ */ atan(1));
 /** fl32(1e-9), which the released classes add to the divisor. */
 const EPSILON = 9.999999717180685e-10;
 /** 1/6e4. */

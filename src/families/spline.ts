@@ -23,8 +23,8 @@ export interface SplineConstants {
 }
 
 const MOST_DEGREE = 5;
-const SILU = times(x, sigmoid(x));
-const SILU_REST = times(-1, x, sigmoid(negative(x)));
+const SILU = times(x, /* @__PURE__ */ sigmoid(x));
+const SILU_REST = times(-1, x, /* @__PURE__ */ sigmoid(negative(x)));
 
 export const bspline: Family<SplineConstants, 'base_weight' | 'spline_scaler' | 'spline_weight'> = {
   name: 'BSpline',
