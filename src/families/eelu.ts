@@ -18,7 +18,9 @@ import { type Asymptote, constantChoice, constantFlag, type Family, one, tail, w
 const gate = (g: Expression) => erf(exp(minimum(g, 3)));
 
 /** The four of arXiv 2409.04915 (Rahman, He, Wang). Beyond the paper: a trained scale. */
-const MEMBERS: Readonly<Record<1 | 2 | 3 | 4, (gate: (g: Expression) => Expression) => { f: Expression; low?: Asymptote; high?: Asymptote }>> = {
+const MEMBERS: Readonly<
+  Record<1 | 2 | 3 | 4, (gate: (g: Expression) => Expression) => { f: Expression; low?: Asymptote; high?: Asymptote }>
+> = {
   1: (gate) => vanishing('low', times(x, gate(x))),
   2: (gate) => vanishing('high', times(-1, x, gate(negative(x)))),
   3: (gate) => vanishing('low', times(x, power(gate(x), 2))),

@@ -83,7 +83,15 @@ function ball(m: bigint, e: number, errors: readonly Bound[], p: number): Ball {
 
 /** More error, in units of 1. */
 function widen(a: Ball, error: Bound, p: number): Ball {
-  return ball(a.m, a.e, [[a.r, 0], [error[0], error[1] - a.e]], p);
+  return ball(
+    a.m,
+    a.e,
+    [
+      [a.r, 0],
+      [error[0], error[1] - a.e],
+    ],
+    p,
+  );
 }
 
 export const exactly = (m: bigint, e = 0): Ball => ({ m, e, r: 0 });
@@ -123,7 +131,11 @@ export function near(a: Ball): number {
   const shift = Math.max(n - 64, 0);
   const top = Number(a.m >> BigInt(shift));
   const e = a.e + shift;
-  return e > 1000 ? top * Number.POSITIVE_INFINITY : e < -1100 ? top * 0 : top * 2 ** Math.trunc(e / 2) * 2 ** (e - Math.trunc(e / 2));
+  return e > 1000
+    ? top * Number.POSITIVE_INFINITY
+    : e < -1100
+      ? top * 0
+      : top * 2 ** Math.trunc(e / 2) * 2 ** (e - Math.trunc(e / 2));
 }
 
 const isSigned = ({ m, r }: Ball): boolean => {
@@ -173,7 +185,15 @@ function sum(a: Ball, b: Ball, p: number): Ball {
   const largest = Math.max(size(a), size(b));
   if (largest > Number.NEGATIVE_INFINITY) e = Math.max(e, largest - p - 2);
   const [q, s] = [shifted(a, e), shifted(b, e)];
-  return ball(q.m + s.m, e, [[q.r, 0], [s.r, 0]], p);
+  return ball(
+    q.m + s.m,
+    e,
+    [
+      [q.r, 0],
+      [s.r, 0],
+    ],
+    p,
+  );
 }
 
 function product(a: Ball, b: Ball, p: number): Ball {
@@ -254,7 +274,10 @@ export function add(a: Real, b: Real, p: number): Real {
   if (!isBeyond(b) && Math.max(size(b), log2(radius(b))) < 2 ** 40) return like(a, p);
   // e^p ± e^q = e^p·(1 ± e^(q-p)), p the larger.
   try {
-    let [top, low] = [{ sign: a.sign, log: a.log }, { sign: sign(b) as 1 | -1, log: logOf(b, p) }];
+    let [top, low] = [
+      { sign: a.sign, log: a.log },
+      { sign: sign(b) as 1 | -1, log: logOf(b, p) },
+    ];
     if (sign0(subtract(top.log, low.log, p)) < 0) [top, low] = [low, top];
     const ratio = exp(subtract(low.log, top.log, p), p);
     return fromLog(top.sign, add(top.log, log1p(top.sign === low.sign ? ratio : negate(ratio), p), p), p);
@@ -297,7 +320,9 @@ function inverse(n: bigint, w: number, alternates: boolean): bigint {
 /** Machin's 16·atan(1/5) - 4·atan(1/239); log 2 = 18·atanh(1/26) - 2·atanh(1/4801) + 8·atanh(1/8749). Twenty bits more than are used. */
 const pi = constant((w) => (16n * inverse(5n, w + 20, true) - 4n * inverse(239n, w + 20, true)) >> 20n);
 const ln2 = constant(
-  (w) => (18n * inverse(26n, w + 20, false) - 2n * inverse(4801n, w + 20, false) + 8n * inverse(8749n, w + 20, false)) >> 20n,
+  (w) =>
+    (18n * inverse(26n, w + 20, false) - 2n * inverse(4801n, w + 20, false) + 8n * inverse(8749n, w + 20, false)) >>
+    20n,
 );
 
 const piBall = (p: number): Ball => ({ m: pi(p + 4), e: -p - 4, r: 2 });
@@ -470,7 +495,15 @@ function sine(a: Real, quarter: 0 | 1, p: number): Real {
   const w = wide - Math.max(mag, 0);
   const which = (Number(((k % 4n) + 4n) % 4n) + quarter) % 4;
   const value = circular(t, w, which % 2 === 1);
-  return ball(which >= 2 ? -value : value, -w, [[1, 12], [a.r, a.e + w]], p);
+  return ball(
+    which >= 2 ? -value : value,
+    -w,
+    [
+      [1, 12],
+      [a.r, a.e + w],
+    ],
+    p,
+  );
 }
 export const sin = (a: Real, p: number): Real => sine(a, 0, p);
 export const cos = (a: Real, p: number): Real => sine(a, 1, p);

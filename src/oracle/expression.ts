@@ -7,9 +7,9 @@ import {
   type Ball,
   cos,
   divide,
+  exactly,
   exp,
   expm1,
-  exactly,
   fromNumber,
   log,
   log1p,
@@ -160,8 +160,7 @@ function holdsX(e: Expression): boolean {
   if (e.op === 'x' || e.op === 'polynomial') return true;
   const known = WITH_X.get(e);
   if (known !== undefined) return known;
-  const parts =
-    e.op === 'where' ? [e.condition, e.a, e.b] : 'b' in e ? [e.a, e.b] : 'a' in e ? [e.a] : [];
+  const parts = e.op === 'where' ? [e.condition, e.a, e.b] : 'b' in e ? [e.a, e.b] : 'a' in e ? [e.a] : [];
   const found = parts.some(holdsX);
   WITH_X.set(e, found);
   return found;
@@ -205,10 +204,15 @@ function limit(at: (x: Ball) => Truth, side: 1 | -1): Truth {
   const falls = sizes.every((size, i) => i === 0 || size < sizes[i - 1]! || size === 0);
   if (isOneSign && grows && sizes[sizes.length - 1]! > 2 ** 150)
     return { hi: Math.sign(last.hi) * Number.POSITIVE_INFINITY, lo: 0, error: 0 };
-  if (falls && sizes[sizes.length - 1]! < 2 ** -150) return { hi: last.hi < 0 || Object.is(last.hi, -0) ? -0 : 0, lo: 0, error: 0 };
+  if (falls && sizes[sizes.length - 1]! < 2 ** -150)
+    return { hi: last.hi < 0 || Object.is(last.hi, -0) ? -0 : 0, lo: 0, error: 0 };
   if (values.slice(1).every(({ hi, lo }) => Math.abs(hi - last.hi + (lo - last.lo)) <= SAME * Math.abs(last.hi))) {
     // What is left beside the limit has fallen below its digits.
-    return { hi: last.hi, lo: Math.abs(last.lo) < SAME * Math.abs(last.hi) ? 0 : last.lo, error: SAME * Math.abs(last.hi) };
+    return {
+      hi: last.hi,
+      lo: Math.abs(last.lo) < SAME * Math.abs(last.hi) ? 0 : last.lo,
+      error: SAME * Math.abs(last.hi),
+    };
   }
   return NO_VALUE;
 }

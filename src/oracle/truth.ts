@@ -75,7 +75,9 @@ const DIGITS = 107;
  */
 export function truthOf(a: Real, isLast: boolean, isTieHopeless: boolean): Truth | undefined {
   if (isBeyond(a))
-    return a.isLarge ? { hi: a.sign * Number.POSITIVE_INFINITY, lo: 0, error: 0 } : { hi: a.sign * 0, lo: 0, error: LEAST };
+    return a.isLarge
+      ? { hi: a.sign * Number.POSITIVE_INFINITY, lo: 0, error: 0 }
+      : { hi: a.sign * 0, lo: 0, error: LEAST };
   const { m, e, r }: Ball = a;
   if (r === 0 && m === 0n) return { hi: 0, lo: 0, error: 0 };
   const hi = toFloat64(m, e);
