@@ -13,7 +13,9 @@ import { BASIS_NAMES } from '../cpab/basis.js';
 import { DiTAC, VARIANTS, type Variant } from '../index.js';
 import { shader, type VerifyReport, verifyBackends } from '../verify.js';
 import { type CompileOptions, compileCheckpoint, type Told } from './compile.js';
+import { FAMILY_NAMES, familyOf, readParameters } from './formula.js';
 import { inspect } from './inspect.js';
+import { addJudge } from './judge.js';
 import { activationPanels, drawPanels } from './plot.js';
 import { runJob, type SweepJob, sweepInParallel } from './sweep.js';
 import { endWithThePipe, print, printJson, visible, visibleLines } from './terminal.js';
@@ -65,6 +67,12 @@ program
   .option('--elements <n>', 'random bit patterns for each variant', integer(1, 1e9), 200_000)
   .option('--points <n>', 'points for the oracle for each variant', integer(1, 1e7), 2_000)
   .option('--seed <n>', 'seed of parameters and inputs', integer(0, 2 ** 31), 1)
+  .addOption(
+    program
+      .createOption('--family <name>', 'an activation of this family, instead of all variants of DiTAC')
+      .choices(FAMILY_NAMES),
+  )
+  .option('--parameters <json>', 'its parameters and constants, as {"alpha":0.5}', readParameters)
   .option('--deny-inexact', 'fail also if a backend is not exact by its start-up probe')
   .addOption(
     program
@@ -78,6 +86,8 @@ program
       elements: number;
       points: number;
       seed: number;
+      family?: string;
+      parameters?: Record<string, unknown>;
       denyInexact?: boolean;
       showWgsl?: Kernel | 'backward';
       json?: boolean;
@@ -97,7 +107,11 @@ program
       bar?.start(1, 0, { what: '' });
       const { elements, points, seed } = options;
       const onProgress = (done: number, what: string) => bar?.update(done, { what });
-      const reports = await verifyBackends({ elements, points, seed, onProgress });
+      const { family, parameters } = options;
+      if (family === undefined && parameters !== undefined)
+        throw new Error('--parameters are of a --family: pass both');
+      const of = family === undefined ? {} : { activations: [familyOf(family, parameters?.thetas ? parameters : { seed, ...parameters })] };
+      const reports = await verifyBackends({ elements, points, seed, onProgress, ...of });
       bar?.stop();
       if (options.json) printJson(reports);
       else print(verdicts(reports));
@@ -300,6 +314,8 @@ program
       else print(table.toString());
     },
   );
+
+addJudge(program);
 
 if (isMainThread) {
   endWithThePipe();
