@@ -49,6 +49,7 @@ tf.sequential({ layers: [layer] });
 const signal = new AbortController().signal;
 const inputs = modules['ditac/oracle'].everyFloat32(1, 1.0001);
 const state = act.stateDict();
+const snake = new modules.ditac.Snake({ alpha: 0.5 });
 
 interface Row {
   /** Arguments with which it works. */
@@ -142,7 +143,6 @@ function familyRows(name: string, Class: Any): Record<string, Row | typeof NOTHI
   };
 }
 const classes = Object.entries<Any>(modules.ditac).filter(([, value]) => typeof value?.family?.define === 'function');
-const snake = new modules.ditac.Snake({ alpha: 1 });
 const families = modules['ditac/families'];
 const parameter = { op: 'parameter', index: 0, value: 1 };
 const word = (name: string, ...args: unknown[]): [string, Row] => [
@@ -345,6 +345,11 @@ const rows: Record<string, Row | typeof NOTHING> = {
     call: modules['ditac/oracle'].exact.activation,
     options: { at: 1, values: { ...bare, basis: 'qr' }, required: Object.keys(bare) },
   },
+  'ditac/oracle.exact.family': { args: [act, 0], call: modules['ditac/oracle'].exact.family },
+  'ditac/oracle.exact.derivative': { args: [snake, 'x', 0], call: modules['ditac/oracle'].exact.derivative },
+  'ditac/oracle.exactFamily': { args: [act, 0], call: modules['ditac/oracle'].exactFamily },
+  'ditac/oracle.exactDerivative': { args: [snake, 'alpha', 0], call: modules['ditac/oracle'].exactDerivative },
+  'ditac/oracle.roundTo': { args: ['float16', 0.1], call: modules['ditac/oracle'].roundTo },
   'ditac/oracle.everyFloat32': { args: [0, 1, 0, 1], call: modules['ditac/oracle'].everyFloat32 },
   'ditac/oracle.randomBits': { args: [4, 1], call: modules['ditac/oracle'].randomBits },
   'ditac/oracle.stratified': { args: [0, 1, 4, 1], call: modules['ditac/oracle'].stratified },
@@ -352,7 +357,7 @@ const rows: Record<string, Row | typeof NOTHING> = {
   'ditac/oracle.sweep': {
     args: [(v: Any) => v, (v: Any) => v, inputs, {}],
     call: modules['ditac/oracle'].sweep,
-    options: { at: 3, values: { onProgress: () => {} } },
+    options: { at: 3, values: { onProgress: () => {}, signal } },
   },
   'ditac/oracle.doubleDouble.ZERO': NOTHING,
   'ditac/oracle.doubleDouble.ONE': NOTHING,
@@ -396,12 +401,12 @@ const rows: Record<string, Row | typeof NOTHING> = {
   'ditac/verify.verifyFunction': {
     args: ['mine', (v: Float32Array) => act.forward(v), act, { elements: 10, points: 4 }],
     call: modules['ditac/verify'].verifyFunction,
-    options: { at: 3, values: { elements: 10, points: 4, seed: 1, onProgress: () => {} } },
+    options: { at: 3, values: { elements: 10, points: 4, seed: 1, onProgress: () => {}, signal } },
   },
   'ditac/verify.verifyBackends': {
     // What works takes seconds, and is what test/backends.test.ts is about.
     call: async (options?: Any) => options === undefined || modules['ditac/verify'].verifyBackends(options),
-    options: { at: 0, values: { elements: 10, points: 4, seed: 1, onProgress: () => {} } },
+    options: { at: 0, values: { elements: 10, points: 4, seed: 1, onProgress: () => {}, signal, activations: [act] } },
   },
 
   'ditac/tfjs.activate': {

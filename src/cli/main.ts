@@ -29,6 +29,7 @@ import {
   withWhere,
 } from './family.js';
 import { type ActivationReport, type InspectOptions, inspect } from './inspect.js';
+import { addJudge } from './judge.js';
 import { activationPanels, drawPanels, familyPanels } from './plot.js';
 import { runJob, type SweepJob, sweepInParallel } from './sweep.js';
 import { endWithThePipe, print, printJson, visible, visibleLines } from './terminal.js';
@@ -181,8 +182,8 @@ verify
       bar?.start(1, 0, { what: '' });
       const { elements, points, seed } = options;
       const onProgress = (done: number, what: string) => bar?.update(done, { what });
-      const activation = isDiTAC ? {} : { activation: made(options).act };
-      const reports = await verifyBackends({ elements, points, seed, onProgress, ...activation });
+      const of = isDiTAC ? {} : { activations: [made(options).act] };
+      const reports = await verifyBackends({ elements, points, seed, onProgress, ...of });
       bar?.stop();
       if (options.json) printJson(reports);
       else print(verdicts(reports));
@@ -414,6 +415,8 @@ function settingsOf(act: AnyActivation): Record<string, unknown> {
   });
   return { ...act.constants, ...Object.fromEntries(first) };
 }
+
+addJudge(program);
 
 if (isMainThread) {
   endWithThePipe();

@@ -20,5 +20,6 @@ export {
   specialValues,
   stratified,
   sweep,
+  type TruthFunction,
 } from './sweep.js';
 export type { Truth } from './truth.js';
