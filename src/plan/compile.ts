@@ -1,3 +1,4 @@
+import { nextDown } from '../../assembly/float32';
 import {
   COUNT,
   FIRST,
@@ -236,9 +237,11 @@ function worstOf(
 type Worst = ReturnType<typeof worstOf>;
 
 /** Beside a trend that is 16 times as large, errors of the periodic part count that much less; alone they count as they are. */
-function chargeSection({ trend, size, to, beyond, off }: Section, own: Worst, worst: Worst): void {
-  worst.domain = to;
+function chargeSection({ trend, size, from, to, beyond, off }: Section, own: Worst, worst: Worst): void {
+  // At `from` itself the section answers; with nothing periodic, not with the function.
+  worst.domain = to > from ? to : nextDown(to);
   worst.beyond = beyond;
+  if (to === from) return;
   const place = Math.fround(to / 2);
   const raise = (key: 'ulp' | 'ulpSmall' | 'absolute', bound: number) => {
     if (bound > worst[key]) Object.assign(worst, { [key]: bound, [`${key}At`]: place });
