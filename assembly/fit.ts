@@ -359,7 +359,7 @@ function fitAroundValue(
   slack += Math.abs(rest - loadSingle(out + 12)) + radius * storeTail(a, 1, out, radius);
   const least = Math.max(size - variation, 0);
   // The grid's quadratics are derived from this polynomial and need most of the error budget for themselves.
-  if (slack > 0.1 * (size + variation < SMALL ? TINY : unitInLastPlace(least))) return false;
+  if (slack > 0.03 * (size + variation < SMALL ? TINY : unitInLastPlace(least))) return false;
   const product = radius * horner(job, out, radius);
   let error = radius * loadDouble(job + HORNER_ERROR) + UNIT_ROUNDOFF * (2 * product + Math.abs(rest));
   // u is off by so much of itself, and what follows from it by |u·p′|.

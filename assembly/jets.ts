@@ -765,7 +765,11 @@ function flowValue(c: usize, centre: f64, r: usize): void {
     settleFlow(c, centre, r);
     return;
   }
-  const et = (1.4 * (eq + Math.abs(q) * ez)) / (1 + z) + LOG_ERROR * Math.abs(tau);
+  // ∂τ/∂q = 1/(1+z), and |∂τ/∂sᵢ| ≤ τ²·(1 + 1/(1+z)); z is rounded once more.
+  const et =
+    (1.4 * (eq + 2 * U * Math.abs(q))) / (1 + z) +
+    1.4 * tau * tau * (1 + 1 / (1 + z)) * constantError(c + SLOPE_IN) +
+    LOG_ERROR * Math.abs(tau);
   const growth = exp(slopeOut * tau);
   const er = Math.abs(slopeOut) * et + Math.abs(tau) * (constantError(c + SLOPE_OUT) + U * Math.abs(slopeOut));
   const speed = Math.abs(w0) * growth;

@@ -128,7 +128,8 @@ export function normalDistribution(x: f64): f64 {
   const t = Math.abs(x);
   if (t > 38.5) return x > 0 ? 1 : 0;
   const density = normalDensity(t);
-  if (t < 1.5) {
+  // Beyond 1 on the left, ½ less a part would lose digits.
+  if (t < 1 || (t < 1.5 && x > 0)) {
     let term = t;
     let sum = t;
     for (let n: f64 = 3; term > sum * 1e-18; n += 2) {

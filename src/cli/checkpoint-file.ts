@@ -1,8 +1,8 @@
 import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
 import { tensorNames } from '../activations/checkpoint.js';
 import { MOST_ENTRIES } from '../activations/checkpoint-notes.js';
+import { decode, isFloat } from '../io/floats.js';
 import { type DType, dataStart, type Entry, readHeader, SafetensorsError } from '../io/header.js';
-import { decode, isFloat } from '../io/safetensors.js';
 import type { StateDict, Tensor } from '../io/tensor.js';
 
 /** Bytes that are read at a time: a file may be larger than memory, and than the 2 GiB that `readFileSync` takes. */

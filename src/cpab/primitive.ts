@@ -162,6 +162,28 @@ export interface FlowWord {
   readonly line: { readonly slope: Expression; readonly intercept: Expression } | undefined;
 }
 
+/** All pieces, and words for the float32 that do not move. */
+export interface FlowWords {
+  readonly words: readonly FlowWord[];
+  readonly rests: readonly Primitive[];
+}
+
+/** Of vertices at float32 whose velocity is exactly 0: the identity. */
+function restsOf({ vertices, velocities }: Field): Primitive[] {
+  return vertices
+    .filter(
+      (x, k) =>
+        velocities[k]![0] === 0 && velocities[k]![2] === 0 && x[1] === 0 && x[2] === 0 && Math.fround(x[0]) === x[0],
+    )
+    .map((x) => ({
+      op: 'primitive',
+      operation: FLOW,
+      constants: [x, EXACTLY_0, x, EXACTLY_0, EXACTLY_0, EXACTLY_0, exact(1)],
+      isLine: true,
+      value: (at) => at,
+    }));
+}
+
 /** The pieces of the time-1 flow of one θ over [a,b], in order; together they cover the line. `reference`: the same pieces in float64. */
 export function flowWords(
   on: Tessellation,
@@ -169,7 +191,7 @@ export function flowWords(
   a: number,
   b: number,
   reference: (x: number) => FlowPiece,
-): FlowWord[] {
+): FlowWords {
   const field = new Field(on, theta, a, b);
   const { cells, vertices } = field;
   const preimages = vertices.map((_, k) => preimage(field, k));
@@ -183,7 +205,7 @@ export function flowWords(
     const nextPreimage = j + 1 < cells ? preimages[j + 1]! : NEVER;
     const right = isLess(nextPreimage, nextVertex) ? nextPreimage : nextVertex;
     if (isLess(left, right)) words.push(wordOf(field, i, j, left, right, reference));
-    if (right === NEVER) return words;
+    if (right === NEVER) return { words, rests: restsOf(field) };
     if (isSame(right, nextVertex)) i += 1;
     if (isSame(right, nextPreimage)) j += 1;
     left = right;
@@ -254,19 +276,32 @@ function wordOf(
 
 const constant = ([value, low, error]: Triple): Expression => ({ op: 'constant', value, low, error });
 
-/** The float32 inputs of pieces between two float32, each changed as the caller wishes. Pieces that hold none are left out. */
+/**
+ * The float32 inputs of pieces between two float32, each changed as the caller wishes. Pieces that hold none are left out. A float32 that rests,
+ * because the velocity at a vertex there is 0, has a piece to itself where those beside it are too narrow for two float64.
+ */
 export function flowParts(
-  words: readonly FlowWord[],
+  { words, rests }: FlowWords,
   first: number,
   last: number,
   change: (word: Primitive) => Expression,
 ): Part[] {
   const parts: Part[] = [];
+  const add = (from: number, to: number, word: Primitive) => {
+    if (from <= to) parts.push({ first: from, last: to, f: change(word) });
+  };
   for (const { left, right, word } of words) {
-    const from = Math.max(first, left[0] === Number.NEGATIVE_INFINITY ? -LARGEST : ceiling(left));
+    let from = Math.max(first, left[0] === Number.NEGATIVE_INFINITY ? -LARGEST : ceiling(left));
     // The right end belongs to the next piece; both agree there.
     const to = Math.min(last, right[0] === Number.POSITIVE_INFINITY ? LARGEST : nextDown(ceiling(right)));
-    if (from <= to) parts.push({ first: from, last: to, f: change(word) });
+    for (const rest of rests) {
+      const at = rest.constants[0]![0];
+      if (at < from || at > to || (word.isLine && word.constants[0]![0] === at)) continue;
+      add(from, nextDown(at), word);
+      add(at, at, rest);
+      from = nextUp(at);
+    }
+    add(from, to, word);
   }
   return parts;
 }

@@ -53,8 +53,8 @@ export function ditacDefinition(
     const far = (line: { slope: Expression; intercept: Expression }): Asymptote => ({ ...line, rest: ZERO });
     return {
       parts: flowParts(words, -LARGEST, LARGEST, (word) => word),
-      low: far(words[0]!.line!),
-      high: far(words[words.length - 1]!.line!),
+      low: far(words.words[0]!.line!),
+      high: far(words.words[words.words.length - 1]!.line!),
     };
   }
   const outside = OUTSIDE[variant];

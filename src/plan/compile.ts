@@ -25,7 +25,7 @@ import { exponentOf } from '../../assembly/numeric';
 import { lineOf } from '../calculus/differentiate.js';
 import type { Expression } from '../calculus/expression.js';
 import { compilingEngine, Interpreter, JOB, REGISTERS_ADDRESS, TAPE_ADDRESS } from '../calculus/interpreter.js';
-import { clip, type Definition, LEAST_NORMAL, type Piece } from '../calculus/piece.js';
+import { clip, type Definition, LARGEST, LEAST_NORMAL, type Piece } from '../calculus/piece.js';
 import { ballOf, pieces } from '../calculus/tails.js';
 import { tape } from '../calculus/tape.js';
 import { value } from '../calculus/value.js';
@@ -315,7 +315,11 @@ function behaviourAtSpecials(interpreter: Interpreter, all: readonly Piece[], wo
   const below = around(-LEAST_NORMAL);
   const above = around(LEAST_NORMAL);
   const { value: at, error } = around(0);
-  const isZero = Math.abs(at) + error < 2 ** -80;
+  // What holds around 0 must hold up to ±2⁻⁶⁰.
+  const isAlone = all.some(
+    ({ first, last }) => (first > -LEAST_INPUT && first < 0) || (last > 0 && last < LEAST_INPUT),
+  );
+  const isZero = Math.abs(at) + error < 2 ** -80 && !isAlone;
   if (isZero) {
     for (const side of [below, above]) {
       const slope = Math.abs(side.slope);
@@ -334,10 +338,13 @@ function behaviourAtSpecials(interpreter: Interpreter, all: readonly Piece[], wo
   return {
     // -0 is what addition leaves unchanged, so f(x) = slope·x keeps the sign of a zero.
     atZero: isZero ? -0 : Math.fround(at),
-    slopeBelowZero: isZero ? Math.fround(below.slope) : 0,
-    slopeAboveZero: isZero ? Math.fround(above.slope) : 0,
+    slopeBelowZero: isAlone ? Number.NaN : asSlope(below.slope),
+    slopeAboveZero: isAlone ? Number.NaN : asSlope(above.slope),
   };
 }
+
+/** NaN where float32 has none. */
+const asSlope = (slope: number) => (Math.abs(slope) <= LARGEST ? Math.fround(slope) : Number.NaN);
 
 function limitOf(interpreter: Interpreter, piece: Piece, side: 1 | -1, rows: Float32Array, row: number): number {
   const scale = new Int32Array(rows.buffer)[row + 2]! & SCALE_BITS;
