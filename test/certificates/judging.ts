@@ -26,7 +26,8 @@ export function inputsOf(plan: Plan, draw: Draw, count: number): Float32Array {
     const kind = draw.uniform();
     let at: number;
     if (kind < 0.3 && bounds.length > 0) at = beside(draw.pick(bounds as unknown as number[]), draw.below(4) - 2);
-    else if (kind < 0.36) at = beside(Math.fround((grid.first + draw.below(grid.last - grid.first + 1) + 0.5) * width), draw.below(3) - 1);
+    else if (kind < 0.36)
+      at = beside(Math.fround((grid.first + draw.below(grid.last - grid.first + 1) + 0.5) * width), draw.below(3) - 1);
     else if (kind < 0.5) at = (grid.first + draw.uniform() * (grid.last - grid.first)) * width;
     else if (kind < 0.6) at = 6 * draw.normal();
     else if (kind < 0.7) at = draw.pick(worst) * (1 + 2 ** -(2 + 20 * draw.uniform()) * draw.normal());
@@ -62,7 +63,12 @@ function unit(size: number): number {
 }
 
 /** The worst result beyond the certificate, and by how much of it others came near. `truth`: two float64 for each x, to be added. */
-export function judge(plan: Plan, x: Float32Array, y: Float32Array, truth: Float64Array): { excess?: Excess; nearest: number } {
+export function judge(
+  plan: Plan,
+  x: Float32Array,
+  y: Float32Array,
+  truth: Float64Array,
+): { excess?: Excess; nearest: number } {
   const { ulp, ulpSmall, absolute, domain, beyond } = plan.certificate;
   let excess: Excess | undefined;
   let [worst, nearest] = [1, 0];

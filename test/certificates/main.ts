@@ -61,7 +61,14 @@ for (let done = 0; done < count; done += BATCH) {
     const draw = new Draw((seed * 1_000_003 + k) >>> 0);
     // A quarter are flows; every other one is hostile.
     const subject = !only && k % 4 === 0 ? SUBJECTS[0]! : draw.pick(subjects);
-    const tally = tallies.get(subject.family) ?? { plans: 0, refused: 0, promised: 0, points: 0, nearest: 0, excesses: 0 };
+    const tally = tallies.get(subject.family) ?? {
+      plans: 0,
+      refused: 0,
+      promised: 0,
+      points: 0,
+      nearest: 0,
+      excesses: 0,
+    };
     tallies.set(subject.family, tally);
     const options = subject.make(draw, draw.uniform() < 0.6);
     try {

@@ -110,7 +110,13 @@ export const SUBJECTS: readonly Subject[] = [
       });
       return { variant, tess, basis, a, b, thetas };
     },
-    (o) => [VARIANTS.indexOf(o.variant as never), o.tess as number, o.variant === 'inf' ? 0 : 1, o.a as number, o.b as number],
+    (o) => [
+      VARIANTS.indexOf(o.variant as never),
+      o.tess as number,
+      o.variant === 'inf' ? 0 : 1,
+      o.a as number,
+      o.b as number,
+    ],
   ),
   ...(['apa', 'aglu'] as const).map((family, k) =>
     subject(
@@ -119,7 +125,9 @@ export const SUBJECTS: readonly Subject[] = [
       ['lambda', 'kappa'],
       (draw, isHostile) => ({
         clamp: draw.pick(['max', 'add']),
-        lambda: isHostile ? draw.pick([draw.hostile(-20, 8), 1e-4, -0.1, draw.between(0, 1e-3)]) : draw.between(0.01, 1.5),
+        lambda: isHostile
+          ? draw.pick([draw.hostile(-20, 8), 1e-4, -0.1, draw.between(0, 1e-3)])
+          : draw.between(0.01, 1.5),
         kappa: isHostile ? draw.hostile(-20, 8) : Math.fround(1 + 0.5 * draw.normal()),
       }),
       (o) => [o.clamp === 'max' ? 0 : 1],
@@ -175,7 +183,9 @@ export const SUBJECTS: readonly Subject[] = [
     (o) => [RATIONAL_VERSIONS.indexOf(o.version as never)],
   ),
   subject('polynomial', 7, ['coefficients'], (draw, isHostile) => ({
-    coefficients: draw.list(1 + draw.below(isHostile ? 12 : 6), () => (isHostile ? draw.hostile(-20, 10) : draw.normal())),
+    coefficients: draw.list(1 + draw.below(isHostile ? 12 : 6), () =>
+      isHostile ? draw.hostile(-20, 10) : draw.normal(),
+    ),
   })),
   subject('polyrelu', 8, ['weight', 'bias'], (draw, isHostile) => ({
     weight: draw.list(3, () => (isHostile ? draw.hostile(-20, 10) : 1 / 3 + 0.3 * draw.normal())),
@@ -187,7 +197,9 @@ export const SUBJECTS: readonly Subject[] = [
     ),
   })),
   subject('chebykan', 10, ['coeffs'], (draw, isHostile) => ({
-    coeffs: draw.list(isHostile ? 1 + draw.below(12) : 5, () => (isHostile ? draw.hostile(-20, 8) : 0.5 * draw.normal())),
+    coeffs: draw.list(isHostile ? 1 + draw.below(12) : 5, () =>
+      isHostile ? draw.hostile(-20, 8) : 0.5 * draw.normal(),
+    ),
   })),
   subject(
     'bspline',
