@@ -110,7 +110,10 @@ program
       const { family, parameters } = options;
       if (family === undefined && parameters !== undefined)
         throw new Error('--parameters are of a --family: pass both');
-      const of = family === undefined ? {} : { activations: [familyOf(family, parameters?.thetas ? parameters : { seed, ...parameters })] };
+      const of =
+        family === undefined
+          ? {}
+          : { activations: [familyOf(family, parameters?.thetas ? parameters : { seed, ...parameters })] };
       const reports = await verifyBackends({ elements, points, seed, onProgress, ...of });
       bar?.stop();
       if (options.json) printJson(reports);
