@@ -133,11 +133,18 @@ function fillCell(job: usize, source: usize, centre: f64, radius: f64, row: usiz
   const error = polynomial + radius * slopeError + UNIT_ROUNDOFF * (radius * slopeSize + tail);
   const least = Math.abs(p0) - radius * slopeSize - polynomial;
   const most = Math.abs(p0) + radius * slopeSize + polynomial;
-  const bound = 0.5 + (1.0001 * error) / unitInLastPlace(least);
+  if (most < LEAST) {
+    // Nothing that counts: 0, and no coefficient that might meet subnormal numbers.
+    for (let n: usize = 0; n < 16; n += 4) storeSingle(row + n, 0);
+    return true;
+  }
+  // Below 2⁻²⁴ only the absolute error is promised.
+  const bound = 0.5 + (1.0001 * error) / Math.max(unitInLastPlace(least), most < SMALL ? TINY : 0);
   if (!(least > LEAST) || !(bound <= 0.98) || !(most < MOST)) return false;
   if (most >= LARGE) keepWorst(job, WORST_LARGE, WORST_LARGE_AT, bound, centre);
   if (least < LARGE && most >= SMALL) keepWorst(job, WORST_SMALL, WORST_SMALL_AT, bound, centre);
-  if (least < SMALL) keepWorst(job, WORST_TINY, WORST_TINY_AT, 0.5 * TINY * bound, centre);
+  if (least < SMALL)
+    keepWorst(job, WORST_TINY, WORST_TINY_AT, 0.5 * unitInLastPlace(Math.min(most, SMALL)) + 1.0001 * error, centre);
   storeSingle(row, h0);
   storeSingle(row + 4, low);
   storeSingle(row + 8, slope);

@@ -6,6 +6,7 @@ import { relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { build as rolldown } from 'rolldown';
+import { esbuildLoader, loader } from './loader.mjs';
 import { translate } from './wgsl.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -29,6 +30,7 @@ embed('runtime-bytes', 'kernels-runtime');
 const worker = await build({
   entryPoints: ['src/backends/threads/worker.ts'],
   bundle: true,
+  plugins: [esbuildLoader],
   minify: true,
   write: false,
   format: 'iife',
@@ -88,7 +90,8 @@ const hexLast = {
 
 // The library. What its entry points share is two files, the kernels and the rest, since every module that Node has to find costs a cold
 // start half a millisecond; only what `ditac` alone never loads stands apart. It is not minified, so that an uncaught mistake shows the line that
-// found it and stack traces have names; whoever bundles it minifies everything at once.
+// found it and stack traces have names; whoever bundles it minifies everything at once. The loader is bundled, which leaves the package without
+// dependencies.
 const bundle = (input, dir, { replaced = {}, external = [], groups }) =>
   rolldown({
     input,
@@ -105,6 +108,7 @@ const bundle = (input, dir, { replaced = {}, external = [], groups }) =>
           return other ? resolve(other) : found;
         },
       },
+      loader,
       hexLast,
     ],
     output: {
@@ -118,7 +122,11 @@ const bundle = (input, dir, { replaced = {}, external = [], groups }) =>
     },
   });
 const shared = [
-  { name: 'kernels', test: (file) => /^(?:src\/engines|assembly)\//.test(fromRoot(file)), priority: 1 },
+  {
+    name: 'kernels',
+    test: (file) => /^(?:src\/engines|assembly)\/|(?:^|\/)node_modules\/@assemblyscript\/loader\//.test(fromRoot(file)),
+    priority: 1,
+  },
   {
     name: 'core',
     test: (file) => /^src\/(?!backends\/(?:webgpu|threads)|oracle|verify|tfjs)/.test(fromRoot(file)),
@@ -161,7 +169,7 @@ for (const file of readdirSync('dist/workerd').filter((name) => name.endsWith('.
   writeFileSync(`dist/workerd/${file}`, code.replace(/wasm:(kernels[\w-]*)/g, './$1.wasm'));
 }
 
-const common = { bundle: true, format: 'esm', target: 'es2022', logLevel: 'warning' };
+const common = { plugins: [esbuildLoader], bundle: true, format: 'esm', target: 'es2022', logLevel: 'warning' };
 const program = {
   ...common,
   platform: 'node',

@@ -3,7 +3,8 @@
  * WebAssembly SIMD, or plain JavaScript where that is not allowed. It cannot compile, and has none of what that needs.
  */
 import { innerSize, LAYOUTS, type Layout } from './activations/layout.js';
-import { defaultBackend } from './backends/host.js';
+import { Evaluator } from './backends/evaluator.js';
+import { createEngine } from './engines/engines.js';
 import { expectFloat32Array, expectInteger, expectOptions, expectOutput, inputFor, unchecked } from './errors.js';
 import { decodePlans, PlanError } from './plan/file.js';
 import { type Image, planImage } from './plan/image.js';
@@ -11,6 +12,13 @@ import type { Certificate } from './plan/plan.js';
 
 export { PLAN_VERSION, PlanError } from './plan/file.js';
 export type { Certificate, Layout };
+
+let evaluator: Evaluator | undefined;
+
+function defaultEvaluator(): Evaluator {
+  evaluator ??= new Evaluator(createEngine());
+  return evaluator;
+}
 
 /** An activation function with fixed parameters: one plan for all elements, or one a channel. */
 export class Activation {
@@ -36,7 +44,7 @@ export class Activation {
 
   /** What it runs on: 'wasm', or 'js' where that is not allowed. The bits are the same. */
   get backend(): string {
-    return defaultBackend().name;
+    return defaultEvaluator().name;
   }
 
   /**
@@ -53,7 +61,7 @@ export class Activation {
     expectOptions<{ shape?: unknown }>('forward', options, { shape: unchecked });
     const inner = innerSize(this.channels, this.layout, x.length, options?.shape);
     const y = out ?? new Float32Array(x.length);
-    defaultBackend().run('activate', { images: this.#images, inner }, inputFor(x, y), y);
+    defaultEvaluator().run('activate', { images: this.#images, inner }, inputFor(x, y), y);
     return y;
   }
 

@@ -70,7 +70,7 @@ export interface VerifyReport {
   /** How many results differ from plain JavaScript's in a bit, and the first of them. */
   readonly differing: number;
   readonly firstMismatch?: BitComparison['first'];
-  /** Of backends: for how many elements gradX, and the gradThetas of all, were compared too, and how many results differ. */
+  /** Of backends: for how many elements gradX, and the gradients of all parameters, were compared too, and how many results differ. */
   readonly gradients: number;
   readonly differingGradients: number;
   /** Worst error against the oracle where |y| ≥ 2⁻⁸, in ULP, and its input; and what the plans certify. */

@@ -1,15 +1,17 @@
 /** The package's declarations, checked as a user's project checks them who checks libraries too: with and without the platform's types. */
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const modules = join(root, 'node_modules');
-/** The project's own TypeScript, and older ones where `.ci/run` has installed them. */
-const compilers = ['typescript', 'typescript-5.4', 'typescript-5.8'].filter((name) => existsSync(join(modules, name)));
+/** The project's own TypeScript, and older ones that `.ci/run` has installed (TYPESCRIPTS, a folder). */
+const others = process.env.TYPESCRIPTS;
+const older = others ? readdirSync(others).filter((name) => name.startsWith('typescript-')) : [];
+const compilers = [join(modules, 'typescript'), ...older.map((name) => join(others!, name))];
 
 const project = mkdtempSync(join(tmpdir(), 'ditac-types-'));
 afterAll(() => rmSync(project, { recursive: true }));
@@ -50,7 +52,7 @@ export async function own(device: GPUDevice, buffer: GPUBuffer): Promise<[GPUDev
 }
 `;
 
-describe.each(compilers)('%s', (compiler) => {
+describe.each(compilers.map((path) => [basename(path), path] as const))('%s', (compiler, path) => {
   const hasDevice = compiler === 'typescript';
   test.each([
     ['neither DOM nor Node', ['es2022'], [], USE],
@@ -71,7 +73,7 @@ describe.each(compilers)('%s', (compiler) => {
       };
       const compilerOptions = { target: 'es2022', module, moduleResolution, ...strict, noEmit: true, lib, types };
       writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['main.ts'] }));
-      const tsc = join(modules, compiler, 'bin', 'tsc');
+      const tsc = join(path, 'bin', 'tsc');
       const { stdout, status } = spawnSync(process.execPath, [tsc, '-p', project], { encoding: 'utf8' });
       expect({ module, stdout, status }).toEqual({ module, stdout: '', status: 0 });
     }

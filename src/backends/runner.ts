@@ -1,13 +1,10 @@
 import type { Engine } from '../engines/engine.js';
-import { WINDOWS } from '../plan/image.js';
 import type { Kernel } from './backend.js';
 
 /** Floats that travel through an engine's memory at a time; with a table's busy part they fit a first-level cache. */
-const CHUNK = 4096;
+export const CHUNK = 4096;
 /** Bytes of an engine's memory that a runner works in. */
 export const RUNNER_BYTES = 4 * (CHUNK + CHUNK + 2 * CHUNK + 4);
-/** Elements after which sums are read, while they are exact: 2²¹ of 2³¹ at most. */
-const MOST_SUMMED = 2 ** 21;
 
 /** Where the tables of a tensor's channels are: element i of y belongs to channel ⌊(offset + i)/inner⌋ mod channels. */
 export interface PlacedTables {
@@ -16,6 +13,11 @@ export interface PlacedTables {
   readonly offset: number;
   /** The address of a channel's table; good until the next call. */
   addressOf(channel: number): number;
+}
+
+/** Whether an array lies in the engine's own memory. */
+export function isIn(engine: Engine, { buffer }: Float32Array): boolean {
+  return buffer === engine.floats.buffer;
 }
 
 /** Takes tensors through the kernels of an engine: by channels, a chunk at a time through a window of its memory. */
@@ -81,7 +83,7 @@ export class Runner {
       else engine.kernels[kernel](table, from, to, count);
     };
     let from = 0;
-    if (this.#isHere(x) && this.#isHere(y)) {
+    if (isIn(engine, x) && isIn(engine, y)) {
       // In the engine's own memory whole vectors need no window, but for an x that is overwritten.
       for (; from + 4 <= x.length; ) {
         const whole = Math.min(CHUNK, x.length - from) & -4;
@@ -100,90 +102,4 @@ export class Runner {
       y.set(floats.subarray(this.#y >> 2, (this.#y >> 2) + count), from);
     }
   }
-
-  #isHere({ buffer }: Float32Array): boolean {
-    return buffer === this.#engine.floats.buffer;
-  }
-
-  /**
-   * gradX of one channel's elements. They are added up at `sums`, the address of [WINDOWS][windowLength] float64, and `onSums` is called
-   * when these are to be read: at the end, and so often that they are exact. It returns with them cleared if it is to go on.
-   */
-  backward(
-    tables: PlacedTables,
-    channel: number,
-    sums: number,
-    x: Float32Array,
-    gradY: Float32Array,
-    gradX: Float32Array,
-    onSums: () => void,
-  ): void {
-    const { channels, inner, offset } = tables;
-    const engine = this.#engine;
-    const table = tables.addressOf(channel);
-    let summed = 0;
-    let count = 0;
-    /** Where the parts of a chunk come from, [first, length] each. */
-    const parts: number[] = [];
-    const flush = () => {
-      if (count === 0) return;
-      const { floats } = engine;
-      const whole = (count + 3) & -4;
-      // What fills the last vector up has no gradient.
-      for (const address of [this.#x, this.#y]) floats.fill(0, (address >> 2) + count, (address >> 2) + whole);
-      engine.kernels.backward(table, sums, this.#x, this.#y, this.#y, whole);
-      for (let p = 0, at = this.#y >> 2; p < parts.length; p += 2) {
-        const length = parts[p + 1]!;
-        copy(floats, at, gradX, parts[p]!, length);
-        at += length;
-      }
-      note(count);
-      count = 0;
-      parts.length = 0;
-    };
-    const note = (length: number) => {
-      summed += length;
-      if (summed >= MOST_SUMMED - CHUNK) {
-        onSums();
-        summed = 0;
-      }
-    };
-    const isHere = channels === 1 && x.length >= gradY.length && [x, gradY, gradX].every((each) => this.#isHere(each));
-    const whole = isHere ? gradY.length - (gradY.length % 4) : 0;
-    for (let from = 0; from < whole; from += CHUNK) {
-      const [p, q, r] = [x, gradY, gradX].map(({ byteOffset }) => byteOffset + 4 * from) as [number, number, number];
-      const length = Math.min(CHUNK, whole - from);
-      engine.kernels.backward(table, sums, p, q, r, length);
-      note(length);
-    }
-    // Rows of `inner` neighbours; with one channel all elements are one row.
-    const size = channels === 1 ? gradY.length : inner;
-    const stride = channels === 1 ? gradY.length : inner * channels;
-    const start = channels === 1 ? 0 : ((((channel * inner - offset) % stride) + stride) % stride) - stride;
-    for (let row = start; row < gradY.length; row += Math.max(stride, 1)) {
-      for (let at = Math.max(row, whole), end = Math.min(row + size, gradY.length); at < end; ) {
-        const from = at % x.length;
-        const length = Math.min(end - at, x.length - from, CHUNK - count);
-        copy(x, from, engine.floats, (this.#x >> 2) + count, length);
-        copy(gradY, at, engine.floats, (this.#y >> 2) + count, length);
-        parts.push(at, length);
-        count += length;
-        at += length;
-        if (count === CHUNK) flush();
-      }
-    }
-    flush();
-    if (summed > 0) onSums();
-  }
-
-  /** Sets sums to zero. */
-  clearSums(sums: number, windowLength: number): void {
-    this.#engine.doubles.fill(0, sums >> 3, (sums >> 3) + WINDOWS * windowLength);
-  }
-}
-
-/** Faster than `set` for few elements, and than a loop for many. */
-function copy(from: Float32Array, at: number, to: Float32Array, start: number, length: number): void {
-  if (length < 32) for (let i = 0; i < length; i++) to[start + i] = from[at + i]!;
-  else to.set(from.subarray(at, at + length), start);
 }

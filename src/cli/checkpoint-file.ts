@@ -1,8 +1,8 @@
 import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
 import { tensorNames } from '../activations/checkpoint.js';
 import { MOST_ENTRIES } from '../activations/checkpoint-notes.js';
+import { decode, isFloat } from '../io/floats.js';
 import { type DType, dataStart, type Entry, readHeader, SafetensorsError } from '../io/header.js';
-import { decode, isFloat } from '../io/safetensors.js';
 import type { StateDict, Tensor } from '../io/tensor.js';
 
 /** Bytes that are read at a time: a file may be larger than memory, and than the 2 GiB that `readFileSync` takes. */
@@ -83,7 +83,16 @@ export class CheckpointFile {
   }
 
   #tensor({ dtype, shape, from, to }: Entry): Tensor {
-    return { shape, data: decode(dtype as Extract<DType, 'F32'>, this.#read(this.#start + from, to - from)) };
+    const read = () => decode(dtype as Extract<DType, 'F32'>, this.#read(this.#start + from, to - from));
+    let data: Tensor['data'] | undefined;
+    return {
+      shape,
+      // Of most tensors the shape alone is asked for.
+      get data() {
+        data ??= read();
+        return data;
+      },
+    };
   }
 
   #read(from: number, length: number): Uint8Array {

@@ -29,7 +29,7 @@ export const LEAKY_SLOPE = 0.01;
 /** The decimal 0.01, to two float64. */
 const HUNDREDTH: Expression = { op: 'constant', value: 0.01, low: -2.0816681711721684e-19, error: 1e-35 };
 
-const PHI = normal(x);
+const PHI = /* @__PURE__ */ normal(x);
 const GELU = times(x, PHI);
 const LEAKY = where(x, x, times(HUNDREDTH, x));
 const ZERO = expression(0);
@@ -53,8 +53,8 @@ export function ditacDefinition(
     const far = (line: { slope: Expression; intercept: Expression }): Asymptote => ({ ...line, rest: ZERO });
     return {
       parts: flowParts(words, -LARGEST, LARGEST, (word) => word),
-      low: far(words[0]!.line!),
-      high: far(words[words.length - 1]!.line!),
+      low: far(words.words[0]!.line!),
+      high: far(words.words[words.words.length - 1]!.line!),
     };
   }
   const outside = OUTSIDE[variant];

@@ -44,5 +44,11 @@ export const eelu: Family<{ member: 1 | 2 | 3 | 4; scaled: boolean }, 'scale'> =
     const by = (end?: Asymptote) => end && tail(times(s, end.slope), times(s, end.intercept), times(s, end.rest));
     return whole(times(s, f), by(low), by(high));
   },
+  checkpoint: {
+    classes: [
+      { name: 'ditac', asks: ['member'], constants: { scaled: false } },
+      { name: 'scaled', asks: ['member'], constants: { scaled: true } },
+    ],
+  },
   truth: ({ member, scaled }, { scale }) => whole(times(scaled ? scale : 1, MEMBERS[member]((g) => erf(exp(g))).f)),
 };

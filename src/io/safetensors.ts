@@ -7,7 +7,8 @@ import {
   isView,
   type OptionTable,
 } from '../errors.js';
-import { A_SHAPE, type DType, isShape, readHeader, sizeOf } from './header.js';
+import { BYTES, decode, type FloatType, isFloat } from './floats.js';
+import { A_SHAPE, isShape, readHeader, sizeOf } from './header.js';
 import { isAdded, type StateDict, type Tensor } from './tensor.js';
 
 export { SafetensorsError } from './header.js';
@@ -19,8 +20,7 @@ export type { StateDict, Tensor };
  * must lie inside it, agree with shape and dtype, not overlap and leave no holes, as the format demands.
  */
 
-export type FloatType = 'F32' | 'F16' | 'BF16' | 'F64';
-const BYTES: Readonly<Record<FloatType, number>> = { F64: 8, F32: 4, F16: 2, BF16: 2 };
+export type { FloatType };
 
 export interface LoadedSafetensors {
   /** name → tensor; F16 and BF16 widened to float32, exactly. */
@@ -49,38 +49,6 @@ export function loadSafetensors(file: Uint8Array | ArrayBuffer): LoadedSafetenso
     else skipped.push(name);
   }
   return { tensors, metadata, skipped };
-}
-
-/** Whether tensors of that kind are read. */
-export const isFloat = (dtype: DType): dtype is FloatType => Object.hasOwn(BYTES, dtype);
-
-/** Numbers from their bytes in a file. */
-export function decode(type: FloatType, bytes: Uint8Array): Float32Array | Float64Array {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const count = bytes.length / BYTES[type];
-  const data = type === 'F64' ? new Float64Array(count) : new Float32Array(count);
-  const words = type === 'F64' ? undefined : new Uint32Array(data.buffer);
-  for (let i = 0; i < count; i++) {
-    // Moved as bits, so that NaN payloads survive.
-    if (type === 'F64') data[i] = view.getFloat64(8 * i, true);
-    else if (type === 'F32') words![i] = view.getUint32(4 * i, true);
-    else if (type === 'BF16') words![i] = view.getUint16(2 * i, true) << 16;
-    else words![i] = widenHalf(view.getUint16(2 * i, true));
-  }
-  return data;
-}
-
-/** The float32 bits of a float16. */
-function widenHalf(half: number): number {
-  const sign = (half & 0x8000) << 16;
-  const exponent = (half >> 10) & 0x1f;
-  const fraction = half & 0x3ff;
-  if (exponent === 0x1f) return sign | 0x7f800000 | (fraction << 13);
-  if (exponent !== 0) return sign | ((exponent + 112) << 23) | (fraction << 13);
-  if (fraction === 0) return sign;
-  // A subnormal half is a normal float32: shift its leading bit into the hidden place.
-  const shift = Math.clz32(fraction) - 21;
-  return sign | ((113 - shift) << 23) | (((fraction << shift) & 0x3ff) << 13);
 }
 
 /** The float16 bits nearest to a number, ties to even. */

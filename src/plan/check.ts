@@ -25,8 +25,10 @@ export function problemOf(plan: Checked): string | undefined {
     !(first <= last && last - first < MOST_CELLS)
   )
     return `an impossible grid: cells ${first} to ${last} of width 2^-${exponent}`;
-  for (const key of ['atZero', 'slopeBelowZero', 'slopeAboveZero'] as const)
-    if (!Number.isFinite(plan[key])) return `${key} ${plan[key]}, which must be finite`;
+  if (!Number.isFinite(plan.atZero)) return `atZero ${plan.atZero}, which must be finite`;
+  // NaN: segments answer there.
+  for (const key of ['slopeBelowZero', 'slopeAboveZero'] as const)
+    if (Math.abs(plan[key]) === Number.POSITIVE_INFINITY) return `${key} ${plan[key]}, which must be finite`;
   const { periodic } = plan;
   return problemOfTable(plan, periodic ? periodic.from : LARGEST) ?? (periodic && problemOfSection(periodic));
 }

@@ -36,7 +36,7 @@ export interface Plan extends SegmentTable {
   /** [cells][4]: the grid's quadratics, derived from the segments (assembly/cells.ts). */
   readonly cellRows: Float32Array;
   readonly periodic?: PeriodicSection;
-  /** f(0) (-0 if zero), and the one-sided slopes there. */
+  /** f(0) (-0 if zero), and the one-sided slopes there, by which |x| < 2⁻⁶⁰ is answered if f(0) is 0; NaN where segments answer those too. */
   readonly atZero: number;
   readonly slopeBelowZero: number;
   readonly slopeAboveZero: number;

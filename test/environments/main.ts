@@ -450,6 +450,8 @@ if (existsSync(bin('workerd'))) {
   const { outputFiles } = await build({
     entryPoints: [join(site, 'src/index.ts')],
     bundle: true,
+    // As wrangler.jsonc says.
+    minify: true,
     write: false,
     format: 'esm',
     target: 'es2022',

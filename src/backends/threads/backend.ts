@@ -252,9 +252,9 @@ export class ThreadsBackend implements PoolBackend {
   /** @throws {TypeError|RangeError} for what is no call, or a tensor that was freed: what was handed over before it was still finds it. */
   #checked(kernel: Kernel, tables: Tables, x: Float32Array, y: Float32Array): Call {
     expectKernel(kernel);
-    expectTables(tables);
     expectTensors({ x, y });
     this.#expectLive({ x, out: y });
+    expectTables(tables);
     const { images, inner, offset = 0 } = tables;
     return { work: kernel, images, inner, offset, x, y };
   }
@@ -266,10 +266,10 @@ export class ThreadsBackend implements PoolBackend {
     gradX: Float32Array,
     moments: readonly Moments[],
   ): Call {
-    expectTables(tables);
     expectTensors({ x, y: gradX, gradY });
-    expectMoments(moments, tables.images);
     this.#expectLive({ x, gradY, gradX });
+    expectTables(tables);
+    expectMoments(moments, tables.images);
     const { images, inner, offset = 0 } = tables;
     return { work: 'backward', images, inner, offset, x, y: gradX, gradY, moments };
   }

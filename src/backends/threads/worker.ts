@@ -1,5 +1,6 @@
 import { compileHex, instantiate } from '../../engines/wasm/instance.js';
 import { WINDOWS } from '../../plan/image.js';
+import { BackwardRunner } from '../backward-runner.js';
 import { Runner } from '../runner.js';
 import { type Answer, BEGUN, DONE, FAILED, type Piece, type StartMessage } from './protocol.js';
 
@@ -32,6 +33,7 @@ port.listen((message) => {
 function begin({ memory, kernels, window }: StartMessage): (piece: Piece) => void {
   const engine = instantiate(compileHex(kernels), memory as WebAssembly.Memory);
   const runner = new Runner(engine, window);
+  const backwards = new BackwardRunner(engine, window);
   return (piece) => {
     const { flag, ticket } = piece;
     engine.reserve(piece.bytes);
@@ -69,9 +71,9 @@ function begin({ memory, kernels, window }: StartMessage): (piece: Piece) => voi
     const gradY = view(piece.gradY, piece.length);
     for (let c = 0; c < channels; c++) {
       const own = sums + 8 * WINDOWS * windowLength * c;
-      runner.clearSums(own, windowLength);
+      backwards.clearSums(own, windowLength);
       // A piece is so short that its sums are exact; they are read by whoever waits for it.
-      runner.backward(tables, c, own, x, gradY, y, () => {});
+      backwards.backward(tables, c, own, x, gradY, y, () => {});
     }
   }
 }

@@ -1,3 +1,4 @@
+import { instantiateSync } from '@assemblyscript/loader';
 import type { Engine, Kernels } from '../engine.js';
 
 const PAGE = 65536;
@@ -23,13 +24,9 @@ function ofHex(text: string): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/**
- * An engine on the module's own memory, or on the given one if the module imports its memory. The kernels take and return numbers, so
- * AssemblyScript's loader has nothing to do; it would change `Object` and make a TextDecoder as it is imported.
- */
+/** An engine on the module's own memory, or on the given one if the module imports its memory. */
 export function instantiate(module: WebAssembly.Module, shared?: WebAssembly.Memory): Engine {
-  const exports = new WebAssembly.Instance(module, shared ? { env: { memory: shared } } : {})
-    .exports as unknown as Exports;
+  const { exports } = instantiateSync<Exports>(module, shared ? { env: { memory: shared } } : {});
   const memory = shared ?? exports.memory;
   let floats = new Float32Array(memory.buffer);
   let words = new Int32Array(memory.buffer);

@@ -1,0 +1,102 @@
+import type { Engine } from '../engines/engine.js';
+import { WINDOWS } from '../plan/image.js';
+import { CHUNK, isIn, type PlacedTables } from './runner.js';
+
+/** Elements after which sums are read, while they are exact: 2²¹ of 2³¹ at most. */
+const MOST_SUMMED = 2 ** 21;
+
+/** Gradients of tensors by the kernels of an engine. Apart from `Runner`, since `ditac/runtime` has none. */
+export class BackwardRunner {
+  readonly #engine: Engine;
+  readonly #x: number;
+  readonly #y: number;
+
+  /** @param window the address of RUNNER_BYTES of the engine's memory, a multiple of 16; a `Runner` may have it too. */
+  constructor(engine: Engine, window: number) {
+    this.#engine = engine;
+    this.#x = window;
+    this.#y = window + 4 * CHUNK;
+  }
+
+  /**
+   * gradX of one channel's elements. They are added up at `sums`, the address of [WINDOWS][windowLength] float64, and `onSums` is called
+   * when these are to be read: at the end, and so often that they are exact. It returns with them cleared if it is to go on.
+   */
+  backward(
+    tables: PlacedTables,
+    channel: number,
+    sums: number,
+    x: Float32Array,
+    gradY: Float32Array,
+    gradX: Float32Array,
+    onSums: () => void,
+  ): void {
+    const { channels, inner, offset } = tables;
+    const engine = this.#engine;
+    const table = tables.addressOf(channel);
+    let summed = 0;
+    let count = 0;
+    /** Where the parts of a chunk come from, [first, length] each. */
+    const parts: number[] = [];
+    const flush = () => {
+      if (count === 0) return;
+      const { floats } = engine;
+      const whole = (count + 3) & -4;
+      // What fills the last vector up has no gradient.
+      for (const address of [this.#x, this.#y]) floats.fill(0, (address >> 2) + count, (address >> 2) + whole);
+      engine.kernels.backward(table, sums, this.#x, this.#y, this.#y, whole);
+      for (let p = 0, at = this.#y >> 2; p < parts.length; p += 2) {
+        const length = parts[p + 1]!;
+        copy(floats, at, gradX, parts[p]!, length);
+        at += length;
+      }
+      note(count);
+      count = 0;
+      parts.length = 0;
+    };
+    const note = (length: number) => {
+      summed += length;
+      if (summed >= MOST_SUMMED - CHUNK) {
+        onSums();
+        summed = 0;
+      }
+    };
+    const isHere = channels === 1 && x.length >= gradY.length && [x, gradY, gradX].every((each) => isIn(engine, each));
+    const whole = isHere ? gradY.length - (gradY.length % 4) : 0;
+    for (let from = 0; from < whole; from += CHUNK) {
+      const [p, q, r] = [x, gradY, gradX].map(({ byteOffset }) => byteOffset + 4 * from) as [number, number, number];
+      const length = Math.min(CHUNK, whole - from);
+      engine.kernels.backward(table, sums, p, q, r, length);
+      note(length);
+    }
+    // Rows of `inner` neighbours; with one channel all elements are one row.
+    const size = channels === 1 ? gradY.length : inner;
+    const stride = channels === 1 ? gradY.length : inner * channels;
+    const start = channels === 1 ? 0 : ((((channel * inner - offset) % stride) + stride) % stride) - stride;
+    for (let row = start; row < gradY.length; row += Math.max(stride, 1)) {
+      for (let at = Math.max(row, whole), end = Math.min(row + size, gradY.length); at < end; ) {
+        const from = at % x.length;
+        const length = Math.min(end - at, x.length - from, CHUNK - count);
+        copy(x, from, engine.floats, (this.#x >> 2) + count, length);
+        copy(gradY, at, engine.floats, (this.#y >> 2) + count, length);
+        parts.push(at, length);
+        count += length;
+        at += length;
+        if (count === CHUNK) flush();
+      }
+    }
+    flush();
+    if (summed > 0) onSums();
+  }
+
+  /** Sets sums to zero. */
+  clearSums(sums: number, windowLength: number): void {
+    this.#engine.doubles.fill(0, sums >> 3, (sums >> 3) + WINDOWS * windowLength);
+  }
+}
+
+/** Faster than `set` for few elements, and than a loop for many. */
+function copy(from: Float32Array, at: number, to: Float32Array, start: number, length: number): void {
+  if (length < 32) for (let i = 0; i < length; i++) to[start + i] = from[at + i]!;
+  else to.set(from.subarray(at, at + length), start);
+}
