@@ -66,8 +66,17 @@ export function addJudge(program: Command): void {
       const found = judge(x.values, y.values, y.format, exactFamily(asked.of));
       const own = ownResult(asked, x.values, y);
       const isRight = passes(found, options.maxUlp);
-      if (options.json) printJson({ function: asked.name, ...found, ...own, ok: isRight });
-      else print(report(asked.name, found, own?.differingFromDitac));
+      if (options.json) {
+        const { format, first, worst, bands } = found;
+        const point = (each: JudgedPoint | undefined) => withBits(format, each);
+        const places = {
+          first: point(first),
+          worst: point(worst),
+          bands: bands.map((band) => ({ ...band, worst: point(band.worst) })),
+        };
+        printJson({ function: asked.name, ...found, ...places, ...own, ok: isRight });
+      }
+      if (!options.json) print(report(asked.name, found, own?.differingFromDitac));
       if (!isRight) process.exitCode = 1;
     });
 
@@ -148,9 +157,18 @@ function place(format: Format, point: JudgedPoint | undefined): string {
   const { index, x, y, truth, rounded, ulp } = point;
   return (
     `${ulp.toFixed(3)} ULP at [${index}] x = ${x} (${hexadecimal('float32', x)}): y = ${y} (${hexadecimal(format, y)}), ` +
-    `truth ${truth} (${hexadecimal(format, rounded)})`
+    `truth ${Object.is(truth, -0) ? '-0' : truth} (${hexadecimal(format, rounded)})`
   );
 }
+
+/** JSON has no NaN and no infinities; bits have. */
+const withBits = (format: Format, point: JudgedPoint | undefined) =>
+  point && {
+    ...point,
+    xBits: hexadecimal('float32', point.x),
+    yBits: hexadecimal(format, point.y),
+    truthBits: hexadecimal(format, point.rounded),
+  };
 
 const BANDS = ['|y| ≥ 2⁻⁸', '2⁻²⁴ ≤ |y| < 2⁻⁸', '2⁻¹²⁶ ≤ |y| < 2⁻²⁴', 'below'];
 
