@@ -29,7 +29,7 @@ function numpy(path: string) {
 
 const swish = new Swish({ beta: 1 });
 const truth = exactFamily(swish);
-const FAMILY = ['--family', 'swish', '--parameters', '{"beta":1}'];
+const FAMILY = ['--family', 'swish', '--beta', '1'];
 
 test('inputs → a kernel → judge: a right file passes, and a unit off in one of many is found', () => {
   expect(ditac('inputs', '-o', at('x.npy'), '--range=-20,20', '--count', '3000', ...FAMILY)).toMatchObject({
@@ -110,7 +110,7 @@ test('.safetensors, and files that are no such thing', () => {
   });
   writeFileSync(at('raw'), x);
   expect(fails(at('raw'), ...FAMILY)).toMatchObject({ status: 1, stderr: expect.stringContaining('--dtype') });
-  expect(fails(at('y.safetensors'))).toMatchObject({ stderr: expect.stringContaining('nothing is assumed') });
+  expect(fails(at('y.safetensors'))).toMatchObject({ stderr: expect.stringContaining('not assumed') });
   const unread = fails(at('y.safetensors'), '--expression', 'x*(1+');
   expect(unread.status).toBe(2);
   expect(unread.stderr).toContain('at the end');
