@@ -114,7 +114,7 @@ describe.each(examples)('%s', (_, name, options) => {
     refused(() => act.planOf(1), 'channel');
     for (const wrong of [0, 1.5, 65, '2', null]) refused(() => act.refine(wrong), 'factor');
     refused(() => act.stateDict({ prefx: '' }), 'prefx');
-    if (parameters.length > 0) refused(() => Class.fromStateDict({}, {}), /the state dict has no tensor|does not say/);
+    if (parameters.length > 0) refused(() => Class.fromStateDict({}, {}), /needs the tensor|does not say/);
     refused(() => Class.fromStateDict(null), 'tensors must be an object');
     refused(() => Class.fromStateDict(act.stateDict(), { prefx: '' }), 'prefx');
   });
@@ -155,7 +155,7 @@ const MISTAKES: readonly [family: string, options: Record<string, unknown>, ...w
   ['rational', { numerator: [1], denominator: [1] }, 'Rational needs the option version'],
   ['rational', { version: 'E', numerator: [1], denominator: [1] }, 'version must be one of "A"'],
   ['smu', {}, 'SMU needs the option alpha'],
-  ['snake', { alpha: 0, eps: 0 }, 'alpha + eps must not be 0', 'got alpha = 0'],
+  ['snake', { alpha: -1, eps: 1 }, 'alpha + eps must not be 0', 'got alpha = -1'],
   ['snakebeta', { logScale: false, alpha: 1, beta: 0, eps: 0 }, 'beta + eps must not be 0', 'got beta = 0'],
   ['snakebeta', {}, 'SnakeBeta needs the option logScale'],
   ['softplus', { beta: 0 }, 'Softplus needs beta ≠ 0', 'got beta = 0'],

@@ -1,7 +1,9 @@
 /** State dicts of a family's classes: which class wrote one, what it says, what it must be told; and writing them. */
 import {
   describe,
+  expectArray,
   expectInteger,
+  expectIntegerKind,
   expectOneOf,
   expectOptions,
   expectString,
@@ -116,7 +118,9 @@ function pick(family: AnyFamily, options: unknown): Told {
   if (typeof options !== 'object' || options === null) return {};
   const given = options as Told;
   return Object.fromEntries(
-    constantsOf(family).flatMap(([key]) => (given[key] === undefined ? [] : [[key, given[key]]])),
+    constantsOf(family).flatMap(([key, kind]) =>
+      given[key] === undefined ? [] : [[key, kind.check(key, given[key])]],
+    ),
   );
 }
 
@@ -247,10 +251,10 @@ export function readStateDict(
   expectStateDict(tensors);
   const table: Record<string, (name: string, value: unknown) => unknown> = {
     prefix: expectString,
-    class: unchecked,
-    edge: unchecked,
-    channels: unchecked,
-    layout: unchecked,
+    class: expectString,
+    edge: expectArray,
+    channels: expectIntegerKind,
+    layout: expectString,
   };
   for (const [key, kind] of constantsOf(family)) table[key] = (name, value) => kind.check(name, value);
   // Which parameters there are depends on constants: those that are stored, and those that are told.

@@ -150,7 +150,8 @@ function inFlags<T>(call: () => T): T {
         })
         .join(', ');
     const told = message
-      .replace(/: pass \{ ([^}]+) \}/, (_, names: string) => `: pass ${flags(names)}`)
+      .replace('pass { edge: [output, input] }', 'pass --edge output,input')
+      .replace(/pass \{ ([^}]+) \}/, (_, names: string) => `pass ${flags(names)}`)
       .replace(/ needs the option (\w+), got undefined$/, (_, name: string) => ` needs the option ${flagOf(name)}`)
       .replace(
         / needs ([\w, ]+?)(, or a seed to draw them)?, got undefined$/,
