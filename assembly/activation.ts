@@ -188,7 +188,7 @@ export function withoutSubnormal(x: Lanes): Lanes {
  * A trend and a periodic part at x = k·P + u, |k| ≤ 2¹⁶ (Cody and Waite, Software Manual for the Elementary Functions, 1980). P comes in seven
  * parts of 7 bits and the rest, so products with k are exact. So are the first three differences: at each, what is left has at most 24 bits. The
  * next three leave a high part and errors whose sum is exact too; those, and what the last two parts take away, are added to the offset from a
- * segment's centre, where no digit is lost even near a root (docs/numerics.md, "Periodic functions").
+ * segment's centre, and what that rounds off is kept: near a root no digit is lost (docs/numerics.md, "Periodic functions").
  */
 function periodic(table: usize, x: Lanes): Lanes {
   const size = ofBits(andWord(toBits(x), everyWord(MAGNITUDE)));
@@ -210,8 +210,17 @@ function periodic(table: usize, x: Lanes): Lanes {
   const lost = plus(plus(lostIn(u3, p4, u4), lostIn(u4, p5, u5)), lostIn(u5, p6, u6));
   const index = segmentOf(u6, everyWord(0), loadWords(table + PERIODIC_HALF), loadWord(table + PERIODIC_BOUNDS));
   const at = addWord(shiftLeft(index, ROW_SHIFT), loadWords(table + PERIODIC_ROWS));
-  const u = minus(minus(plus(minus(u6, gather(at)), lost), p7), p8);
-  const part = pick(isKnown, segmentPolynomial(u, at), loadLanes(table + MIDDLE));
+  const centre = gather(at);
+  const offset = minus(u6, centre);
+  const gone = minus(every(0), lost);
+  const v1 = minus(offset, gone);
+  const v2 = minus(v1, p7);
+  const v3 = minus(v2, p8);
+  const low = plus(
+    plus(lostIn(u6, centre, offset), lostIn(offset, gone, v1)),
+    plus(lostIn(v1, p7, v2), lostIn(v2, p8, v3)),
+  );
+  const part = pick(isKnown, wrappedPolynomial(v3, low, at), loadLanes(table + MIDDLE));
   // The trend as a linear segment has it: the product of the leading parts is exact.
   const leading = ofBits(andWord(toBits(x), everyWord(LEADING_BITS)));
   const slope = loadLanes(table + TREND);
@@ -258,6 +267,35 @@ export function segmentPolynomial(offset: Lanes, at: Words): Lanes {
   const isInfinite = wordEquals(inverse, everyWord(SATURATED));
   const infinity = orWord(andWord(toBits(first), everyWord(SIGN)), everyWord(INFINITY_BITS));
   return ofBits(pickWord(isInfinite, infinity, toBits(y)));
+}
+
+/**
+ * The same at an offset that a period was taken from and that comes with what it was rounded by. Such an offset is no float32, so the root is as
+ * good as never one: what f is at the centre is then h0 and c0, and the sum with it is kept whole.
+ */
+function wrappedPolynomial(offset: Lanes, low: Lanes, at: Words): Lanes {
+  const a = row0(at, 0);
+  const b = row1(at, 0);
+  const c = row2(at, 0);
+  const d = row3(at, 0);
+  const e = row0(at, 16);
+  const f = row1(at, 16);
+  const g = row2(at, 16);
+  const h = row3(at, 16);
+  const h1 = wordColumn2(a, b, c, d);
+  const scale = ofBits(shiftLeft(andWord(h1, everyWord(SCALE_BITS)), 23));
+  const u = times(offset, scale);
+  const leading = ofBits(andWord(toBits(u), everyWord(LEADING_BITS)));
+  const slope = ofBits(andWord(h1, everyWord(LEADING_BITS)));
+  let tail = plus(column2(e, f, g, h), times(u, column3(e, f, g, h)));
+  tail = plus(column1(e, f, g, h), times(u, tail));
+  tail = plus(column0(e, f, g, h), times(u, tail));
+  tail = plus(column3(a, b, c, d), times(u, tail));
+  tail = minus(tail, times(slope, minus(minus(leading, u), times(low, scale))));
+  const first = column1(a, b, c, d);
+  const against = minus(every(0), times(slope, leading));
+  const sum = minus(first, against);
+  return plus(sum, plus(tail, lostIn(first, against, sum)));
 }
 
 /** Whether |x| is below 2⁻⁶⁰, infinite or NaN. */

@@ -12,7 +12,6 @@ import {
   LARGE_ERROR,
   LAST,
   LINEAR,
-  LOW_PARTS,
   OFFSET,
   REGISTERS,
   REST,
@@ -33,6 +32,7 @@ import {
   UNSCALED,
   VALUE_ERROR,
   WORK,
+  WRAPPED,
 } from './layout';
 import { exponentOf, power, powerOfTwo } from './numeric';
 
@@ -175,7 +175,7 @@ function fitSegment(job: usize, first: f64, last: f64, out: usize): boolean {
   const kind = loadWord(job + KIND);
   if (kind === LINEAR) return linearSegment(job, first, last, out);
   if (kind === INFINITE) return saturatedSegment(loadDouble(job + SLOPE) < 0, out);
-  if (first === last) return fitPoint(job, first, out);
+  if (first === last && loadDouble(job + WRAPPED) === 0) return fitPoint(job, first, out);
   const centre = Math.min(Math.max(roundToSingle(0.5 * first + 0.5 * last), first), last);
   const radius = reachOf(job, first, last, centre);
   const scale = scaleOf(radius);
@@ -189,16 +189,20 @@ function fitSegment(job: usize, first: f64, last: f64, out: usize): boolean {
   if (size - variation > OVERFLOW) return saturatedSegment(term(a, 0) < 0, out);
   // No sum of coefficients may overflow either.
   if (size + variation > NEAR_OVERFLOW || variation > BINADE_126) return false;
-  if (size <= 2 * variation && size + variation >= SMALL)
-    return fitAroundRoot(job, first, last, centre, scale, reach, out);
+  const utmost = isUtmost(job, first, last);
+  if (size <= (utmost ? 8 : 2) * variation && size + variation >= SMALL) {
+    if (fitAroundRoot(job, first, last, centre, scale, reach, out)) return true;
+    if (!utmost) return false;
+  }
   // What float64 leaves unknown must not matter, or else two float64 are taken: if all else will do.
   if (
+    utmost ||
     loadDouble(job + OF_VALUE) + loadDouble(job + OF_SERIES) >
-    0.01 * unitInLastPlace(Math.max(size - variation, SMALL))
+      0.01 * unitInLastPlace(Math.max(size - variation, SMALL))
   ) {
     storeDouble(job + OF_VALUE, 0);
     storeDouble(job + OF_SERIES, 0);
-    if (!fitAroundValue(job, first, last, centre, scale, reach, tail, variation, out)) return false;
+    if (!utmost && !fitAroundValue(job, first, last, centre, scale, reach, tail, variation, out)) return false;
     tail = series(job, centre, scale, reach, true);
     if (tail === Infinity) return false;
     variation = sizeFrom(a, 1, reach) + tail + loadDouble(job + OF_SERIES) + loadDouble(job + OF_VALUE);
@@ -207,10 +211,23 @@ function fitSegment(job: usize, first: f64, last: f64, out: usize): boolean {
   return fitAroundValue(job, first, last, centre, scale, reach, tail, variation, out);
 }
 
-/** How far from the centre the segment may be asked, a cell's right edge included. */
+/**
+ * How far from the centre the segment may be asked, a cell's right edge included. What is reduced by a period P has an offset that differs from
+ * that of the float32 by which the segment is found: by three roundings of it and two parts of k·P, 3·2⁻²⁴·(|u| + 2⁻¹⁰P) + 1.01·2⁻²⁵P at most.
+ */
 function reachOf(job: usize, first: f64, last: f64, centre: f64): f64 {
   const edge = last < loadDouble(job + LAST) ? nextUp(last) : last;
-  return Math.max(Math.abs(edge - centre), Math.abs(centre - first));
+  return Math.max(Math.abs(edge - centre), Math.abs(centre - first)) + strayOf(job, first, last);
+}
+
+function strayOf(job: usize, first: f64, last: f64): f64 {
+  const wrapped = loadDouble(job + WRAPPED);
+  return wrapped === 0 ? 0 : UNIT_ROUNDOFF * (4 * Math.max(Math.abs(first), Math.abs(last)) + wrapped);
+}
+
+/** Whether a shorter segment is asked for hardly less, because offsets stray: whatever it errs is charged then. */
+function isUtmost(job: usize, first: f64, last: f64): boolean {
+  return last - first < 0.25 * strayOf(job, first, last);
 }
 
 /** The power of two by which u = (x - centre)/scale is in [-1, 1]. */
@@ -309,8 +326,7 @@ function horner(job: usize, row: usize, radius: f64): f64 {
 }
 
 /** Whether x - centre is a float32 for every float32 x in [first, last]. */
-function isOffsetExact(job: usize, first: f64, last: f64, centre: f64): boolean {
-  if (loadDouble(job + LOW_PARTS) !== 0) return false;
+function isOffsetExact(first: f64, last: f64, centre: f64): boolean {
   if (centre === 0) return true;
   const low = centre > 0 ? first : -last;
   const high = centre > 0 ? last : -first;
@@ -320,11 +336,6 @@ function isOffsetExact(job: usize, first: f64, last: f64, centre: f64): boolean 
   if (low <= 0) return false;
   const grid = Math.min(unitInLastPlace(low), unitInLastPlace(c));
   return Math.max(high - c, c - low) <= grid * 16777216;
-}
-
-/** Roundings of an offset that is not exact: one, and one for each low part. */
-function offsetRoundings(job: usize): f64 {
-  return 1 + loadDouble(job + LOW_PARTS);
 }
 
 /** Coefficient n of a row stands at entry 3 + n, whose error is charged with its power of the radius, divided by the radius. */
@@ -373,14 +384,19 @@ function fitAroundValue(
   slack += Math.abs(rest - loadSingle(out + 12)) + radius * storeTail(a, 1, out, radius);
   const least = Math.max(size - variation, 0);
   // The grid's quadratics are derived from this polynomial and need most of the error budget for themselves.
-  if (slack > 0.03 * (size + variation < SMALL ? TINY : unitInLastPlace(least))) return false;
+  if (slack > 0.03 * (size + variation < SMALL ? TINY : unitInLastPlace(least)) && !isUtmost(job, first, last))
+    return false;
   const product = radius * horner(job, out, radius);
   let error = radius * loadDouble(job + HORNER_ERROR) + UNIT_ROUNDOFF * (2 * product + Math.abs(rest));
   // u is off by so much of itself, and what follows from it by |u·p′|.
-  if (!isOffsetExact(job, first, last, centre)) error += offsetRoundings(job) * UNIT_ROUNDOFF * slopeSize(out, radius);
+  if (loadDouble(job + WRAPPED) !== 0) error += WRAPPED_ROUNDINGS * UNIT_ROUNDOFF * slopeSize(out, radius);
+  else if (!isOffsetExact(first, last, centre)) error += UNIT_ROUNDOFF * slopeSize(out, radius);
   setError(job, slack + error, 0, 0, 1, 0);
   return judge(job, first, last, least, size + variation, slack, out);
 }
+
+/** Of an offset that is reduced by a period, if its low part is not looked at. */
+const WRAPPED_ROUNDINGS: f64 = 4;
 
 /** A bound on |u·p′(u)| for the polynomial of entries 4 to 7. */
 function slopeSize(row: usize, radius: f64): f64 {
@@ -407,7 +423,7 @@ function fitAroundRoot(job: usize, first: f64, last: f64, middle: f64, unit: f64
     }
     if (derivative === 0) return false;
     root -= value / derivative;
-    if (!(Math.abs(root) <= 4 * reach)) return false;
+    if (!(Math.abs(root) <= 16 * reach)) return false;
   }
   const centre = roundToSingle(middle + root * unit);
   const distance = reachOf(job, first, last, centre);
@@ -456,8 +472,25 @@ function fitLine(
   const size = horner(job, out, radius);
   const low = Math.abs(leading) / 2048;
   let relative = slack + loadDouble(job + HORNER_ERROR) + UNIT_ROUNDOFF * (3 * size + low);
-  if (!isOffsetExact(job, first, last, centre))
-    relative += offsetRoundings(job) * UNIT_ROUNDOFF * (Math.abs(leading) + slopeSize(out, radius) / radius);
+  const lean = slopeSize(out, radius) / radius;
+  if (loadDouble(job + WRAPPED) !== 0) {
+    // h1 takes the offset with its low part, known to 2⁻⁴⁴ of it, and rounds once more. The sum of h0, what f is at the centre, and h1·u is
+    // kept whole, so that only what h0 leaves, and the roundings at an offset of 0 from the root itself, do not vanish there.
+    storeSingle(out + 4, value);
+    storeSingle(out + 12, coefficient(value - loadSingle(out + 4)));
+    const left = Math.abs(loadSingle(out + 12));
+    relative += UNIT_ROUNDOFF * (WRAPPED_ROUNDINGS * lean + 2 * low + Math.abs(leading) / 1048576);
+    const away = (Math.abs(value) + valueError) / (slope - bend);
+    const still =
+      Math.abs(value - loadSingle(out + 4) - loadSingle(out + 12)) +
+      3 * UNIT_ROUNDOFF * left +
+      valueError +
+      relative * away;
+    setError(job, still, relative, 0, slope - bend, radius + away);
+    const largest = Math.abs(value) + valueError + (slope + bend) * radius;
+    return judge(job, first, last, 0, largest, slack * radius + still, out);
+  }
+  if (!isOffsetExact(first, last, centre)) relative += UNIT_ROUNDOFF * (Math.abs(leading) + lean);
   const constant = Math.abs(value);
   const fixed = 2 * UNIT_ROUNDOFF * constant + Math.abs(value - loadSingle(out + 12)) + valueError;
   setError(job, fixed, relative, constant + valueError, slope - bend, radius);
@@ -501,9 +534,11 @@ function judge(job: usize, first: f64, last: f64, least: f64, most: f64, slack: 
   const isTiny = least < SMALL;
   // Where it costs little, 1 ULP is kept for small results too.
   const smallTarget = last - first > 1.0 / 512.0 ? 0.48 : 1.45;
-  if (isLarge && !(large <= 0.48)) return false;
-  if (isSmall && !(small <= smallTarget)) return false;
-  if (isTiny && !(tiny <= 0.48 * TINY)) return false;
+  // What the period's own rounding moves comes on top.
+  const tinyTarget = loadDouble(job + WRAPPED) === 0 ? 0.48 : 0.4;
+  const isEnough =
+    !(isLarge && !(large <= 0.48)) && !(isSmall && !(small <= smallTarget)) && !(isTiny && !(tiny <= tinyTarget * TINY));
+  if (!isEnough && !isUtmost(job, first, last)) return false;
   storeErrors(
     out,
     slack,

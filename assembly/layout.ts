@@ -132,8 +132,8 @@ export const ROOM: usize = 88;
 export const REGISTERS: usize = 92;
 /** What comes back: an x at which no segment fits, not even one for it alone; NaN if there is none. */
 export const STUCK: usize = 96;
-/** How many low parts x comes with, each of whose additions costs a rounding of the offset from the centre. */
-export const LOW_PARTS: usize = 104;
+/** The period by which x was reduced, or 0: what an offset then is off by (assembly/fit.ts, `reachOf`). */
+export const WRAPPED: usize = 104;
 /** For cells: cell k is centred on k·WIDTH; numbers of the first and last cell of the grid, and of those to fill; where their rows go. */
 export const WIDTH: usize = 112;
 export const FIRST_CELL: usize = 120;

@@ -369,8 +369,9 @@ function shapeOf(
   functions: number,
   length: number,
 ): readonly number[] {
-  const shape = source.shapes?.[key];
-  if (shape) return shape(functions, length);
+  const shape = source.shapes?.[key]?.(functions, length);
+  // A class that has one function for all channels has no shape for several.
+  if (shape?.reduce((product, n) => product * n, 1) === functions * length) return shape;
   return kind.isOne ? [functions] : functions === 1 ? [length] : [functions, length];
 }
 
@@ -432,6 +433,30 @@ export interface Written {
   readonly origin?: Origin | undefined;
 }
 
+/** The class that writes, the one that it came from if that can; and its tensors, if they are no parameters. */
+function writer(
+  family: AnyFamily,
+  values: Told,
+  parameters: Written['parameters'],
+  origin: Origin | undefined,
+): { source: AnySource; translated: StateDict | undefined } {
+  const classes = classesOf(family);
+  const agrees = ({ constants: fixed }: AnySource) =>
+    Object.entries(fixed ?? {}).every(([key, value]) => isSame(values[key], value));
+  let source = classes.find((each) => each.name === origin?.source && agrees(each));
+  const translated = source && translate(source, values, parameters);
+  if (source?.read && !translated) source = undefined;
+  source ??= classes.find((each) => !each.read && agrees(each) && tensorsFit(family, each, values, parameters));
+  source ??= { name: 'ditac' };
+  return { source, translated: translate(source, values, parameters) };
+}
+
+/** What the class that writes calls a parameter. */
+export function storedNames(family: AnyFamily, { constants, parameters, origin }: Written): Record<string, string> {
+  const { source, translated } = writer(family, constants as Told, parameters, origin);
+  return Object.fromEntries([...parameters.keys()].map((key) => [key, translated ? key : nameOf(source, key)]));
+}
+
 /** The state dict that the class it came from would write, and beside it what that does not say, under names that begin with `ditac.`. */
 export function writeStateDict(
   family: AnyFamily,
@@ -440,14 +465,7 @@ export function writeStateDict(
 ): Record<string, { shape: number[]; data: Float32Array | Float64Array }> {
   const values = constants as Told;
   const classes = classesOf(family);
-  const agrees = ({ constants: fixed }: AnySource) =>
-    Object.entries(fixed ?? {}).every(([key, value]) => isSame(values[key], value));
-  let source = classes.find((each) => each.name === origin?.source && agrees(each));
-  let translated = source && translate(source, values, parameters);
-  if (source?.read && !translated) source = undefined;
-  source ??= classes.find((each) => !each.read && agrees(each) && tensorsFit(family, each, values, parameters));
-  source ??= { name: 'ditac' };
-  translated = translate(source, values, parameters);
+  const { source, translated } = writer(family, values, parameters, origin);
   const dict: Record<string, { shape: number[]; data: Float32Array | Float64Array }> = {};
   const add = (name: string, data: Float64Array) => {
     dict[`${prefix}${ADDED}${name}`] = { shape: [data.length], data };

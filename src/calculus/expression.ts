@@ -1,3 +1,5 @@
+import { describe } from '../errors.js';
+
 /**
  * Functions of one variable x and of parameters, written down: what families are defined with. An expression is a graph of words that is never
  * changed; what is used twice may be shared. `differentiate` derives it, `tape` prepares it for the kernels, `cuts` divides the line where a
@@ -63,10 +65,20 @@ export type Operand = Expression | number;
 
 export const x: Expression = { op: 'x' };
 
+/** @throws {TypeError|RangeError} if it is neither an expression nor a finite number. */
 /* @__NO_SIDE_EFFECTS__ */
 export function expression(e: Operand): Expression {
-  return typeof e === 'number' ? { op: 'constant', value: e } : e;
+  if (typeof e === 'number') {
+    if (!Number.isFinite(e)) throw new RangeError(`a number in an expression must be finite, got ${e}`);
+    return { op: 'constant', value: e };
+  }
+  if (typeof e?.op !== 'string')
+    throw new TypeError(`an operand must be an expression or a number, got ${describe(e)}`);
+  return e;
 }
+
+/** As many as the kernels' Horner scheme takes. */
+const MOST_COEFFICIENTS = 12;
 
 const isConstant = (e: Expression, value?: number): e is Constant =>
   e.op === 'constant' && e.low === undefined && (value === undefined || e.value === value);
@@ -165,6 +177,10 @@ const ONE_OVER_ROOT_2PI = power(times(8, /* @__PURE__ */ atan(1)), -0.5);
 /** Σ cₙ·xⁿ, the lowest first, of at most 12 coefficients without x. */
 /* @__NO_SIDE_EFFECTS__ */
 export function polynomial(coefficients: readonly Operand[]): Expression {
+  if (!Array.isArray(coefficients))
+    throw new TypeError(`coefficients must be an array of expressions or numbers, got ${describe(coefficients)}`);
+  if (coefficients.length > MOST_COEFFICIENTS)
+    throw new RangeError(`a polynomial may have ${MOST_COEFFICIENTS} coefficients, got ${coefficients.length}`);
   return { op: 'polynomial', coefficients: coefficients.map(expression) };
 }
 

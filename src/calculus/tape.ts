@@ -10,7 +10,6 @@ import {
   plus,
   sigmoid,
   square,
-  times,
 } from './expression.js';
 import type { Ball, Interpreter } from './interpreter.js';
 

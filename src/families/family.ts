@@ -1,7 +1,7 @@
 import type { Layout } from '../activations/layout.js';
 import { type Expression, expression, type Operand, type Parameter } from '../calculus/expression.js';
 import { type Asymptote, type Definition, LARGEST, type Part } from '../calculus/piece.js';
-import { describe } from '../errors.js';
+import { describe, expectArray, expectBoolean, expectFinite, expectInteger } from '../errors.js';
 import type { StateDict, Tensor } from '../io/tensor.js';
 
 /**
@@ -28,9 +28,11 @@ export interface Family<C extends object = object, P extends string = string> {
   ): { readonly constants?: Partial<C>; readonly parameters: Values<P> };
   /** What is worth knowing about a function with these values: that something is clamped, say. One sentence without the values. */
   notes?(constants: C, p: Values<P>): readonly string[];
+  /** Parameters that the original class has once for all channels; layers begin with one of them. */
+  readonly shared?: readonly P[];
   /** How a state dict holds it. Default: every parameter under its own name. */
   readonly checkpoint?: Checkpoint<C, P>;
-  /** A second formula for the oracle, where the first cancels. */
+  /** The formula for the oracle where `define` says another that is as good to float32: an end to what overflows in float64. */
   readonly truth?: (constants: C, p: Words<P>) => Definition;
 }
 
@@ -118,6 +120,9 @@ export interface StoredModule {
   note(text: string): void;
 }
 
+/** Of one array a function: gradients cost as much for each. */
+const MOST_NUMBERS = 4096;
+
 /** Shapes that broadcast over [batch, channels, …]. */
 /* @__NO_SIDE_EFFECTS__ */
 export const alongFirst =
@@ -127,6 +132,7 @@ export const alongFirst =
 
 /** One number a function. */
 export function one(initial?: number | ((random: Random) => number)): ParameterKind {
+  if (initial !== undefined && typeof initial !== 'function') expectFinite('initial', initial);
   const given =
     typeof initial === 'function'
       ? (random: Random) => [initial(random)]
@@ -141,17 +147,30 @@ export function many(
   length?: number,
   initial?: readonly number[] | ((random: Random) => readonly number[]),
 ): ParameterKind {
+  if (length !== undefined) expectInteger('length', length, 0, MOST_NUMBERS);
+  if (initial !== undefined && typeof initial !== 'function') {
+    expectArray('initial', initial);
+    if (length !== undefined && initial.length !== length)
+      throw new RangeError(`initial must hold ${length} numbers, got ${initial.length}`);
+    initial.forEach((each, i) => {
+      expectFinite(`initial[${i}]`, each);
+    });
+  }
   return { length, isOne: false, ...(initial ? { initial } : {}) };
 }
 
-export const uniform =
-  (low: number, high: number) =>
-  (random: Random): number =>
-    low + (high - low) * random.uniform();
+/** Draws from [low, high). */
+export function uniform(low: number, high: number): (random: Random) => number {
+  expectFinite('low', low);
+  expectFinite('high', high);
+  return (random) => low + (high - low) * random.uniform();
+}
 
 /** A finite number, taken as float32. */
 /* @__NO_SIDE_EFFECTS__ */
 export function constantNumber(initial?: number, isOptional = false): ConstantKind<number> {
+  if (initial !== undefined) expectFinite('initial', initial);
+  expectBoolean('isOptional', isOptional);
   return {
     isOptional,
     ...(initial === undefined ? {} : { initial: Math.fround(initial) }),
@@ -165,6 +184,7 @@ export function constantNumber(initial?: number, isOptional = false): ConstantKi
 
 /* @__NO_SIDE_EFFECTS__ */
 export function constantFlag(initial?: boolean): ConstantKind<boolean> {
+  if (initial !== undefined) expectBoolean('initial', initial);
   return {
     ...(initial === undefined ? {} : { initial }),
     choices: [false, true],
@@ -177,6 +197,9 @@ export function constantFlag(initial?: boolean): ConstantKind<boolean> {
 
 /* @__NO_SIDE_EFFECTS__ */
 export function constantChoice<T extends string | number>(choices: readonly T[], initial?: T): ConstantKind<T> {
+  expectArray('choices', choices);
+  if (initial !== undefined && !choices.includes(initial))
+    throw new RangeError(`initial must be one of the choices, got ${describe(initial)}`);
   return {
     ...(initial === undefined ? {} : { initial }),
     choices,
@@ -193,6 +216,7 @@ export function constantChoice<T extends string | number>(choices: readonly T[],
 /** Finite numbers, taken as float32. */
 /* @__NO_SIDE_EFFECTS__ */
 export function constantNumbers(initial?: readonly number[]): ConstantKind<readonly number[]> {
+  if (initial !== undefined) expectArray('initial', initial);
   return {
     ...(initial === undefined ? {} : { initial: initial.map(Math.fround) }),
     isList: true,
@@ -206,6 +230,9 @@ export function constantNumbers(initial?: readonly number[]): ConstantKind<reado
 
 /** One formula on the whole line, and what it tends to. */
 export function whole(f: Operand, low?: Asymptote, high?: Asymptote): Definition {
+  for (const [name, end] of Object.entries({ low, high }))
+    if (end !== undefined && typeof end?.rest?.op !== 'string')
+      throw new TypeError(`${name} must be what tail makes, got ${describe(end)}`);
   return {
     parts: [{ first: -LARGEST, last: LARGEST, f: expression(f) }],
     ...(low ? { low } : {}),
@@ -215,6 +242,12 @@ export function whole(f: Operand, low?: Asymptote, high?: Asymptote): Definition
 
 /** Formulas on parts of the line: each from a float32 on, up to the next; the first from -∞. */
 export function pieces(first: Operand, ...rest: readonly (readonly [from: number, f: Operand])[]): Part[] {
+  rest.forEach((each, i) => {
+    if (!Array.isArray(each)) throw new TypeError(`a piece must be [from, formula], got ${describe(each)}`);
+    expectFinite('where a piece begins', each[0]);
+    if (i > 0 && !(each[0] > rest[i - 1]![0]))
+      throw new RangeError(`pieces must begin at ascending x, got ${each[0]} after ${rest[i - 1]![0]}`);
+  });
   const starts = [-LARGEST, ...rest.map(([from]) => from)];
   const parts = [first, ...rest.map(([, f]) => f)].map((f, i) => ({
     first: starts[i]!,
@@ -240,10 +273,14 @@ export function tail(slope: Operand, intercept: Operand, rest: Operand): Asympto
 }
 
 /** [low, high] if the number is positive, else the other way round. */
-export const bySign = <T>(sign: number, low: T, high: T): [T, T] => (sign >= 0 ? [low, high] : [high, low]);
+export function bySign<T>(sign: number, low: T, high: T): [T, T] {
+  return expectFinite('sign', sign) >= 0 ? [low, high] : [high, low];
+}
 
 /** At least `least`: a clamp that the original class makes. What is clamped has no gradient. */
 export function atLeast(p: Parameter, least: number): Expression {
+  if (p?.op !== 'parameter') throw new TypeError(`p must be a parameter, got ${describe(p)}`);
+  expectFinite('least', least);
   return p.value < least ? expression(least) : p;
 }
 

@@ -13,13 +13,20 @@ import {
 import { constantFlag, constantNumber, type Family, many, one, whole } from './family.js';
 
 const zeros = (n: number) => new Array<number>(n).fill(0);
+/** Without one there is no degree to raise. */
+const expectSome = (name: string, coefficients: readonly unknown[]) => {
+  if (coefficients.length === 0) throw new RangeError(`${name} must hold at least one number, got none`);
+};
 const grow = (c: readonly number[], factor: number) => [...c, ...zeros((c.length - 1) * (factor - 1))];
 
 /** Σ coefficientsₖ·xᵏ, up to degree 11. */
 export const polynomialOfX: Family<object, 'coefficients'> = {
   name: 'Polynomial',
   parameters: () => ({ coefficients: many() }),
-  define: (_, { coefficients }) => whole(polynomial(coefficients)),
+  define(_, { coefficients }) {
+    expectSome('coefficients', coefficients);
+    return whole(polynomial(coefficients));
+  },
   refine: (_, { coefficients }, factor) => ({ parameters: { coefficients: grow(coefficients, factor) } }),
 };
 
@@ -43,9 +50,19 @@ export const yevick: Family<{ gamma: number }, 'alpha' | 'beta' | 'neg' | 'pos'>
       ReturnType<typeof many>
     >,
   define({ gamma }, { alpha, beta, neg, pos }) {
-    if (gamma === undefined) return whole(where(negative(x), polynomial(neg), polynomial(pos)));
+    if (gamma === undefined) {
+      expectSome('neg', neg);
+      expectSome('pos', pos);
+      return whole(where(negative(x), polynomial(neg), polynomial(pos)));
+    }
     const cube = times(beta, gamma ** 3);
     return whole(where(x, polynomial([0, alpha, 0, cube]), polynomial([0, 0, 0, negative(cube)])));
+  },
+  refine({ gamma }, { alpha, beta, neg, pos }, factor) {
+    if (gamma === undefined) return { parameters: { alpha, beta, neg: grow(neg, factor), pos: grow(pos, factor) } };
+    const cube = beta[0]! * gamma ** 3;
+    const superset = { neg: [0, 0, 0, -cube], pos: [0, alpha[0]!, 0, cube] };
+    return { constants: { gamma: undefined } as object, parameters: { alpha, beta, ...superset } };
   },
   checkpoint: {
     classes: [
@@ -65,6 +82,7 @@ export const hermite: Family<{ clamp: boolean }, 'coefficients' | 'lim_val'> = {
       ...(clamp ? { lim_val: one(Math.sqrt(3)) } : {}),
     }) as Record<'coefficients' | 'lim_val', ReturnType<typeof many>>,
   define({ clamp }, { coefficients, lim_val }) {
+    expectSome('coefficients', coefficients);
     // He₀ = 1, He₁ = x, Heₖ₊₁ = x·Heₖ - k·Heₖ₋₁; whole numbers.
     let [before, he] = [[0], [1]];
     let factorial = 1;
@@ -113,6 +131,7 @@ export const chebyshev: Family<object, 'coeffs'> = {
   name: 'Chebyshev',
   parameters: () => ({ coeffs: many() }),
   define(_, { coeffs }) {
+    expectSome('coeffs', coeffs);
     const t = tanh(x);
     let [b1, b2]: [Expression, Expression] = [plus(0, 0), plus(0, 0)];
     for (let k = coeffs.length - 1; k >= 1; k--) [b1, b2] = [plus(coeffs[k]!, minus(times(2, t, b1), b2)), b1];

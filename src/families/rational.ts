@@ -12,6 +12,7 @@ import {
   x,
 } from '../calculus/expression.js';
 import { LARGEST, LEAST_NORMAL, type Part } from '../calculus/piece.js';
+import { describe, expectString } from '../errors.js';
 import { type Asymptote, constantChoice, type Definition, type Family, many, pieces, tail } from './family.js';
 
 /**
@@ -25,27 +26,29 @@ export type RationalVersion = 'A' | 'B' | 'C' | 'D' | 'N' | 'R';
 const MEAN: readonly Expression[] = [expression(1)];
 const TENTH = Math.fround(0.1);
 const MOST_DEGREE = 8;
+/** Whether the denominator's constant is a parameter too. */
+const isFull = (version: RationalVersion) => version === 'C' || version === 'R';
 
 export const rational: Family<{ version: RationalVersion }, 'numerator' | 'denominator'> = {
   name: 'Rational',
   constants: { version: constantChoice<RationalVersion>(['A', 'B', 'C', 'D', 'N', 'R']) },
   parameters: () => ({ numerator: many(), denominator: many() }),
   define({ version }, { numerator, denominator }) {
-    const isFull = version === 'C' || version === 'R';
-    const degree = Math.max(numerator.length - 1, denominator.length - (isFull ? 1 : 0));
-    if (numerator.length === 0 || degree > MOST_DEGREE)
+    const degree = Math.max(numerator.length - 1, denominator.length - (isFull(version) ? 1 : 0));
+    if (numerator.length === 0) throw new RangeError('numerator must hold at least one number, got none');
+    if (degree > MOST_DEGREE)
       throw new RangeError(
         `a rational has degrees up to ${MOST_DEGREE}, got numerator [${numerator.length}] and denominator [${denominator.length}]`,
       );
     if (version === 'A')
       return ofSides(numerator, (side) => [expression(1), ...denominator.map((b, k) => absolute(b, side ** (k + 1)))]);
-    const inner: readonly Expression[] = isFull ? denominator : [expression(0), ...denominator];
+    const inner: readonly Expression[] = isFull(version) ? denominator : [expression(0), ...denominator];
     if (version === 'N' || version === 'R') {
       const q = version === 'N' ? [expression(1), ...denominator] : inner;
       const values =
         version === 'N' ? [1, ...denominator.map(({ value }) => value)] : denominator.map(({ value }) => value);
       if (values.every((b) => b === 0))
-        throw new RangeError('the denominator is 0 everywhere: all of its coefficients are');
+        throw new RangeError('denominator must not be 0 everywhere; it is, got no coefficient but 0');
       return { ...ofSides(numerator, () => q), poles: polynomial(q) };
     }
     const least = version === 'C' ? TENTH : 1;
@@ -58,10 +61,11 @@ export const rational: Family<{ version: RationalVersion }, 'numerator' | 'denom
     const parts = version === 'C' ? pieces(f) : pieces(f, [0, ratio(numerator, MEAN)], [LEAST_NORMAL, f]);
     return { parts, ...ends(numerator, at) };
   },
-  refine: (_, { numerator, denominator }, factor) => ({
+  // Of version A a coefficient that is 0 has no gradient, as autograd has it: its denominator keeps its degree in training.
+  refine: ({ version }, { numerator, denominator }, factor) => ({
     parameters: {
       numerator: [...numerator, ...zeros((numerator.length - 1) * (factor - 1))],
-      denominator: [...denominator, ...zeros(denominator.length * (factor - 1))],
+      denominator: [...denominator, ...zeros((denominator.length - (isFull(version) ? 1 : 0)) * (factor - 1))],
     },
   }),
   notes: ({ version }) =>
@@ -280,12 +284,14 @@ export const RATIONAL_INITIAL: Readonly<
   'N identity': { numerator: [0, 1, 0, 0, 0, 0], denominator: [0, 0, 0, 0] },
 };
 
-/** Initial coefficients by name: `rationalInitial('A', 'gelu')`. @throws {RangeError} if none are known; says which are. */
+/** Initial coefficients by name: `rationalInitial('A', 'gelu')`. Those of 'N gelu' have poles at x = -3.0015 and -14.576, as released.  @throws {RangeError} if none are known; says which are. */
 export function rationalInitial(version: RationalVersion, of: string): { numerator: number[]; denominator: number[] } {
-  const found = RATIONAL_INITIAL[`${version === 'D' ? 'B' : version} ${of}`];
+  for (const [name, given] of Object.entries({ version, of })) expectString(name, given);
+  const name = `${version === 'D' ? 'B' : version} ${of}`;
+  const found = Object.hasOwn(RATIONAL_INITIAL, name) ? RATIONAL_INITIAL[name] : undefined;
   if (!found)
     throw new RangeError(
-      `no initial coefficients are known for '${version} ${of}'; there are ${Object.keys(RATIONAL_INITIAL).join(', ')}`,
+      `initial coefficients must be one of ${Object.keys(RATIONAL_INITIAL).join(', ')}, got ${describe(`${version} ${of}`)}`,
     );
   return { numerator: [...found.numerator], denominator: [...found.denominator] };
 }

@@ -114,11 +114,26 @@ export const pwlu: Family<object, 'left' | 'right' | 'values' | 'slopes'> = {
       );
     const width = divide(minus(right, left), cells);
     const vertex = (j: number) => plus(left, times(j, width));
+    // A vertex at 0 is there exactly: rounding would leave x beside it undecided.
+    const beyond = (j: number) => ((cells - j) * left.value + j * right.value === 0 ? x : minus(x, vertex(j)));
     let f: Expression = plus(values[0]!, times(slopes[0]!, minus(x, left)));
     for (let j = 0; j < cells; j++) {
       const line = plus(values[j]!, times(divide(minus(values[j + 1]!, values[j]!), width), minus(x, vertex(j))));
-      f = where(minus(x, vertex(j)), line, f);
+      f = where(beyond(j), line, f);
     }
-    return whole(where(minus(x, right), plus(values[cells]!, times(slopes[1]!, minus(x, right))), f));
+    return whole(where(beyond(cells), plus(values[cells]!, times(slopes[1]!, minus(x, right))), f));
   },
+  // Every cell in parts, with values on its line.
+  refine: (_, { left, right, values, slopes }, factor) => ({
+    parameters: {
+      left,
+      right,
+      slopes,
+      values: Array.from({ length: (values.length - 1) * factor + 1 }, (_, k) => {
+        const j = Math.min(Math.floor(k / factor), values.length - 2);
+        const share = k / factor - j;
+        return values[j]! * (1 - share) + values[j + 1]! * share;
+      }),
+    },
+  }),
 };

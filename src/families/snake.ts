@@ -206,5 +206,18 @@ export const fourier: Family<object, 'fundamental' | 'coefficients' | 'phases' |
     }
     return { ...whole(f), periodic: { period: times(2, PI), trend: expression(0), part: f } };
   },
+  refine(_, { fundamental, coefficients, phases, grid }, factor) {
+    // Terms of nothing, with the whole frequencies that come next.
+    const more = zeros(coefficients.length * (factor - 1));
+    const last = grid.reduce((most, g) => Math.max(most, Math.floor(Math.abs(g))), 0);
+    return {
+      parameters: {
+        fundamental,
+        coefficients: [...coefficients, ...more],
+        phases: [...phases, ...more],
+        grid: [...grid, ...more.map((_, k) => last + 1 + k)],
+      },
+    };
+  },
   checkpoint: { classes: [{ name: 'torchortho', others: ['normalization_term'] }] },
 };

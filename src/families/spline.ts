@@ -32,6 +32,7 @@ export const bspline: Family<SplineConstants, 'base_weight' | 'spline_scaler' | 
   parameters: () => ({ base_weight: one(1), spline_scaler: one(1), spline_weight: many() }),
   define({ grid, outside }, { base_weight, spline_scaler, spline_weight }) {
     const degree = grid.length - spline_weight.length - 1;
+    if (spline_weight.length === 0) throw new RangeError('spline_weight must hold at least one number, got none');
     if (!(degree >= 0 && degree <= MOST_DEGREE))
       throw new RangeError(
         `a spline of ${spline_weight.length} coefficients has ${spline_weight.length + 1} knots and one for each degree, up to ${MOST_DEGREE}; got ${grid.length}`,

@@ -23,6 +23,7 @@ const LAYOUT =
 export const dyt: Family<object, 'alpha' | 'weight' | 'bias'> = {
   name: 'DyT',
   parameters: () => ({ alpha: one(0.5), weight: one(1), bias: one(0) }),
+  shared: ['alpha'],
   define(_, { alpha, weight, bias }) {
     const f = plus(times(weight, tanh(times(alpha, x))), bias);
     if (alpha.value === 0) return whole(f);
@@ -43,6 +44,7 @@ export const dyt: Family<object, 'alpha' | 'weight' | 'bias'> = {
 export const derf: Family<object, 'alpha' | 'shift' | 'weight' | 'bias'> = {
   name: 'Derf',
   parameters: () => ({ alpha: one(0.5), shift: one(0), weight: one(1), bias: one(0) }),
+  shared: ['alpha', 'shift'],
   define(_, { alpha, shift, weight, bias }) {
     const g = plus(times(alpha, x), shift);
     const f = plus(times(weight, erf(g)), bias);

@@ -76,6 +76,7 @@ export const telu: Family = {
     const f = times(x, tanh(exp(minimum(x, 4))));
     return whole(f, tail(0, 0, f));
   },
+  truth: () => whole(times(x, tanh(exp(x)))),
 };
 
 /** x·α·exp(-β·e^{-γx}) (arXiv 2502.03654), α, β, γ = 1: below, the gate is 0 to 100 digits before e^{-γx} overflows. */
@@ -92,4 +93,5 @@ export const golu: Family<object, 'alpha' | 'beta' | 'gamma'> = {
     const f: Expression = times(alpha, x, exp(inner));
     return whole(f, ...bySign(gamma.value, tail(0, 0, f), tail(alpha, 0, times(alpha, x, expm1(inner)))));
   },
+  truth: (_, { alpha, beta, gamma }) => whole(times(alpha, x, exp(times(-1, beta, exp(negative(times(gamma, x))))))),
 };

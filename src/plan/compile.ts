@@ -8,7 +8,6 @@ import {
   LARGE_ERROR,
   LAST,
   LINEAR,
-  LOW_PARTS,
   OFFSET,
   REGISTERS,
   REST,
@@ -21,6 +20,7 @@ import {
   TAPE,
   TAPE_AT,
   TINY_ERROR,
+  WRAPPED,
 } from '../../assembly/layout';
 import { exponentOf } from '../../assembly/numeric';
 import { lineOf } from '../calculus/differentiate.js';
@@ -120,7 +120,7 @@ class Fitter {
     const { words } = this.#engine;
     words[(JOB + TAPE_AT) >> 2] = TAPE_ADDRESS;
     words[(JOB + REGISTERS) >> 2] = REGISTERS_ADDRESS;
-    this.#set(LOW_PARTS, 0);
+    this.#set(WRAPPED, 0);
   }
 
   get count(): number {
@@ -146,12 +146,13 @@ class Fitter {
     }
   }
 
-  fitSection({ f, reach, interval }: Section): void {
+  fitSection({ f, reach, interval, wrapped }: Section): void {
     this.#set(OFFSET, 0);
-    this.#set(LOW_PARTS, 3);
+    this.#set(WRAPPED, wrapped);
     this.#describe({ first: -reach, last: reach, law: 'tape', f });
     this.#set(INTERVAL, interval);
     this.#run();
+    this.#set(WRAPPED, 0);
   }
 
   #describe(piece: Piece): void {
@@ -320,16 +321,16 @@ function behaviourAtSpecials(interpreter: Interpreter, all: readonly Piece[], wo
   const below = around(-LEAST_NORMAL);
   const above = around(LEAST_NORMAL);
   const { value: at, error } = around(0);
-  // What holds around 0 must hold up to ±2⁻⁶⁰.
-  const isAlone = all.some(
-    ({ first, last }) => (first > -LEAST_INPUT && first < 0) || (last > 0 && last < LEAST_INPUT),
-  );
+  // What holds around 0 must hold up to ±2⁻⁶⁰, and on both sides.
+  const isAlone =
+    all.some(({ first, last }) => (first > -LEAST_INPUT && first < 0) || (last > 0 && last < LEAST_INPUT)) ||
+    [below, above].some((side) => !(Math.abs(side.value) + side.error < 2 ** -80));
   const isZero = Math.abs(at) + error < 2 ** -80 && !isAlone;
   if (isZero) {
     for (const side of [below, above]) {
       const slope = Math.abs(side.slope);
       // On the disc of 2⁻⁴⁰ it strays by `bend` from its tangent: by 2⁻⁴⁰ of that within 2⁻⁶⁰.
-      const off = LEAST_INPUT * side.slopeError + 2 ** -39 * side.bend + Math.abs(at) + error;
+      const off = LEAST_INPUT * side.slopeError + 2 ** -39 * side.bend + Math.abs(side.value) + side.error;
       const rounding = LEAST_INPUT * slope * 2 ** -23;
       if (!(off + rounding < Number.POSITIVE_INFINITY))
         throw new RangeError('the function has no slope at 0 that float64 resolves; its parameters are too extreme');

@@ -14,6 +14,8 @@ export interface Section {
   /** The part is asked for |u| up to here. */
   readonly reach: number;
   readonly interval: number;
+  /** The period, nearly. */
+  readonly wrapped: number;
   readonly from: number;
   readonly to: number;
   readonly period: Float32Array;
@@ -57,8 +59,11 @@ export function periodicSection(interpreter: Interpreter, periodicity: Periodici
     const { value, spread } = interpreter.spread(-reach + radius * (2 * k + 1), radius * 1.001);
     least = Math.min(least, value - spread);
     most = Math.max(most, value + spread);
-    // Cauchy: on the middle half |f′| ≤ 4·spread/(2·radius)… of the disc twice as wide.
-    steepest = Math.max(steepest, interpreter.spread(-reach + radius * (2 * k + 1), 2.002 * radius).spread / radius);
+    // Cauchy: on the middle fifth of a disc |f′| ≤ spread/(⅘ of its radius).
+    steepest = Math.max(
+      steepest,
+      interpreter.spread(-reach + radius * (2 * k + 1), 5.005 * radius).spread / (4 * radius),
+    );
   }
   if (!(most - least < 2 ** 100)) throw new RangeError('the periodic part of the function is not finite');
   const size = Math.max(Math.abs(least), Math.abs(most));
@@ -73,6 +78,7 @@ export function periodicSection(interpreter: Interpreter, periodicity: Periodici
   return {
     f: part,
     reach,
+    wrapped: p.high,
     interval: 2 ** Math.min(exponentOf(p.high) - 4, -3),
     from,
     to: Math.max(to, from),
@@ -82,7 +88,8 @@ export function periodicSection(interpreter: Interpreter, periodicity: Periodici
     middle,
     size,
     beyond: Math.max(most - middle, middle - least) * 1.001 + 2 ** -24 * Math.abs(middle),
-    off: steepest * MOST_PERIODS * (Math.abs(left) + p.error + 2 ** -100 * p.high),
+    // Of the offset, k times the last part is rounded, and next to nothing of its low part.
+    off: steepest * (MOST_PERIODS * (Math.abs(left) + p.error + 2 ** -100 * p.high) + 1.01 * 2 ** -57 * p.high),
   };
 }
 

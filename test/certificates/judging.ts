@@ -1,0 +1,105 @@
+/** Inputs at which a plan is asked, and how far its results are from the truth, against its certificate. */
+import type { Plan } from '../../src/plan/plan.js';
+import type { Draw } from './subjects.js';
+
+const LARGEST = 3.4028234663852886e38;
+/** From here on the nearest float32 is infinite: 2¹²⁸·(1 - 2⁻²⁵). */
+const OVERFLOW = 3.4028235677973366e38;
+const LEAST_NORMAL = 2 ** -126;
+
+const floats = new Float32Array(1);
+const words = new Int32Array(floats.buffer);
+/** `by` float32 further, away from 0. */
+function beside(x: number, by: number): number {
+  floats[0] = x;
+  words[0]! += by;
+  return floats[0]!;
+}
+
+/** Random inputs of every size, and those where plans go wrong: first and last ones of segments and cells. */
+export function inputsOf(plan: Plan, draw: Draw, count: number): Float32Array {
+  const x = new Float32Array(count);
+  const { bounds, grid, periodic, certificate } = plan;
+  const width = 2 ** -grid.exponent;
+  const worst = [certificate.ulpAt, certificate.ulpSmallAt, certificate.absoluteAt];
+  for (let i = 0; i < count; i++) {
+    const kind = draw.uniform();
+    let at: number;
+    if (kind < 0.3 && bounds.length > 0) at = beside(draw.pick(bounds as unknown as number[]), draw.below(4) - 2);
+    else if (kind < 0.36)
+      at = beside(Math.fround((grid.first + draw.below(grid.last - grid.first + 1) + 0.5) * width), draw.below(3) - 1);
+    else if (kind < 0.5) at = (grid.first + draw.uniform() * (grid.last - grid.first)) * width;
+    else if (kind < 0.6) at = 6 * draw.normal();
+    else if (kind < 0.7) at = draw.pick(worst) * (1 + 2 ** -(2 + 20 * draw.uniform()) * draw.normal());
+    else if (kind < 0.75) at = draw.wild(-70, 5);
+    else if (kind < 0.85 && periodic) at = draw.pick([1, -1]) * periodic.from * 2 ** (17 * draw.uniform());
+    else if (kind < 0.88) at = draw.pick([0, LARGEST, -LARGEST, 1, -1, 2 ** -126, -(2 ** -126), 2 ** -60, -(2 ** -60)]);
+    else {
+      words[0] = Math.floor((draw.uniform() - 0.5) * 2 ** 32);
+      at = floats[0]!;
+    }
+    floats[0] = at;
+    x[i] = Number.isFinite(floats[0]) && (floats[0] === 0 || Math.abs(floats[0]) >= LEAST_NORMAL) ? floats[0]! : 0;
+  }
+  return x;
+}
+
+export interface Excess {
+  readonly x: number;
+  readonly y: number;
+  readonly truth: number;
+  /** 'ulp', 'ulpSmall', 'absolute', 'beyond' or 'infinite'. */
+  readonly kind: string;
+  readonly error: number;
+  readonly certified: number;
+}
+
+/** What the last bit of a float32 of this size is worth. */
+function unit(size: number): number {
+  floats[0] = Math.min(size, LARGEST);
+  const exponent = (words[0]! >> 23) - 127;
+  // Rounded up to the next power of two.
+  return 2 ** (Math.max(floats[0]! > size ? Math.floor(Math.log2(size * (1 - 2 ** -50))) : exponent, -126) - 23);
+}
+
+/** The worst result beyond the certificate, and by how much of it others came near. `truth`: two float64 for each x, to be added. */
+export function judge(
+  plan: Plan,
+  x: Float32Array,
+  y: Float32Array,
+  truth: Float64Array,
+): { excess?: Excess; nearest: number } {
+  const { ulp, ulpSmall, absolute, domain, beyond } = plan.certificate;
+  let excess: Excess | undefined;
+  let [worst, nearest] = [1, 0];
+  for (let i = 0; i < x.length; i++) {
+    const [high, low] = [truth[2 * i]!, truth[2 * i + 1]!];
+    const size = Math.abs(high);
+    let [kind, error, certified] = ['infinite', 0, 0];
+    const overflows = size > OVERFLOW || (size === OVERFLOW && low * Math.sign(high) >= 0);
+    if (overflows || !Number.isFinite(y[i]!)) {
+      if (overflows && y[i] === Math.sign(high) * Number.POSITIVE_INFINITY) continue;
+      error = Number.POSITIVE_INFINITY;
+    } else {
+      error = Math.abs(y[i]! - high - low);
+      if (Math.abs(x[i]!) > domain) {
+        // Beside the phase, y is rounded.
+        [kind, certified] = ['beyond', beyond];
+        error = Math.max(error - unit(size), 0);
+      } else if (size >= 2 ** -8) {
+        [kind, certified] = ['ulp', ulp];
+        error /= unit(size);
+      } else if (size >= 2 ** -24) {
+        [kind, certified] = ['ulpSmall', ulpSmall];
+        error /= unit(size);
+      } else [kind, certified] = ['absolute', absolute];
+    }
+    const share = error === 0 ? 0 : error / certified;
+    if (share > nearest && kind !== 'beyond') nearest = share;
+    if (!(share <= worst)) {
+      worst = share;
+      excess = { x: x[i]!, y: y[i]!, truth: high, kind, error, certified };
+    }
+  }
+  return excess ? { excess, nearest } : { nearest };
+}

@@ -1,0 +1,201 @@
+/**
+ * Every family against golden truth (test/golden/families; its README says what is in the files): forward, certificate, gradients, and the same
+ * bits from every backend of the host.
+ */
+import { loadBackend } from 'ditac';
+import { FAMILIES } from 'ditac/families';
+import { compareBits, randomBits, specialValues, ulpError } from 'ditac/oracle';
+import { describe, expect, test } from 'vitest';
+import { gradientLimit } from '../src/plan/gradient-table.js';
+import type { Plan } from '../src/plan/plan.js';
+import { golden, goldenCases } from './golden.js';
+
+type Numbers = number | Numbers[];
+interface Gradients {
+  readonly gradX: Float32Array;
+  readonly gradients: Readonly<Record<string, Float32Array>>;
+}
+interface Activation {
+  readonly plan: Plan;
+  forward(x: Float32Array): Float32Array;
+  backward(x: Float32Array, gradY: Float32Array, options?: object): Gradients;
+  gradientSum(): object;
+  on(backend: unknown): Activation;
+}
+
+const js = await loadBackend('js');
+const wasm = await loadBackend('wasm');
+const threads = (await loadBackend('threads', { size: 2, threshold: 0 })).sync;
+const bits = [...randomBits(4000, 5).blocks()].flatMap((block) => [...block]);
+
+const float64 = (base64: string) => new Float64Array(new Uint8Array(Buffer.from(base64, 'base64')).buffer);
+
+// biome-ignore lint/suspicious/noExplicitAny: the shape of each file is in golden/README.md
+const numbersOf = (stored: any): Numbers => (Array.isArray(stored) ? stored.map(numbersOf) : (stored.value ?? stored));
+
+/** The families whose argument of sine has a phase, which 2¹⁶ periods out is no longer known. */
+const PERIODIC = ['snake', 'snakebeta', 'siren', 'fourier', 'fourierseries'];
+/** Cases with a pole on the line: refused, with its place. */
+const POLES: Readonly<Record<string, RegExp>> = {
+  rational_N_init_gelu: /pole at x = -14\.57\d+, x = -3\.001\d+/,
+  rational_R_pole: /pole at x = /,
+};
+/** What a table of gradients does not hold: more than a thousand periods of 1/128. */
+const STEEP_GRADIENTS: Readonly<Record<string, RegExp>> = {
+  snakebeta_alpha_large: /^the gradient needs more than 65536 intervals/,
+};
+/** From here on the nearest float32 is infinite: 2¹²⁸·(1 - 2⁻²⁵). */
+const OVERFLOW = 3.4028235677973366e38;
+const LEAST_NORMAL = 2 ** -126;
+
+function read(name: string) {
+  const file = JSON.parse(golden(`families/${name}.json`).toString());
+  const options: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(file.consts)) {
+    if (key === 'logscale') options.logScale = Boolean(value);
+    else options[key] = numbersOf(value);
+  }
+  for (const [key, value] of Object.entries(file.params)) options[key] = numbersOf(value);
+  const [, second] = name.split('_');
+  // KAT's groups are version A.
+  if (file.family === 'rational') options.version = second === 'KAT' ? 'A' : second;
+  if (file.family === 'eelu') options.member = Number(second);
+  const { grid, hard, truth } = file;
+  const x = new Float32Array(grid.count + hard.count);
+  for (let i = 0; i < grid.count; i++) x[i] = grid.from + grid.step * i;
+  new Uint32Array(x.buffer).set(
+    hard.x_bits.map((bits: string) => Number.parseInt(bits, 16)),
+    grid.count,
+  );
+  /** For derivatives in parameters: every so many-th of the grid, and all hard inputs. */
+  const sampled = [...x.keys()].filter((i) => i >= grid.count || i % truth.dparam_grid_stride === 0);
+  return { family: file.family as keyof typeof FAMILIES, options, x, y: float64(truth.y), file, sampled };
+}
+
+const make = (family: keyof typeof FAMILIES, options: object): Activation =>
+  new (FAMILIES[family] as unknown as new (options: object) => Activation)(options);
+
+/** Subnormal inputs count as zero. */
+const counts = (x: number) => x === 0 || Math.abs(x) >= LEAST_NORMAL;
+
+const cases = goldenCases('families').filter((name) => !(name in POLES));
+
+test('as many cases as there are families and more', () => {
+  expect(cases.length + Object.keys(POLES).length).toBe(65);
+});
+
+test.each(Object.entries(POLES))('%s is refused: %s', (name, sentence) => {
+  const { family, options } = read(name);
+  expect(() => make(family, options)).toThrow(RangeError);
+  expect(() => make(family, options)).toThrow(sentence);
+});
+
+describe.each(cases)('%s', (name) => {
+  const { family, options, x, y, file, sampled } = read(name);
+  const act = make(family, options);
+  const { certificate } = act.plan;
+
+  test('forward: within promise 1 and its own certificate of the truth', () => {
+    const computed = act.forward(x);
+    const wrong: string[] = [];
+    const worst = { ulp: 0, ulpSmall: 0, absolute: 0, beyond: 0 };
+    x.forEach((at, i) => {
+      if (!counts(at)) return;
+      const [is, truth] = [computed[i]!, y[i]!];
+      const size = Math.abs(truth);
+      if (Number.isNaN(truth) || Number.isNaN(is)) {
+        if (!(Number.isNaN(truth) && Number.isNaN(is))) wrong.push(`f(${at}) = ${is}, not ${truth}`);
+      } else if (size >= OVERFLOW || !Number.isFinite(is)) {
+        if (is !== Math.sign(truth) * Number.POSITIVE_INFINITY || size < OVERFLOW)
+          wrong.push(`f(${at}) = ${is}, not ${truth}`);
+      } else if (Math.abs(at) > certificate.domain) {
+        // The phase is not known there; besides it, y is rounded.
+        worst.beyond = Math.max(worst.beyond, Math.abs(is - truth) - size * 2 ** -23);
+      } else if (size >= 2 ** -8) worst.ulp = Math.max(worst.ulp, ulpError(is, truth));
+      else if (size >= 2 ** -24) worst.ulpSmall = Math.max(worst.ulpSmall, ulpError(is, truth));
+      else worst.absolute = Math.max(worst.absolute, Math.abs(is - truth));
+    });
+    expect(wrong).toEqual([]);
+    for (const key of ['ulp', 'ulpSmall', 'absolute', 'beyond'] as const)
+      expect(worst[key], key).toBeLessThanOrEqual(certificate[key]);
+    expect(worst.ulp).toBeLessThanOrEqual(1);
+    expect(worst.ulpSmall).toBeLessThanOrEqual(2);
+    expect(worst.absolute).toBeLessThanOrEqual(2 ** -47);
+  });
+
+  test('the certificate holds everywhere, or for 2¹⁶ periods', () => {
+    if (!PERIODIC.includes(family)) expect(certificate.domain).toBe(Number.POSITIVE_INFINITY);
+    else expect(certificate.domain).toBeGreaterThan(16);
+  });
+
+  test('js, wasm and threads: the same bits', () => {
+    const inputs = Float32Array.of(...x, ...specialValues(), ...bits);
+    const expected = act.on(js).forward(inputs);
+    for (const backend of [wasm, threads]) {
+      const { differing, first } = compareBits(expected, act.on(backend).forward(inputs), inputs);
+      expect({ differing, first }).toEqual({ differing: 0, first: undefined });
+    }
+  });
+
+  const names = Object.keys(file.params) as string[];
+  /** Truth of a parameter's gradient for each sampled input, [length][sampled]. */
+  const truths = names.map((key) => {
+    const flat = (file.param_names as string[]).filter((each) => each === key || each.startsWith(`${key}[`));
+    return flat.map((each) => float64(file.truth.dy_dparam[each]));
+  });
+  const { periodic } = act.plan;
+  /** Beyond, gradients are those of the trend alone. */
+  const reach = periodic ? gradientLimit(periodic.period.reduce((sum, part) => sum + part)) : Number.POSITIVE_INFINITY;
+  /** Where gradients are judged: finite inputs that count. */
+  const isJudged = (at: number) => Number.isFinite(at) && counts(at) && Math.abs(at) <= reach;
+
+  if (name in STEEP_GRADIENTS) {
+    test('gradients are refused with a sentence', () => {
+      expect(() => act.backward(x, x)).toThrow(STEEP_GRADIENTS[name]);
+    });
+    return;
+  }
+
+  test('gradients: within 10⁻⁵ of the largest component', () => {
+    const slopes = float64(file.truth.dy_dx);
+    const { gradX } = act.backward(x, new Float32Array(x.length).fill(1));
+    let largest = 0;
+    slopes.forEach((slope, i) => {
+      if (isJudged(x[i]!) && Math.abs(slope) < OVERFLOW) largest = Math.max(largest, Math.abs(slope));
+    });
+    let worst = 0;
+    slopes.forEach((slope, i) => {
+      if (isJudged(x[i]!) && Math.abs(slope) < OVERFLOW) worst = Math.max(worst, Math.abs(gradX[i]! - slope));
+    });
+    expect(worst).toBeLessThanOrEqual(1e-5 * largest);
+    for (const [k, key] of names.entries()) {
+      let [off, most] = [0, 0];
+      // One element a sum: every hard input, and some of the grid.
+      sampled.forEach((i, q) => {
+        const at = x[i]!;
+        if (!isJudged(at) || (i < file.grid.count && q % 64 !== 0)) return;
+        const { gradients } = act.backward(Float32Array.of(at), Float32Array.of(1));
+        truths[k]!.forEach((truth, n) => {
+          if (Number.isNaN(truth[q]!) || Math.abs(truth[q]!) > OVERFLOW) return;
+          most = Math.max(most, Math.abs(truth[q]!));
+          off = Math.max(off, Math.abs(gradients[key]![n]! - truth[q]!));
+        });
+      });
+      expect(off, key).toBeLessThanOrEqual(1e-5 * most);
+    }
+  });
+
+  test('gradients of parameters: the same bits for any division, and on every backend', () => {
+    const gradY = Float32Array.from(x, (_, i) => Math.fround(Math.sin(i)));
+    const finite = x.map((at) => (Number.isFinite(at) ? at : 0));
+    const whole = act.backward(finite, gradY).gradients;
+    const half = 1000;
+    const into = act.gradientSum();
+    act.backward(finite.subarray(half), gradY.subarray(half), { into });
+    const parts = act.backward(finite.subarray(0, half), gradY.subarray(0, half), { into }).gradients;
+    const others = [js, threads].map((backend) => act.on(backend).backward(finite, gradY).gradients);
+    expect(Object.keys(whole)).toEqual(names);
+    for (const key of names)
+      for (const other of [parts, ...others]) expect(compareBits(whole[key]!, other[key]!).differing, key).toBe(0);
+  });
+});
