@@ -197,8 +197,7 @@ function fitSegment(job: usize, first: f64, last: f64, out: usize): boolean {
   // What float64 leaves unknown must not matter, or else two float64 are taken: if all else will do.
   if (
     utmost ||
-    loadDouble(job + OF_VALUE) + loadDouble(job + OF_SERIES) >
-      0.01 * unitInLastPlace(Math.max(size - variation, SMALL))
+    loadDouble(job + OF_VALUE) + loadDouble(job + OF_SERIES) > 0.01 * unitInLastPlace(Math.max(size - variation, SMALL))
   ) {
     storeDouble(job + OF_VALUE, 0);
     storeDouble(job + OF_SERIES, 0);
@@ -537,7 +536,9 @@ function judge(job: usize, first: f64, last: f64, least: f64, most: f64, slack: 
   // What the period's own rounding moves comes on top.
   const tinyTarget = loadDouble(job + WRAPPED) === 0 ? 0.48 : 0.4;
   const isEnough =
-    !(isLarge && !(large <= 0.48)) && !(isSmall && !(small <= smallTarget)) && !(isTiny && !(tiny <= tinyTarget * TINY));
+    !(isLarge && !(large <= 0.48)) &&
+    !(isSmall && !(small <= smallTarget)) &&
+    !(isTiny && !(tiny <= tinyTarget * TINY));
   if (!isEnough && !isUtmost(job, first, last)) return false;
   storeErrors(
     out,

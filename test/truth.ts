@@ -67,7 +67,11 @@ function arithmetic(digits: number) {
     sin: (a) => a.sin(),
     cos: (a) => a.cos(),
     sigmoid,
-    tanh: (a) => expm1(a.times(2)).div(expm1(a.times(2)).plus(2)),
+    // By e^-|2a|, which does not overflow.
+    tanh: (a) => {
+      const less = expm1(a.abs().times(-2));
+      return less.div(less.plus(2)).times(-a.s);
+    },
     softplus: (a) => (a.s > 0 ? a.plus(log1p(a.neg().exp())) : log1p(a.exp())),
     normal,
     aboveHalf,
@@ -121,6 +125,8 @@ export function decimalTruth(e: Expression, x: number): D | undefined {
   for (let k = 0; k + 1 < levels.length; k++) {
     const [p, q] = [levels[k]!(e, x), levels[k + 1]!(e, x)];
     if (p.isNaN() && q.isNaN()) return q;
+    // What has cancelled to 0 may be less than these digits tell.
+    if (q.isZero() && k + 2 < levels.length) continue;
     if (p.eq(q) || p.minus(q).abs().lt(q.abs().times(1e-40))) return q;
   }
   return undefined;
@@ -140,8 +146,8 @@ const powerOf2 = (n: number): D => {
   return found;
 };
 
-/** Rounded to a format by comparing with what is half-way; undefined within 1e-38 of it, where the decimal does not tell. */
-export function roundDecimal(format: keyof typeof FORMATS, value: D): number | undefined {
+/** Rounded to a format by comparing with what is half-way; undefined within 1e-38 of it, where only a decimal that is exact tells. */
+export function roundDecimal(format: keyof typeof FORMATS, value: D, isExact = false): number | undefined {
   if (value.isZero() || value.isNaN()) return value.toNumber();
   const [significand, least, largest] = FORMATS[format];
   const size = new Wide(value.abs());
@@ -152,7 +158,7 @@ export function roundDecimal(format: keyof typeof FORMATS, value: D): number | u
   const scaled = size.div(quantum);
   const whole = scaled.floor();
   const rest = scaled.minus(whole).minus(0.5);
-  if (rest.abs().lt(scaled.times(1e-38)) && !rest.isZero()) return undefined;
+  if (!isExact && rest.abs().lt(scaled.times(1e-38))) return undefined;
   const up = rest.gt(0) || (rest.isZero() && !whole.mod(2).isZero());
   const rounded = whole.plus(up ? 1 : 0).times(quantum);
   return value.s * (rounded.gte(powerOf2(largest + 1)) ? Number.POSITIVE_INFINITY : rounded.toNumber());

@@ -36,7 +36,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     loadLanes(table + HIGHEST),
     loadLanes(table + INVERSE_WIDTH),
     loadLanes(table + MAGIC),
-    loadLanes(table + WIDTH),
+    loadLanes(table + CELL_WIDTH),
     loadWords(table + ADDRESS_BITS),
   );
   let four = x[sourceOf(i) >> 2u];

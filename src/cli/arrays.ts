@@ -126,7 +126,10 @@ function halfBits(value: number, word: number): number {
 /** Writes .npy (bfloat16 as ml_dtypes does, '<V2'), or raw bytes under any other ending. */
 export function writeArray(path: string, format: Format, values: Float32Array): void {
   const data = encode(format, values);
-  if (extname(path) !== '.npy') return writeFileSync(path, data);
+  if (extname(path) !== '.npy') {
+    writeFileSync(path, data);
+    return;
+  }
   const descr = { float32: '<f4', float16: '<f2', bfloat16: '<V2' }[format];
   const text = `{'descr': '${descr}', 'fortran_order': False, 'shape': (${values.length},), }`;
   const header = `${text.padEnd(64 * Math.ceil((text.length + 11) / 64) - 11)}\n`;

@@ -1,5 +1,4 @@
 import { InvalidArgumentError } from 'commander';
-import type { FamilyActivation } from '../activations/family-activation.js';
 import {
   abs,
   atan,
@@ -29,10 +28,8 @@ import {
   x,
 } from '../calculus/expression.js';
 import { type Definition, LARGEST } from '../calculus/piece.js';
-import { FAMILIES } from '../families.js';
-import { DiTAC } from '../index.js';
 
-/** What a file's y should be: a family with its parameters, a fixed function by its name, or an expression. */
+/** Functions on the command line: by their names, or written down. */
 
 const whole = (f: Expression): Definition => ({ parts: [{ first: -LARGEST, last: LARGEST, f }] });
 
@@ -162,48 +159,8 @@ export function readExpression(text: string): Expression {
 
 export const FUNCTION_NAMES = Object.keys(ONE_OPERAND);
 
-export interface Formula {
-  family?: string;
-  parameters?: Record<string, unknown>;
-  function?: string;
-  expression?: string;
-}
-
-/** What was asked for, as the oracle takes it, with a name; `activation` where ditac can compute it too. */
-export interface Asked {
-  readonly name: string;
-  readonly of: FamilyActivation | DiTAC | Definition;
-  readonly activation?: FamilyActivation | DiTAC;
-}
-
-/** @throws {InvalidArgumentError} unless exactly one thing is asked for. */
-export function readFormula({ family, parameters, function: name, expression: text }: Formula): Asked {
-  if ([family, name, text].filter((each) => each !== undefined).length !== 1)
-    throw new InvalidArgumentError('pass one of --family, --function and --expression: nothing is assumed');
-  if (family !== undefined) {
-    const activation = familyOf(family, parameters ?? {});
-    return { name: family, of: activation, activation };
-  }
-  if (name !== undefined) return { name, of: whole(ONE_OPERAND[name]!(x)) };
-  return { name: text!, of: whole(readExpression(text!)) };
-}
-
-/** A member of a family. @throws {TypeError|RangeError} if parameters are missing or make no sense. */
-export function familyOf(name: string, parameters: Record<string, unknown>): FamilyActivation | DiTAC {
-  if (name === 'ditac') return new DiTAC(parameters as unknown as ConstructorParameters<typeof DiTAC>[0]);
-  const Class = FAMILIES[name as 'snake'] as unknown as new (options: object) => FamilyActivation;
-  return new Class(parameters);
-}
-
-export const FAMILY_NAMES = Object.keys(FAMILIES);
-
-/** JSON of a family's parameters: '{"alpha":0.5}'. */
-export function readParameters(text: string): Record<string, unknown> {
-  try {
-    const found: unknown = JSON.parse(text);
-    if (typeof found === 'object' && found !== null && !Array.isArray(found)) return found as Record<string, unknown>;
-  } catch {
-    // Said below.
-  }
-  throw new InvalidArgumentError(`expected a JSON object such as {"alpha":0.5}, got '${text}'`);
+/** A fixed function or an expression, as the oracle takes it. */
+export function definitionOf(given: { function?: string; expression?: string }): Definition {
+  const { function: name, expression: text } = given;
+  return whole(name === undefined ? readExpression(text!) : ONE_OPERAND[name]!(x));
 }

@@ -6,29 +6,58 @@ import { fromOrdinal, ordinal } from '../oracle/float32.js';
 import { everyFloat32, exactFamily, type Format, specialValues, stratified } from '../oracle/index.js';
 import { type JudgedPoint, type Judgement, judge } from '../oracle/judge.js';
 import { encode, readArray, writeArray } from './arrays.js';
-import {
-  type Asked,
-  FAMILY_NAMES,
-  type Formula,
-  FUNCTION_NAMES,
-  readExpression,
-  readFormula,
-  readParameters,
-} from './formula.js';
+import type { AnyActivation } from './family.js';
+import { definitionOf, FUNCTION_NAMES, readExpression } from './formula.js';
 import { print, printJson, visible } from './terminal.js';
 
 const FORMATS: readonly Format[] = ['float32', 'float16', 'bfloat16'];
 
-/** How a command is told what y should be. */
-const formula = (command: Command): Command =>
-  command
-    .addOption(command.createOption('--family <name>', 'an activation of this family').choices(FAMILY_NAMES))
-    .option('--parameters <json>', 'its parameters and constants, as {"alpha":0.5}', readParameters)
+/** An activation from options, as all commands have them; where it comes from. */
+export interface Making {
+  options(command: Command): Command;
+  made(options: never): { readonly act: AnyActivation; readonly origin: string };
+}
+
+/** What y should be, as the oracle takes it; `activation` where ditac can compute it too. */
+interface Asked {
+  readonly name: string;
+  readonly of: AnyActivation | Definition;
+  readonly activation?: AnyActivation;
+}
+
+interface Formula {
+  function?: string;
+  expression?: string;
+  family?: string;
+  weights?: string;
+  thetas?: unknown;
+}
+
+/** How a command is told what y should be: a family's function, a fixed one, or an expression. */
+const formula = (command: Command, making: Making): Command =>
+  making
+    .options(command)
     .addOption(command.createOption('--function <name>', 'a fixed function').choices(FUNCTION_NAMES))
     .option('--expression <text>', "an expression in x, as 'x*erf(exp(x))'", (text) => {
       readExpression(text);
       return text;
     });
+
+/** What was asked for; undefined if nothing was. @throws {InvalidArgumentError} if too much was. */
+function read(command: Command, options: Formula, making: Making): Asked | undefined {
+  const isFamily = command.getOptionValueSource('family') === 'cli' || options.weights !== undefined;
+  const isDrawn = options.family === 'ditac' && options.weights === undefined && options.thetas === undefined;
+  const count = [options.function, options.expression, isFamily || !isDrawn ? 'family' : undefined].filter(
+    (each) => each !== undefined,
+  ).length;
+  if (count === 0) return undefined;
+  if (count > 1) throw new Error('pass one of --family, --function and --expression');
+  const name = options.function ?? options.expression;
+  if (name !== undefined) return { name, of: definitionOf(options) };
+  if (isDrawn) throw new Error('pass --thetas or --weights of the DiTAC: nothing is assumed');
+  const { act, origin } = making.made(options as never);
+  return { name: `${options.family}, ${origin}`, of: act, activation: act };
+}
 
 interface JudgeOptions extends Formula {
   x: string;
@@ -46,7 +75,7 @@ function positive(text: string): number {
 }
 
 /** Adds `ditac judge` and `ditac inputs`. */
-export function addJudge(program: Command): void {
+export function addJudge(program: Command, making: Making): void {
   formula(
     program
       .command('judge')
@@ -55,19 +84,31 @@ export function addJudge(program: Command): void {
       .requiredOption('--y <file>', 'results, of the same length')
       .addOption(program.createOption('--dtype <name>', 'what raw files hold').choices(FORMATS as string[]))
       .option('--tensor <name>', 'which tensor of a .safetensors file'),
+    making,
   )
     .option('--max-ulp <n>', 'exit with 1 if an error is larger, in ULP of the format of y', positive)
     .option('--json', 'print JSON')
-    .action((options: JudgeOptions) => {
-      const asked = readFormula(options);
+    .action((options: JudgeOptions, command: Command) => {
+      const asked = read(command, options, making);
+      if (asked === undefined)
+        throw new Error('pass --family, --weights, --function or --expression: what y should be is not assumed');
       const [x, y] = [readArray(options.x, options), readArray(options.y, options)];
       if (x.values.length !== y.values.length)
         throw new Error(`x holds ${x.values.length} numbers and y ${y.values.length}: they must be as many`);
       const found = judge(x.values, y.values, y.format, exactFamily(asked.of));
       const own = ownResult(asked, x.values, y);
       const isRight = passes(found, options.maxUlp);
-      if (options.json) printJson({ function: asked.name, ...found, ...own, ok: isRight });
-      else print(report(asked.name, found, own?.differingFromDitac));
+      if (options.json) {
+        const { format, first, worst, bands } = found;
+        const point = (each: JudgedPoint | undefined) => withBits(format, each);
+        const places = {
+          first: point(first),
+          worst: point(worst),
+          bands: bands.map((band) => ({ ...band, worst: point(band.worst) })),
+        };
+        printJson({ function: asked.name, ...found, ...places, ...own, ok: isRight });
+      }
+      if (!options.json) print(report(asked.name, found, own?.differingFromDitac));
       if (!isRight) process.exitCode = 1;
     });
 
@@ -80,6 +121,7 @@ export function addJudge(program: Command): void {
       .option('--count <n>', 'how many, spread over all binades', integer, 100_000)
       .option('--seed <n>', 'draws them', integer, 1)
       .option('--every', 'every number of the range instead'),
+    making,
   )
     .addOption(
       program
@@ -97,9 +139,9 @@ export function addJudge(program: Command): void {
           every?: boolean;
           dtype: Format;
         },
+        command: Command,
       ) => {
-        const isAsked = options.family ?? options.function ?? options.expression;
-        const values = inputs(options, isAsked === undefined ? undefined : readFormula(options));
+        const values = inputs(options, read(command, options, making));
         writeArray(options.out, options.dtype, values);
         print(`${visible(options.out)}: ${values.length.toLocaleString('en')} ${options.dtype}`);
       },
@@ -148,9 +190,18 @@ function place(format: Format, point: JudgedPoint | undefined): string {
   const { index, x, y, truth, rounded, ulp } = point;
   return (
     `${ulp.toFixed(3)} ULP at [${index}] x = ${x} (${hexadecimal('float32', x)}): y = ${y} (${hexadecimal(format, y)}), ` +
-    `truth ${truth} (${hexadecimal(format, rounded)})`
+    `truth ${Object.is(truth, -0) ? '-0' : truth} (${hexadecimal(format, rounded)})`
   );
 }
+
+/** JSON has no NaN and no infinities; bits have. */
+const withBits = (format: Format, point: JudgedPoint | undefined) =>
+  point && {
+    ...point,
+    xBits: hexadecimal('float32', point.x),
+    yBits: hexadecimal(format, point.y),
+    truthBits: hexadecimal(format, point.rounded),
+  };
 
 const BANDS = ['|y| ≥ 2⁻⁸', '2⁻²⁴ ≤ |y| < 2⁻⁸', '2⁻¹²⁶ ≤ |y| < 2⁻²⁴', 'below'];
 

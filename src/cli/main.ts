@@ -416,7 +416,7 @@ function settingsOf(act: AnyActivation): Record<string, unknown> {
   return { ...act.constants, ...Object.fromEntries(first) };
 }
 
-addJudge(program);
+addJudge(program, { options: (command) => weights(parameters(command)), made });
 
 if (isMainThread) {
   endWithThePipe();

@@ -93,12 +93,12 @@ export function exactDerivative(of: Judged, by: 'x' | string | number, channel =
 
 /** The place of a parameter. */
 function indexOf(of: Judged, by: string | number): number {
-  if (typeof by === 'number') return expectInteger('by', by, 0, 1e6);
-  const names = 'parameterNames' in of ? (of.parameterNames as readonly string[]) : [];
-  const index = names.indexOf(by);
+  const names = 'parameterNames' in of ? (of.parameterNames as readonly string[]) : undefined;
+  if (typeof by === 'number') return expectInteger('by', by, 0, names ? Math.max(names.length - 1, 0) : 1e6);
+  const index = names?.indexOf(by) ?? -1;
   if (index < 0)
     throw new RangeError(
-      `by must be 'x', a place${names.map((name) => `, '${name}'`).join('')}; got ${typeof by === 'string' ? `'${by}'` : describe(by)}`,
+      `by must be 'x', a place${(names ?? []).map((name) => `, '${name}'`).join('')}; got ${typeof by === 'string' ? `'${by}'` : describe(by)}`,
     );
   return index;
 }

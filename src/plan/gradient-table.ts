@@ -3,7 +3,16 @@ import { cuts } from '../calculus/cuts.js';
 import { differentiate, lineOf } from '../calculus/differentiate.js';
 import { type Expression, expression, minus, plus, times, x } from '../calculus/expression.js';
 import type { Interpreter } from '../calculus/interpreter.js';
-import { type Asymptote, above, below, clip, type Definition, LARGEST, type Part } from '../calculus/piece.js';
+import {
+  type Asymptote,
+  above,
+  below,
+  clip,
+  type Definition,
+  LARGEST,
+  LEAST_NORMAL,
+  type Part,
+} from '../calculus/piece.js';
 import { ballOf } from '../calculus/tails.js';
 import { type Tape, tape } from '../calculus/tape.js';
 import type { Moments } from './moments.js';
@@ -16,7 +25,7 @@ import type { Moments } from './moments.js';
  * four points stands for all, and only there the exact gradient is computed.
  */
 export interface RowTable {
-  /** First input of every row but the first, ascending; none of them zero or subnormal. */
+  /** First input of every row but the first, ascending; none of them subnormal. */
   readonly bounds: Float32Array;
   /** [rows][8]: {centre, 1/radius, c0, c1, c2, c3, block, far block}; the blocks are numbers here, byte offsets in the image. */
   readonly rows: Float32Array;
@@ -81,11 +90,17 @@ export class RowBuilder {
 
   table(): RowTable {
     return {
-      bounds: Float32Array.from(this.firsts.slice(1)),
+      bounds: Float32Array.from(this.firsts.slice(1), ofNormals),
       rows: Float32Array.from(this.#rows),
       blocks: this.blocks,
     };
   }
+}
+
+/** The first normal number from x on, or zero: inputs that are subnormal count as zero, and some hardware compares all numbers so. */
+function ofNormals(x: number): number {
+  if (Math.abs(x) >= LEAST_NORMAL) return x;
+  return x > 0 ? LEAST_NORMAL : 0;
 }
 
 export function constantRow(slope: number, block: number, farBlock: number): number[] {
