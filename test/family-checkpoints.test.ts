@@ -233,7 +233,7 @@ describe('what a state dict does not say is asked for', () => {
 
   test('a parameter that is no tensor can be told', () => {
     expect(Swish.fromStateDict({}, { beta: 1 }).parameters.beta[0]).toBe(1);
-    expect(() => ELU.fromStateDict({})).toThrow(/needs the tensor 'alpha'/);
+    expect(() => ELU.fromStateDict({})).toThrow(/no tensor 'alpha', which ELU needs/);
   });
 
   test('a missing tensor is named, and where the family could lie', () => {

@@ -155,7 +155,7 @@ const MISTAKES: readonly [family: string, options: Record<string, unknown>, ...w
   ['rational', { numerator: [1], denominator: [1] }, 'Rational needs the option version'],
   ['rational', { version: 'E', numerator: [1], denominator: [1] }, 'version must be one of "A"'],
   ['smu', {}, 'SMU needs the option alpha'],
-  ['snake', { alpha: -1, eps: 1 }, 'alpha + eps must not be 0', 'got alpha = -1'],
+  ['snake', { alpha: -0.5, eps: 0.5 }, 'alpha + eps must not be 0', 'got alpha = -0.5'],
   ['snakebeta', { logScale: false, alpha: 1, beta: 0, eps: 0 }, 'beta + eps must not be 0', 'got beta = 0'],
   ['snakebeta', {}, 'SnakeBeta needs the option logScale'],
   ['softplus', { beta: 0 }, 'Softplus needs beta ≠ 0', 'got beta = 0'],

@@ -254,7 +254,7 @@ export function readStateDict(
     class: expectString,
     edge: expectArray,
     channels: expectIntegerKind,
-    layout: expectString,
+    layout: (name, value) => expectOneOf(name, value, LAYOUTS),
   };
   for (const [key, kind] of constantsOf(family)) table[key] = (name, value) => kind.check(name, value);
   // Which parameters there are depends on constants: those that are stored, and those that are told.
@@ -282,7 +282,7 @@ export function readStateDict(
     });
     const or = fit.length > 1 ? ` (or the class: ${fit.map(({ name }) => `'${name}'`).join(' | ')})` : '';
     throw new TypeError(
-      `${family.name} '${prefix}' needs ${untold.join(', ')}, which its state dict does not say, and nothing is assumed: pass { ${asked.join(', ')} }${or}`,
+      `a state dict does not say ${untold.join(', ')} of ${family.name} '${prefix}', which it needs, and nothing is assumed: pass { ${asked.join(', ')} }${or}`,
     );
   }
   const source = fit.find((each) => hasShapesOf(family, each, tensors, prefix, known)) ?? fit[0]!;
@@ -385,7 +385,7 @@ function notFound(family: AnyFamily, tensors: StateDict, prefix: string, missing
   const where = [...new Set(elsewhere)].slice(0, 8).map((each) => `'${each}'`);
   const near = names.slice(0, 8).map((each) => `'${each}'`);
   return new RangeError(
-    `${family.name} needs ${missing.map((name) => `the tensor '${prefix}${name}'`).join(', ')}, which the state dict has not; ${
+    `the state dict has no tensor ${missing.map((name) => `'${prefix}${name}'`).join(', ')}, which ${family.name} needs; ${
       where.length > 0 ? `${family.name} could lie at the prefix ${where.join(', ')}` : `it has ${near.join(', ')}`
     }`,
   );
@@ -396,8 +396,7 @@ function moduleOf(family: AnyFamily, tensors: StateDict, prefix: string, edge: u
     has: (name) => tensorOf(tensors, prefix + name) !== undefined,
     tensor(name, rank) {
       const stored = tensorOf(tensors, prefix + name);
-      if (!stored)
-        throw new RangeError(`${family.name} needs the tensor '${prefix}${name}', which the state dict has not`);
+      if (!stored) throw new RangeError(`the state dict has no tensor '${prefix}${name}', which ${family.name} needs`);
       const { shape, data } = stored;
       const size = shape.reduce((product, n) => product * n, 1);
       if (shape.length > rank || size !== data.length || size === 0)

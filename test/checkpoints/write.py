@@ -312,6 +312,7 @@ CASES = [
     ("aglu_unified", "apa", {}, unified),
     ("aglu_unirect", "aglu", {"clamp": "add"}, lambda: first4(aglu(RESNET, "UniRect", **POSITIVE)(3)), "lambda"),
     ("aglu_unirect_se_resnet", "aglu", {"clamp": "max"}, lambda: first4(aglu(SE_RESNET, "UniRect", **LAMBDAS)(3))),
+    ("aglu_unirect_swin", "aglu", {"clamp": "add"}, lambda: last(aglu(SWIN, "UniRect", **POSITIVE)(3)), "lambda"),
     ("bigvgan_snake", "snake", {"logScale": False}, lambda: first(released("bigvgan", BIGVGAN, "Snake")(CHANNELS))),
     (
         "bigvgan_snake_log",
