@@ -505,7 +505,9 @@ function judge(job: usize, first: f64, last: f64, least: f64, most: f64, slack: 
   // What the period's own rounding moves comes on top.
   const tinyTarget = loadDouble(job + WRAPPED) === 0 ? 0.48 : 0.4;
   const isEnough =
-    !(isLarge && !(large <= 0.48)) && !(isSmall && !(small <= smallTarget)) && !(isTiny && !(tiny <= tinyTarget * TINY));
+    !(isLarge && !(large <= 0.48)) &&
+    !(isSmall && !(small <= smallTarget)) &&
+    !(isTiny && !(tiny <= tinyTarget * TINY));
   if (!isEnough && !isUtmost(job, first, last)) return false;
   storeErrors(
     out,

@@ -112,10 +112,12 @@ export const pwlu: Family<object, 'left' | 'right' | 'values' | 'slopes'> = {
       );
     const width = divide(minus(right, left), cells);
     const vertex = (j: number) => plus(left, times(j, width));
+    // x beyond a vertex, without the division: what is exact has a sign.
+    const beyond = (j: number) => minus(times(cells, x), plus(times(cells, left), times(j, minus(right, left))));
     let f: Expression = plus(values[0]!, times(slopes[0]!, minus(x, left)));
     for (let j = 0; j < cells; j++) {
       const line = plus(values[j]!, times(divide(minus(values[j + 1]!, values[j]!), width), minus(x, vertex(j))));
-      f = where(minus(x, vertex(j)), line, f);
+      f = where(beyond(j), line, f);
     }
     return whole(where(minus(x, right), plus(values[cells]!, times(slopes[1]!, minus(x, right))), f));
   },
