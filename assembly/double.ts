@@ -93,22 +93,24 @@ export function divide(ah: f64, al: f64, bh: f64, bl: f64): f64 {
   return quickSum(q, rh / bh);
 }
 
-/** expm1 for |x| ≤ 0.35: Taylor's series at x/256, whose eleventh term is below 2⁻¹³⁰ of it, and expm1(2z) = e·(2 + e) eight times. */
+/**
+ * expm1 for |x| ≤ 0.35: Taylor's series at x/4096, whose eighth term is below 2⁻¹¹⁰ of it, and expm1(2z) = e·(2 + e) twelve times, each with
+ * at most 11·2⁻¹⁰⁶ of its own.
+ */
 function expm1Near(xh: f64, xl: f64): f64 {
-  const h = xh / 256;
-  const l = xl / 256;
+  const h = xh / 4096;
+  const l = xl / 4096;
   let sh: f64 = 0;
   let sl: f64 = 0;
-  for (let n: f64 = 12; n >= 1; n--) {
+  for (let n: f64 = 7; n >= 1; n--) {
     // s ← (x/n)·(1 + s)
     sh = add(1, 0, sh, sl);
     sl = low;
     sh = multiply(sh, sl, h, l);
-    sl = low;
-    sh = divide(sh, sl, n, 0);
+    if (n > 1) sh = divide(sh, low, n, 0);
     sl = low;
   }
-  for (let i: i32 = 0; i < 8; i++) {
+  for (let i: i32 = 0; i < 12; i++) {
     const th = add(2, 0, sh, sl);
     sh = multiply(sh, sl, th, low);
     sl = low;
@@ -249,6 +251,13 @@ export function cosOf(xh: f64, xl: f64): f64 {
   if (turns === 0 || turns === 3) return v;
   low = -low;
   return -v;
+}
+
+/** φ(x). */
+export function densityOf(xh: f64, xl: f64): f64 {
+  const qh = multiply(xh, xl, xh, xl);
+  const dh = expOf(-0.5 * qh, -0.5 * low);
+  return divide(dh, low, ROOT_TWO_PI, ROOT_TWO_PI_LOW);
 }
 
 /** Φ(x) - ½ for |x| ≤ 8 (`isTail` false), or Φ(-|x|): φ·(x + x³/3 + x⁵/15 + …), all of one sign; Laplace's continued fraction beyond. */

@@ -61,6 +61,8 @@ const OF_SERIES: usize = WORK + 248;
 /** Limits of the part of the piece in hand. */
 const FROM: usize = WORK + 256;
 const TO: usize = WORK + 264;
+/** The width of the interval that was fitted last. */
+const LAST_WIDTH: usize = WORK + 272;
 
 /** Cells of a grid lie within ±16, and there intervals end where cells do. */
 const NEAR: f64 = 16;
@@ -130,6 +132,7 @@ export function fit(job: usize): boolean {
 }
 
 function limit(job: usize, from: f64, to: f64): void {
+  storeDouble(job + LAST_WIDTH, Infinity);
   storeDouble(job + FROM, from);
   storeDouble(job + TO, to);
 }
@@ -147,12 +150,19 @@ function divide(job: usize, low: f64, high: f64): boolean {
   const count = loadWord(job + COUNT);
   if (count >= loadWord(job + ROOM)) return false;
   const out = segment(job, count);
-  if (fitSegment(job, first, last, out)) {
+  // What is far wider than the last that did is not tried: it would hardly do.
+  const width = high - low;
+  if (width <= 4 * loadDouble(job + LAST_WIDTH) && fitSegment(job, first, last, out)) {
     storeSingle(out + START, first);
     storeWord(job + COUNT, count + 1);
+    storeDouble(job + LAST_WIDTH, width);
     return true;
   }
   if (first === last) {
+    if (width > 4 * loadDouble(job + LAST_WIDTH)) {
+      storeDouble(job + LAST_WIDTH, width);
+      return divide(job, low, high);
+    }
     storeDouble(job + STUCK, first);
     return false;
   }
@@ -177,18 +187,22 @@ function fitSegment(job: usize, first: f64, last: f64, out: usize): boolean {
   let size = Math.abs(term(a, 0));
   if (size + variation < VANISHING) return zeroSegment(term(a, 0) < 0, out);
   if (size - variation > OVERFLOW) return saturatedSegment(term(a, 0) < 0, out);
-  if (size + variation > NEAR_OVERFLOW) return false;
+  // No sum of coefficients may overflow either.
+  if (size + variation > NEAR_OVERFLOW || variation > BINADE_126) return false;
   const utmost = isUtmost(job, first, last);
   if (size <= (utmost ? 8 : 2) * variation && size + variation >= SMALL) {
     if (fitAroundRoot(job, first, last, centre, scale, reach, out)) return true;
     if (!utmost) return false;
   }
-  // What float64 leaves unknown must not matter, or else two float64 are taken.
+  // What float64 leaves unknown must not matter, or else two float64 are taken: if all else will do.
   if (
     utmost ||
     loadDouble(job + OF_VALUE) + loadDouble(job + OF_SERIES) >
-      0.004 * unitInLastPlace(Math.max(size - variation, SMALL))
+      0.01 * unitInLastPlace(Math.max(size - variation, SMALL))
   ) {
+    storeDouble(job + OF_VALUE, 0);
+    storeDouble(job + OF_SERIES, 0);
+    if (!utmost && !fitAroundValue(job, first, last, centre, scale, reach, tail, variation, out)) return false;
     tail = series(job, centre, scale, reach, true);
     if (tail === Infinity) return false;
     variation = sizeFrom(a, 1, reach) + tail + loadDouble(job + OF_SERIES) + loadDouble(job + OF_VALUE);
@@ -415,10 +429,28 @@ function fitAroundRoot(job: usize, first: f64, last: f64, middle: f64, unit: f64
   const distance = reachOf(job, first, last, centre);
   const scale = scaleOf(distance);
   const radius = distance / scale;
-  const tail = series(job, centre, scale, radius, true);
+  // In float64 first, as if that knew the value: two float64 are for those that will do.
+  return (
+    fitLine(job, first, last, centre, scale, radius, false, out) &&
+    fitLine(job, first, last, centre, scale, radius, true, out)
+  );
+}
+
+function fitLine(
+  job: usize,
+  first: f64,
+  last: f64,
+  centre: f64,
+  scale: f64,
+  radius: f64,
+  isSettled: boolean,
+  out: usize,
+): boolean {
+  const a = job + TAYLOR;
+  const tail = series(job, centre, scale, radius, isSettled);
   if (tail === Infinity) return false;
   const value = Math.abs(term(a, 0)) < VANISHING ? 0 : term(a, 0);
-  const valueError = loadDouble(job + OF_VALUE) + Math.abs(term(a, 0) - value);
+  const valueError = isSettled ? loadDouble(job + OF_VALUE) + Math.abs(term(a, 0) - value) : 0;
   const slope = Math.abs(term(a, 1));
   const seriesError = (loadDouble(job + OF_SERIES) + tail) / radius;
   const bend = sizeFrom(a, 2, radius) / radius + seriesError;

@@ -8,6 +8,7 @@ import {
   ADD_CONSTANT,
   ATAN,
   CONSTANT,
+  DENSITY,
   DISC,
   DIVIDE,
   EXP,
@@ -88,6 +89,8 @@ const INFLATION: f64 = 1.000000001;
 /** e^FAR counts as nothing, and nothing is less than this: far below the smallest float32. */
 const FAR: f64 = -600;
 const NEGLIGIBLE: f64 = 1e-260;
+/** 2⁻³⁴, 1/1000 of the last bit of a float32. */
+const ENOUGH: f64 = 5.820766091346741e-11;
 
 function term(r: usize, n: i32): f64 {
   return loadDouble(r + ((<usize>n) << 3));
@@ -101,6 +104,15 @@ function instruction(tape: usize, k: i32): usize {
 /** The register of instruction k. */
 export function register(registers: usize, k: i32): usize {
   return registers + <usize>k * REGISTER_BYTES;
+}
+/** The last coefficient that is not 0: those of lines and low powers need few products. */
+function lastTerm(r: usize): i32 {
+  let n = TERMS - 1;
+  while (n > 0 && term(r, n) === 0) n -= 1;
+  return n;
+}
+function least(a: i32, b: i32): i32 {
+  return a < b ? a : b;
 }
 /** e^r - 1. */
 function grown(r: f64): f64 {
@@ -181,6 +193,9 @@ export function values(tape: usize, registers: usize, centre: f64): void {
       e = drift(w, 2 * Math.abs(p), 2 * ep);
       setSecond(r, w, e + 16 * U * w);
       e += 12 * U * Math.abs(v);
+    } else if (op === DENSITY) {
+      v = normalDensity(p);
+      e = 16 * U * v + NEGLIGIBLE;
     } else if (op === POLYNOMIAL) {
       let size: f64 = 0;
       const degree = <i32>loadDouble(c);
@@ -356,6 +371,10 @@ export function settle(tape: usize, registers: usize, centre: f64): void {
       h = double.tanhOf(ph, pl);
       l = low;
       e += 2 * ELEMENTARY * Math.abs(h);
+    } else if (op === DENSITY) {
+      h = double.densityOf(ph, pl);
+      l = low;
+      e = (ELEMENTARY + ROUNDING * (4 + ph * ph)) * h + NEGLIGIBLE;
     } else if (op === POLYNOMIAL) {
       const degree = <i32>ch;
       let size: f64 = 0;
@@ -447,6 +466,14 @@ export function discs(tape: usize, registers: usize, rho: f64): f64 {
       const w = da < 1.5 ? 2 / (0.5 * (exp(far) + exp(-far)) + cos(2 * da)) : Infinity;
       d = Math.min(da < 1.5 ? da * w : Infinity, 2 * farDisc(2 * (Math.abs(p) - da), term(r + REGISTER_BYTES, 0)));
       storeDouble(r + REGISTER_BYTES + DISC, 2 * d * (v + d) + loadDouble(r + REGISTER_BYTES + VALUE_ERROR));
+    } else if (op === DENSITY) {
+      // |φ(p+z)/φ(p) - 1| ≤ e^{|p||z| + |z|²/2} - 1; and |φ(p+z)| ≤ φ(0)·e^{|z|²/2 - (|p|-|z|)²/2}.
+      const w = Math.max(Math.abs(p) - rho, 0);
+      d = Math.min(
+        v * grown(Math.abs(p) * rho + 0.5 * rho * rho),
+        v + 0.4 * exp(0.5 * rho * rho - 0.5 * w * w) + NEGLIGIBLE,
+      );
+      if (!(d < Infinity)) d = v + 0.4 * exp(0.5 * rho * rho - 0.5 * w * w) + NEGLIGIBLE;
     } else if (op === POLYNOMIAL) d = polynomialDisc(c, r, centreOf(registers), rho);
     else if (op === FLOW) d = flowDisc(c, r, rho);
     // The integral of b over g along a line of g's disc, on all of which b was bounded.
@@ -500,6 +527,7 @@ export function series(tape: usize, registers: usize, scale: f64, radius: f64, s
     const ep = loadDouble(a + VALUE_ERROR);
     const na = loadDouble(a + NORM);
     const ea = loadDouble(a + SERIES_ERROR);
+    const top = op === X || op === CONSTANT || op === POLYNOMIAL || op === FLOW ? 0 : lastTerm(a);
     let e: f64 = 0;
     if (op === X) {
       setTerm(r, 1, scale);
@@ -517,9 +545,11 @@ export function series(tape: usize, registers: usize, scale: f64, radius: f64, s
       for (let n: i32 = 1; n < TERMS; n++) setTerm(r, n, factor * term(a, n));
       e = (Math.abs(factor) + constantError(c)) * ea + (2 * U * Math.abs(factor) + constantError(c)) * na;
     } else if (op === MULTIPLY) {
+      const other = lastTerm(b);
       for (let n: i32 = 1; n < TERMS; n++) {
         let sum: f64 = 0;
-        for (let i: i32 = 0; i <= n; i++) sum += term(a, i) * term(b, n - i);
+        const stop = least(n, top);
+        for (let i = n > other ? n - other : 0; i <= stop; i++) sum += term(a, i) * term(b, n - i);
         setTerm(r, n, sum);
       }
       const q = Math.abs(term(b, 0));
@@ -536,7 +566,8 @@ export function series(tape: usize, registers: usize, scale: f64, radius: f64, s
     else if (op === EXP) {
       for (let n: i32 = 1; n < TERMS; n++) {
         let sum: f64 = 0;
-        for (let i: i32 = 1; i <= n; i++) sum += i * term(a, i) * term(r, n - i);
+        const stop = least(n, top);
+        for (let i: i32 = 1; i <= stop; i++) sum += i * term(a, i) * term(r, n - i);
         setTerm(r, n, sum / n);
       }
       // δ: rounding, by the integral of its own equation; then the operand's errors, and the value's.
@@ -546,7 +577,7 @@ export function series(tape: usize, registers: usize, scale: f64, radius: f64, s
       const s = na / p;
       for (let n: i32 = 1; n < TERMS; n++) {
         let sum: f64 = 0;
-        for (let i: i32 = 1; i < n; i++) sum += i * term(r, i) * term(a, n - i);
+        for (let i = n > top ? n - top : 1; i < n; i++) sum += i * term(r, i) * term(a, n - i);
         setTerm(r, n, (term(a, n) - sum / n) / p);
       }
       const size = normOf(r, radius);
@@ -558,7 +589,8 @@ export function series(tape: usize, registers: usize, scale: f64, radius: f64, s
       const s = na / p;
       for (let n: i32 = 1; n < TERMS; n++) {
         let sum: f64 = 0;
-        for (let i: i32 = 1; i <= n; i++) sum += (q * i - (n - i)) * term(a, i) * term(r, n - i);
+        const stop = least(n, top);
+        for (let i: i32 = 1; i <= stop; i++) sum += (q * i - (n - i)) * term(a, i) * term(r, n - i);
         setTerm(r, n, sum / (n * p));
       }
       const size = normOf(r, radius);
@@ -572,7 +604,8 @@ export function series(tape: usize, registers: usize, scale: f64, radius: f64, s
             constantError(c) * -log(1 - s) * (y0 + size) * 1.1 +
             (ey / y0) * size
           : Infinity;
-    } else if (op === SIN) e = sinSeries(a, r, radius);
+    } else if (op === DENSITY) e = densitySeries(p, r, scale, radius);
+    else if (op === SIN) e = sinSeries(a, r, radius);
     else if (op === SIGMOID || op === TANH) e = sigmoidSeries(a, r, radius, op === TANH);
     else if (op === POLYNOMIAL) {
       // The coefficients were left by `discs`.
@@ -597,7 +630,8 @@ export function series(tape: usize, registers: usize, scale: f64, radius: f64, s
     else {
       for (let n: i32 = 1; n < TERMS; n++) {
         let sum: f64 = 0;
-        for (let i: i32 = 1; i <= n; i++) sum += i * term(a, i) * term(b, n - i);
+        const stop = least(n, top);
+        for (let i: i32 = 1; i <= stop; i++) sum += i * term(a, i) * term(b, n - i);
         setTerm(r, n, sum / n);
       }
       const size = Math.abs(term(b, 0)) + loadDouble(b + NORM);
@@ -634,9 +668,11 @@ function relativeChange(s: f64, ep: f64, ea: f64, p: f64): f64 {
 /** f/g: yₙ = (fₙ - Σ gᵢ·yₙ₋ᵢ)/g₀. */
 function divideSeries(a: usize, b: usize, r: usize, radius: f64): f64 {
   const q = term(b, 0);
+  const top = lastTerm(b);
   for (let n: i32 = 1; n < TERMS; n++) {
     let sum = term(a, n);
-    for (let i: i32 = 1; i <= n; i++) sum -= term(b, i) * term(r, n - i);
+    const stop = least(n, top);
+    for (let i: i32 = 1; i <= stop; i++) sum -= term(b, i) * term(r, n - i);
     setTerm(r, n, sum / q);
   }
   const size = Math.abs(q);
@@ -659,13 +695,30 @@ function divideSeries(a: usize, b: usize, r: usize, radius: f64): f64 {
   );
 }
 
+/** φ′ = -x·φ: φₙ₊₁ = -(x·φₙ + φₙ₋₁)/(n+1) in powers of x - c; majorised by φ·e^{|c|ru + (ru)²/2}. */
+function densitySeries(c: f64, r: usize, scale: f64, radius: f64): f64 {
+  let before: f64 = 0;
+  let current = term(r, 0);
+  for (let n: i32 = 1; n < TERMS; n++) {
+    const next = -(scale * (c * current + scale * before)) / n;
+    setTerm(r, n, next);
+    before = current;
+    current = next;
+  }
+  const reach = scale * radius;
+  const size = Math.abs(c) * reach + reach * reach;
+  return (term(r, 0) * 6 * U * size + loadDouble(r + VALUE_ERROR) * size) * (1 + grown(size));
+}
+
 /** s′ = g′·c, c′ = -g′·s. */
 function sinSeries(g: usize, s: usize, radius: f64): f64 {
   const c = s + REGISTER_BYTES;
+  const top = lastTerm(g);
   for (let n: i32 = 1; n < TERMS; n++) {
     let p: f64 = 0;
     let q: f64 = 0;
-    for (let i: i32 = 1; i <= n; i++) {
+    const stop = least(n, top);
+    for (let i: i32 = 1; i <= stop; i++) {
       p += i * term(g, i) * term(c, n - i);
       q -= i * term(g, i) * term(s, n - i);
     }
@@ -688,9 +741,11 @@ function sinSeries(g: usize, s: usize, radius: f64): f64 {
 /** y′ = g′·w, with w = y·(1 - y), or 1 - y² for the tangent. */
 function sigmoidSeries(g: usize, y: usize, radius: f64, isTangent: boolean): f64 {
   const w = y + REGISTER_BYTES;
+  const top = lastTerm(g);
   for (let n: i32 = 1; n < TERMS; n++) {
     let sum: f64 = 0;
-    for (let i: i32 = 1; i <= n; i++) sum += i * term(g, i) * term(w, n - i);
+    const stop = least(n, top);
+    for (let i: i32 = 1; i <= stop; i++) sum += i * term(g, i) * term(w, n - i);
     setTerm(y, n, sum / n);
     let square: f64 = 0;
     for (let i: i32 = 0; i <= n; i++) square += term(y, i) * term(y, n - i);
@@ -965,14 +1020,21 @@ export function expand(tape: usize, registers: usize, centre: f64, scale: f64, r
   let tail: f64 = Infinity;
   let best: f64 = 0;
   let tried: f64 = 0;
-  for (let share: f64 = 24; share > 1.4; share *= 0.5) {
+  // From the middle down, or up if that helps no more, until it is nothing beside a float32's last bit.
+  const enough = Math.abs(term(last, 0)) * ENOUGH;
+  for (let share: f64 = 8, factor: f64 = 0.5; share > 1.4 && share < 33; ) {
     const d = discs(tape, registers, share * radius * scale);
     tried = share;
-    if (!(d < Infinity)) continue;
-    const bound = (d * INFLATION * power(1 / share, TERMS)) / (1 - 1 / share);
-    if (!(bound < tail)) break;
-    tail = bound;
-    best = share;
+    const bound = d < Infinity ? (d * INFLATION * power(1 / share, TERMS)) / (1 - 1 / share) : Infinity;
+    if (bound < tail) {
+      tail = bound;
+      best = share;
+      if (tail < enough) break;
+    } else if (factor < 1 && best === 8) {
+      share = 8;
+      factor = 2;
+    } else if (best !== 0) break;
+    share *= factor;
   }
   if (tail === Infinity) return tail;
   if (tried !== best) discs(tape, registers, best * radius * scale);

@@ -89,6 +89,8 @@ export const SOFTPLUS: i32 = 19;
 export const NORMAL: i32 = 20;
 export const ABOVE_HALF: i32 = 21;
 export const ATAN: i32 = 22;
+/** φ(x), of x itself. */
+export const DENSITY: i32 = 23;
 /** What each value of a constant takes: {high, low, error}. */
 export const VALUE_BYTES: usize = 24;
 

@@ -19,8 +19,22 @@ const CHANGES = [
   ],
 ];
 
-/** The loader's code without statements that do something at import. @throws {Error} if it is not the code that is known here. */
-export function definitionsOnly(code) {
+/** Strings and arrays in the kernels' memory, which need a runtime that is not exported (asconfig.json): a third of what the loader weighs. */
+const MANAGED = [
+  '  const __new = exports.__new || F_NO_EXPORT_RUNTIME;',
+  '  // Pull basic exports to extendedExports so code in preInstantiate can use them',
+];
+
+/** `text` without what stands from one line up to another, whose line breaks stay. */
+function without(text, [from, to]) {
+  const [start, end] = [text.indexOf(from), text.indexOf(to)];
+  if (start < 0 || end < start)
+    throw new Error(`scripts/loader.mjs: @assemblyscript/loader was to have these lines:\n${from}\n${to}`);
+  return text.slice(0, start) + text.slice(start, end).replace(/[^\n]+/g, '') + text.slice(end);
+}
+
+/** The loader's code without statements that do something at import, and without what the kernels have no use for. @throws {Error} if it is not the code that is known here. */
+export function whatIsUsed(code) {
   let text = code.replaceAll('\r\n', '\n');
   for (const [from, to] of CHANGES) {
     if (text.split(from).length !== 2)
@@ -30,7 +44,7 @@ export function definitionsOnly(code) {
     // As lines are counted, so that source maps hold.
     text = text.replace(from, to + '\n'.repeat(from.split('\n').length - to.split('\n').length));
   }
-  return text;
+  return without(text, MANAGED);
 }
 
 const LOADER = /[\\/]node_modules[\\/]@assemblyscript[\\/]loader[\\/].*\.js$/;
@@ -38,7 +52,7 @@ const LOADER = /[\\/]node_modules[\\/]@assemblyscript[\\/]loader[\\/].*\.js$/;
 /** For rolldown. */
 export const loader = {
   name: 'loader',
-  transform: (code, id) => (LOADER.test(id) ? { code: definitionsOnly(code), map: null } : null),
+  transform: (code, id) => (LOADER.test(id) ? { code: whatIsUsed(code), map: null } : null),
 };
 
 /** For esbuild. */
@@ -46,7 +60,7 @@ export const esbuildLoader = {
   name: 'loader',
   setup(build) {
     build.onLoad({ filter: LOADER }, async ({ path }) => ({
-      contents: definitionsOnly(await readFile(path, 'utf8')),
+      contents: whatIsUsed(await readFile(path, 'utf8')),
       loader: 'js',
     }));
   },

@@ -128,6 +128,12 @@ function canHoldOptions(value: unknown): boolean {
   return Object.getPrototypeOf(value) === null || Object.prototype.toString.call(value) === '[object Object]';
 }
 
+/** An object that can hold options; which, is checked where it is known. */
+export function expectHolder(what: string, options: unknown): Readonly<Record<string, unknown>> {
+  if (!canHoldOptions(options)) throw new TypeError(`${what}: options must be an object, got ${describe(options)}`);
+  return options as Readonly<Record<string, unknown>>;
+}
+
 /**
  * Options are an object with no key that the table does not have — `tim` for `time` is a mistake, not an extra —, with all keys that are
  * needed, and each of its kind. No options at all are fine where none is needed; an option that is undefined is one that is not given.

@@ -12,9 +12,11 @@ import {
   tensor2d,
   tidy,
 } from '@tensorflow/tfjs-core';
-import { layers } from '@tensorflow/tfjs-layers';
+import { type LayerVariable, layers } from '@tensorflow/tfjs-layers';
+import type { Gradients } from './activations/backward.js';
 import type { CheckpointOptions } from './activations/checkpoint.js';
 import { DiTAC, type DiTACOptions } from './activations/ditac.js';
+import type { FamilyActivation, FamilyClass, FamilyOptions, ParameterValue } from './activations/family-activation.js';
 import { LAYOUTS, type Layout } from './activations/layout.js';
 import type { Basis } from './cpab/basis.js';
 import { expectBasis, toRows } from './cpab/basis.js';
@@ -24,6 +26,8 @@ import {
   expectBoolean,
   expectFinite,
   expectFloat32Array,
+  expectHolder,
+  expectInteger,
   expectIntegerKind,
   expectNumber,
   expectOneOf,
@@ -38,7 +42,7 @@ import type { Variant } from './families/ditac.js';
 import type { StateDict } from './io/tensor.js';
 
 /**
- * DiTAC in TensorFlow.js: `ditac/tfjs`. Needs the peers `@tensorflow/tfjs-core` and `@tensorflow/tfjs-layers` (both come with
+ * Trainable activations in TensorFlow.js: `ditac/tfjs`. Needs the peers `@tensorflow/tfjs-core` and `@tensorflow/tfjs-layers` (both come with
  * `@tensorflow/tfjs`), on whatever tfjs backend can read a tensor synchronously: the function and its gradient are computed by ditac.
  */
 
@@ -107,55 +111,139 @@ const LAYER_OPTIONS = {
   lambdaRegLoss: expectNumber,
 } satisfies OptionTable<DiTACLayerConfig & { weights?: unknown; inputDType?: unknown; customObjects?: unknown }>;
 
+/** What tfjs trains: an activation whose parameters come from tensors, by name. */
+interface Differentiable {
+  readonly channels: number;
+  forward(x: Float32Array, out: undefined, options: { shape?: readonly number[] }): Float32Array;
+  backward(x: Float32Array, gradY: Float32Array, options: { shape?: readonly number[] }): Gradients;
+}
+
 /**
- * y = f(x) as an operation with gradients for x and θ, for training loops of your own.
+ * y = f(x) as an operation with gradients for x and the parameters, for training loops of your own.
  *
- * @param activation takes over the values of `thetas`, whenever they change.
+ * @param activation takes over the values of the parameters, whenever they change.
  * @param x float32 of any shape; with several channels they are where `activation.layout` says.
- * @param thetas [channels, d].
- * @throws {RangeError} if thetas are not finite: after a step that went wrong, rather than silently.
+ * @param parameters of a DiTAC θ, [channels, d]; else every parameter by its name, in any shape.
+ * @throws {TypeError} if one is missing or unknown. @throws {RangeError} if they are not finite, or make no sense: after a step that went wrong,
+ *   rather than silently.
  */
-export function activate(activation: DiTAC, x: Tensor, thetas: Tensor): Tensor {
+export function activate(activation: DiTAC, x: Tensor, parameters: Tensor): Tensor;
+export function activate<C extends object, P extends string>(
+  activation: FamilyActivation<C, P>,
+  x: Tensor,
+  parameters: { readonly [K in P]: Tensor },
+): Tensor;
+export function activate(
+  activation: DiTAC | FamilyActivation,
+  x: Tensor,
+  parameters: Tensor | Readonly<Record<string, Tensor>>,
+): Tensor {
   // Another copy of this package makes as good ones.
   if (typeof activation?.update !== 'function' || typeof activation.backward !== 'function')
-    throw new TypeError(`activation must be a DiTAC, got ${describe(activation)}`);
-  for (const [name, value] of Object.entries({ x, thetas })) {
-    if (typeof value?.dataSync !== 'function') throw new TypeError(`${name} must be a tensor, got ${describe(value)}`);
+    throw new TypeError(`activation must be an activation of ditac, got ${describe(activation)}`);
+  expectTensor('x', x);
+  if ('thetas' in activation) {
+    expectTensor('thetas', parameters);
+    const present = () => ({ thetas: activation.thetas });
+    return operation(activation, present, (changed) => activation.update(changed.thetas!), x, {
+      thetas: parameters as Tensor,
+    });
   }
-  const { channels } = activation;
-  const options = channels === 1 ? {} : { shape: x.shape };
-  const takeOver = (values: Float32Array): void => {
-    const present = activation.thetas;
-    if (values.length !== present.length || values.some((v, i) => !Object.is(v, present[i]))) activation.update(values);
+  const names = Object.keys(activation.parameters);
+  const given = expectHolder('parameters', parameters) as Readonly<Record<string, Tensor>>;
+  for (const name of Object.keys(given)) expectOneOf('a parameter', name, names);
+  for (const name of names) expectTensor(name, given[name]);
+  const inOrder = Object.fromEntries(names.map((name) => [name, given[name]!]));
+  return operation(
+    activation,
+    () => activation.parameters,
+    (changed) => activation.update(changed),
+    x,
+    inOrder,
+  );
+}
+
+function expectTensor(name: string, value: unknown): void {
+  if (typeof (value as Tensor | undefined)?.dataSync !== 'function')
+    throw new TypeError(`${name} must be a tensor, got ${describe(value)}`);
+}
+
+function operation(
+  activation: Differentiable,
+  present: () => Readonly<Record<string, Float32Array>>,
+  update: (parameters: Readonly<Record<string, Float32Array>>) => void,
+  x: Tensor,
+  parameters: Readonly<Record<string, Tensor>>,
+): Tensor {
+  const names = Object.keys(parameters);
+  const options = activation.channels === 1 ? {} : { shape: x.shape };
+  const takeOver = (tensors: readonly Tensor[]): void => {
+    const before = present();
+    const after = Object.fromEntries(names.map((name, k) => [name, floats(tensors[k]!)]));
+    const isNew = names.some((name) => {
+      const [p, q] = [before[name]!, after[name]!];
+      return p.length !== q.length || q.some((v, i) => !Object.is(v, p[i]));
+    });
+    if (isNew) update(after);
   };
-  const operation = customGrad((...inputs) => {
-    const [input, parameters, save] = inputs as unknown as [Tensor, Tensor, (tensors: Tensor[]) => void];
-    save([input, parameters]);
-    takeOver(floats(parameters));
-    const value = tensor(activation.forward(floats(input), undefined, options), input.shape, 'float32');
+  const differentiable = customGrad((...inputs) => {
+    const save = inputs.pop() as unknown as (tensors: Tensor[]) => void;
+    const [input, ...values] = inputs as Tensor[];
+    save([input!, ...values]);
+    takeOver(values);
+    const value = tensor(activation.forward(floats(input!), undefined, options), input!.shape, 'float32');
     const gradFunc = (gradY: Tensor, saved: Tensor[]): Tensor[] => {
-      const [savedX, savedThetas] = saved as [Tensor, Tensor];
-      takeOver(floats(savedThetas));
-      const { gradX, gradThetas } = activation.backward(floats(savedX), floats(gradY), options);
+      const [savedX, ...savedValues] = saved as [Tensor, ...Tensor[]];
+      takeOver(savedValues);
+      const { gradX, gradients } = activation.backward(floats(savedX), floats(gradY), options);
       return [
         tensor(gradX, savedX.shape, 'float32'),
-        tensor(gradThetas, savedThetas.shape as [number, number], 'float32'),
+        ...names.map((name, k) => tensor(gradients[name]!, savedValues[k]!.shape, 'float32')),
       ];
     };
     return { value, gradFunc };
   });
-  return operation(x, thetas);
+  return differentiable(x, ...Object.values(parameters));
 }
 
 /** A tensor's data, which it lends; a cast from integers says float32, but its data may still be what it was cast from. */
 function floats(x: Tensor): Float32Array {
-  if (x.dtype !== 'float32') throw new TypeError(`DiTAC needs a float32 tensor, got one of ${describe(x.dtype)}`);
+  if (x.dtype !== 'float32') throw new TypeError(`ditac needs a float32 tensor, got one of ${describe(x.dtype)}`);
   const data: unknown = x.dataSync();
   return isView(data, 'Float32Array') ? data : Float32Array.from(data as ArrayLike<number>);
 }
 
+/** Applies a function elementwise: what all layers here have in common. */
+abstract class ElementwiseLayer extends layers.Layer {
+  protected abstract evaluate(x: Tensor): Tensor;
+
+  override computeOutputShape(inputShape: never): never {
+    return inputShape;
+  }
+
+  override call(inputs: Tensor | Tensor[], kwargs: object): Tensor | Tensor[] {
+    return tidy(() => {
+      this.invokeCallHook(inputs, kwargs as never);
+      const x = Array.isArray(inputs) ? inputs[0]! : inputs;
+      return this.evaluate(cast(x, 'float32'));
+    });
+  }
+}
+
+/** How many channels an input has. @throws {RangeError} if that is not known. */
+function channelsOf(inputShape: (number | null)[] | (number | null)[][], layout: Layout, what: string): number {
+  const shape = (Array.isArray(inputShape[0]) ? inputShape[0] : inputShape) as (number | null)[];
+  const axis = layout === 'channelsLast' ? shape.length - 1 : 1;
+  const channels = shape[axis];
+  if (typeof channels !== 'number')
+    throw new RangeError(
+      `axis ${axis} of the input shape [${shape.join(', ')}] must be known to give each channel its ${what}`,
+    );
+  return channels;
+}
+
 /** A layer with a trainable activation function, for `tf.sequential` and `tf.model`. */
-export class DiTACLayer extends layers.Layer {
+export class DiTACLayer extends ElementwiseLayer {
   /** What tfjs saves the layer as. */
   static className = 'DiTAC';
   readonly #config: DiTACLayerConfig;
@@ -216,14 +304,8 @@ export class DiTACLayer extends layers.Layer {
 
   /** @throws {RangeError} if the channels are not known and each should have its θ. */
   override build(inputShape: (number | null)[] | (number | null)[][]): void {
-    const shape = (Array.isArray(inputShape[0]) ? inputShape[0] : inputShape) as (number | null)[];
     const layout = this.#config.dataFormat ?? 'channelsLast';
-    const axis = layout === 'channelsLast' ? shape.length - 1 : 1;
-    const channels = this.#config.perChannel ? shape[axis] : 1;
-    if (typeof channels !== 'number')
-      throw new RangeError(
-        `axis ${axis} of the input shape [${shape.join(', ')}] must be known to give each channel its θ`,
-      );
+    const channels = this.#config.perChannel ? channelsOf(inputShape, layout, 'θ') : 1;
     const act = new DiTAC({
       ...this.#options(),
       layout,
@@ -237,16 +319,8 @@ export class DiTACLayer extends layers.Layer {
     super.build(inputShape as never);
   }
 
-  override computeOutputShape(inputShape: never): never {
-    return inputShape;
-  }
-
-  override call(inputs: Tensor | Tensor[], kwargs: object): Tensor | Tensor[] {
-    return tidy(() => {
-      this.invokeCallHook(inputs, kwargs as never);
-      const x = Array.isArray(inputs) ? inputs[0]! : inputs;
-      return activate(this.#activation!, cast(x, 'float32'), this.weights[0]!.read());
-    });
+  protected override evaluate(x: Tensor): Tensor {
+    return activate(this.#activation!, x, this.weights[0]!.read());
   }
 
   override getConfig(): serialization.ConfigDict {
@@ -280,3 +354,246 @@ export class DiTACLayer extends layers.Layer {
 }
 
 serialization.registerClass(DiTACLayer as never);
+
+/** What the layer of a family takes: the family's constants and parameters, and where they come from. */
+export type ActivationLayerConfig<C extends object = object, P extends string = string> = Partial<C> & {
+  /** What a parameter begins with: as for the family's class. */
+  [K in P]?: ParameterValue;
+} & {
+  name?: string;
+  trainable?: boolean;
+  inputShape?: (number | null)[];
+  batchInputShape?: (number | null)[];
+  batchSize?: number;
+  dtype?: 'float32';
+  /** Draws what is not given and has no fixed initial value; default: other values for every layer. */
+  seed?: number;
+  /**
+   * Parameters that all channels share: all of them (true), none (false), or those that are named. Default: those that the original class
+   * shares (`alpha` of DyT); of the others there is one a channel.
+   */
+  shared?: boolean | readonly P[];
+  /** So many functions, each for as many neighbouring channels. Default: one a channel. */
+  groups?: number;
+  /** Where the channels are. Default 'channelsLast', as everywhere in tfjs. */
+  dataFormat?: Layout;
+};
+
+/** Of layers: not the family's. */
+const OWN_OPTIONS = {
+  name: unchecked,
+  trainable: unchecked,
+  inputShape: unchecked,
+  batchInputShape: unchecked,
+  batchSize: unchecked,
+  dtype: unchecked,
+  weights: unchecked,
+  inputDType: unchecked,
+  customObjects: unchecked,
+  seed: expectIntegerKind,
+  shared: unchecked,
+  groups: expectIntegerKind,
+  dataFormat: expectString,
+} satisfies OptionTable<
+  ActivationLayerConfig<object, never> & Record<'weights' | 'inputDType' | 'customObjects', unknown>
+>;
+type OwnConfig = ActivationLayerConfig<object, never>;
+
+/** A layer of a family: the weights have the names, and the shapes, that a checkpoint of the original class has. */
+export abstract class ActivationLayer<C extends object = object, P extends string = string> extends ElementwiseLayer {
+  readonly #of: FamilyClass<C, P>;
+  readonly #own: OwnConfig;
+  readonly #options: FamilyOptions<C, P>;
+  readonly #shared: boolean | readonly string[];
+  readonly #seed: number;
+  readonly #variables = new Map<string, LayerVariable>();
+  #activation: FamilyActivation<C, P> | undefined;
+
+  protected constructor(of: FamilyClass<C, P>, config: ActivationLayerConfig<C, P> = {}) {
+    const what = `the layer of ${of.family.name}`;
+    const [own, options] = divided(what, config);
+    if (own.dataFormat !== undefined) expectOneOf('dataFormat', own.dataFormat, LAYOUTS);
+    if (own.groups !== undefined) expectInteger('groups', own.groups, 1, 65536);
+    super(own as ConstructorParameters<typeof layers.Layer>[0]);
+    this.#of = of;
+    this.#own = own;
+    this.#options = options as FamilyOptions<C, P>;
+    this.#seed = own.seed ?? Math.floor(Math.random() * 2 ** 32);
+    // Mistakes are reported here, not when the model is built.
+    const names = Object.keys(this.#draw().shapes);
+    const shared: unknown = own.shared ?? of.family.shared ?? false;
+    if (typeof shared !== 'boolean') {
+      if (!Array.isArray(shared))
+        throw new TypeError(`shared must be true, false or names of parameters, got ${describe(shared)}`);
+      for (const name of shared) expectOneOf('a shared parameter', name, names);
+    }
+    this.#shared = shared as boolean | readonly string[];
+  }
+
+  /** The activation with the present parameters. @throws {Error} if the layer is not built. */
+  get activation(): FamilyActivation<C, P> {
+    const act = this.#activation;
+    if (act === undefined)
+      throw new Error('the layer is not built: it has no parameters before its input shape is known');
+    const present = Object.fromEntries([...this.#variables].map(([name, variable]) => [name, floats(variable.read())]));
+    act.update(present as unknown as { [K in P]?: ParameterValue });
+    return act;
+  }
+
+  /** As the family's `stateDict`: what PyTorch's `load_state_dict` takes. */
+  stateDict(options: { prefix?: string } = {}): ReturnType<FamilyActivation['stateDict']> {
+    return this.activation.stateDict(options);
+  }
+
+  /** @throws {RangeError} if the channels are not known and each should have its parameters, or their number does not fit. */
+  override build(inputShape: (number | null)[] | (number | null)[][]): void {
+    const layout = this.#own.dataFormat ?? 'channelsLast';
+    const drawn = this.#draw();
+    const isShared = (name: string) => this.#shared === true || (this.#shared !== false && this.#shared.includes(name));
+    const shapes = Object.entries<readonly number[]>(drawn.shapes);
+    const isOne = shapes.every(([name]) => isShared(name));
+    const channels = isOne ? 1 : channelsOf(inputShape, layout, 'parameters');
+    const functions = isOne ? 1 : (this.#own.groups ?? channels);
+    const values: Record<string, Float32Array> = drawn.parameters;
+    const spread: Record<string, ParameterValue> = {};
+    for (const [name, [count]] of shapes) {
+      const wanted = isShared(name) ? 1 : functions;
+      if (count !== 1 && count !== wanted)
+        throw new RangeError(
+          wanted === 1
+            ? `${name} is shared by all channels, but ${count} of it are given`
+            : `${name} must be given for 1 or ${wanted} functions, got ${count}`,
+        );
+      const flat = count === wanted ? values[name]! : repeated(values[name]!, wanted);
+      const length = flat.length / wanted;
+      spread[name] =
+        drawn.shapes[name as P].length === 1 || wanted === 1
+          ? flat
+          : Array.from({ length: wanted }, (_, row) => flat.subarray(row * length, (row + 1) * length));
+    }
+    const act = new this.#of({ ...drawn.constants, ...spread, channels, layout } as FamilyOptions<C, P>);
+    const dict = act.stateDict();
+    for (const [name, data] of Object.entries<Float32Array>(act.parameters)) {
+      const stored = act.storedNames[name as P];
+      const shape = dict[stored]?.data.length === data.length ? dict[stored].shape : [data.length];
+      const initializer = { apply: () => tensor(data, shape, 'float32') };
+      this.#variables.set(name, this.addWeight(stored, shape, 'float32', initializer as never, undefined, true));
+    }
+    this.#activation = act;
+    super.build(inputShape as never);
+  }
+
+  protected override evaluate(x: Tensor): Tensor {
+    const parameters = Object.fromEntries([...this.#variables].map(([name, variable]) => [name, variable.read()]));
+    return activate(this.#activation as FamilyActivation, x, parameters);
+  }
+
+  override getConfig(): serialization.ConfigDict {
+    const { dataFormat, groups } = this.#own;
+    const settings = { ...this.#options, shared: this.#shared, seed: this.#seed, dataFormat, groups };
+    return { ...super.getConfig(), settings: written(settings) };
+  }
+
+  #draw(): FamilyActivation<C, P> {
+    return new this.#of({ ...this.#options, seed: this.#seed } as FamilyOptions<C, P>);
+  }
+}
+
+/** The class of the layers of a family. */
+export interface ActivationLayerClass<C extends object = object, P extends string = string> {
+  new (config?: ActivationLayerConfig<C, P>): ActivationLayer<C, P>;
+  /** What tfjs saves the layer as. */
+  readonly className: string;
+  /** Takes over an activation that was trained in PyTorch; options as the family's `fromStateDict`. Training goes on from there. */
+  fromStateDict(tensors: StateDict, config?: ActivationLayerConfig<C, P> & { prefix?: string }): ActivationLayer<C, P>;
+}
+
+const made = new WeakMap<object, unknown>();
+
+/**
+ * The layers of a family, ready for `tf.sequential` and `tf.model`: `new (layerOf(Snake))({ alpha: 0.5 })`. Registered with tfjs under
+ * `ditac.` and the family's name, so that saved models are loaded again by a program that has called `layerOf`.
+ *
+ * @param family a class of ditac, or one of your own that `defineFamily` made.
+ * @throws {TypeError} if it is none.
+ */
+export function layerOf(family: typeof DiTAC): typeof DiTACLayer;
+export function layerOf<C extends object, P extends string>(family: FamilyClass<C, P>): ActivationLayerClass<C, P>;
+export function layerOf(family: typeof DiTAC | FamilyClass<object, string>): unknown {
+  if (family === DiTAC) return DiTACLayer;
+  const of = family as FamilyClass<object, string>;
+  if (typeof of !== 'function' || typeof of.family?.define !== 'function')
+    throw new TypeError(`layerOf needs the class of a family, as Snake is, got ${describe(family)}`);
+  let found = made.get(of);
+  if (found) return found;
+  const layer = class extends ActivationLayer {
+    static className = `ditac.${of.family.name}`;
+
+    constructor(config: ActivationLayerConfig = {}) {
+      super(of, config);
+    }
+
+    static override fromConfig(cls: never, { settings, ...rest }: serialization.ConfigDict): never {
+      return new (cls as typeof layer)({ ...rest, ...read(settings) } as ActivationLayerConfig) as never;
+    }
+
+    static fromStateDict(tensors: StateDict, config: ActivationLayerConfig & { prefix?: string } = {}) {
+      const [own, options] = divided(`fromStateDict of the layer of ${of.family.name}`, config, []);
+      const act = of.fromStateDict(tensors, options as FamilyOptions<object, string>);
+      const shapes = Object.entries(act.shapes);
+      const functions = shapes.reduce((most, [, [count]]) => Math.max(most, count!), 1);
+      const values = Object.fromEntries(
+        shapes.map(([name, [count, length]]) => [
+          name,
+          length === undefined ? act.parameters[name] : rowsOf(act.parameters[name]!, count!, length),
+        ]),
+      );
+      const shared = shapes.filter(([, [count]]) => count === 1).map(([name]) => name);
+      const found = functions === 1 ? { shared: true } : { shared, groups: functions };
+      return new layer({ ...own, ...act.constants, ...values, ...found } as ActivationLayerConfig);
+    }
+  };
+  serialization.registerClass(layer as never);
+  made.set(of, layer);
+  found = layer;
+  return found;
+}
+
+/** Options of a layer, and those of the family, which checks them itself. */
+function divided(
+  what: string,
+  config: unknown,
+  // A layer learns these when it is built.
+  refused: readonly string[] = ['channels', 'layout'],
+): [OwnConfig, Record<string, unknown>] {
+  const own: Record<string, unknown> = {};
+  const rest: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(expectHolder(what, config)))
+    (Object.hasOwn(OWN_OPTIONS, key) ? own : rest)[key] = value;
+  expectOptions(what, own, OWN_OPTIONS as OptionTable<OwnConfig>);
+  for (const key of refused) if (key in rest) expectOneOf(`an option of ${what}`, key, Object.keys(OWN_OPTIONS));
+  return [own, rest];
+}
+
+function repeated(row: Float32Array, count: number): Float32Array {
+  const all = new Float32Array(count * row.length);
+  for (let c = 0; c < count; c++) all.set(row, c * row.length);
+  return all;
+}
+
+const rowsOf = (data: Float32Array, count: number, length: number): Float32Array[] =>
+  Array.from({ length: count }, (_, row) => data.slice(row * length, (row + 1) * length));
+
+/**
+ * Settings as a text that comes through tfjs, which changes names and values between camelCase and snake_case on its way to a file: JSON in
+ * which capitals and underscores, found in strings alone, are written as escapes.
+ */
+function written(settings: object): string {
+  const json = JSON.stringify(settings, (_, value) => (ArrayBuffer.isView(value) ? Array.from(value as never) : value));
+  return json.replace(/[A-Z_]/g, (c) => `\\u00${c.charCodeAt(0).toString(16)}`);
+}
+
+function read(settings: unknown): Record<string, unknown> {
+  if (typeof settings !== 'string') throw new TypeError(`settings must be a string, got ${describe(settings)}`);
+  return JSON.parse(settings) as Record<string, unknown>;
+}

@@ -1,19 +1,25 @@
 import { DiTAC } from './activations/ditac.js';
+import type { Trainable } from './activations/trainable.js';
 import type { Backend, ProbeFailure } from './backends/backend.js';
 import { hostBackend } from './backends/host.js';
 import { BACKEND_NAMES, loadBackend } from './backends/load.js';
 import {
   describe,
+  expectArray,
   expectFunction,
   expectInteger,
   expectIntegerKind,
   expectOptions,
+  expectSignal,
+  isView,
   type OptionTable,
+  throwIfAborted,
 } from './errors.js';
 import { VARIANTS } from './families/ditac.js';
 import { type BitComparison, compareBits, ulpError } from './oracle/compare.js';
-import { exact } from './oracle/exact.js';
+import { exactFamily, type Judged } from './oracle/family.js';
 import { type Inputs, randomBits, specialValues, stratified } from './oracle/sweep.js';
+import type { Signal } from './platform.js';
 
 /**
  * Is an implementation right? Its bits against those of plain JavaScript, its values against the 30-digit oracle: for the backends of
@@ -28,11 +34,18 @@ export type Float32Kernel = (x: Float32Array) => Float32Array | Promise<Float32A
 export interface VerifyOptions {
   /** Random bit patterns for the bit comparison, of each activation. Default 200,000. */
   elements?: number;
-  /** Points for the oracle, which takes about 20 µs each. Default 2,000. */
+  /** Points for the oracle, which takes 20 to 300 µs each. Default 2,000. */
   points?: number;
   /** Of parameters and inputs. Default 1. */
   seed?: number;
   onProgress?: (done: number, what: string) => void;
+  /** Ends it, between two blocks of 65536 elements or 64 points of the oracle, with the signal's reason. */
+  signal?: Signal;
+}
+
+export interface VerifyBackendsOptions extends VerifyOptions {
+  /** What to compute, of any family. Default: a DiTAC of each variant. */
+  activations?: readonly Trainable[];
 }
 
 const VERIFY_OPTIONS = {
@@ -40,6 +53,7 @@ const VERIFY_OPTIONS = {
   points: expectIntegerKind,
   seed: expectIntegerKind,
   onProgress: expectFunction,
+  signal: expectSignal,
 } satisfies OptionTable<VerifyOptions>;
 
 export interface VerifyReport {
@@ -56,7 +70,7 @@ export interface VerifyReport {
   /** How many results differ from plain JavaScript's in a bit, and the first of them. */
   readonly differing: number;
   readonly firstMismatch?: BitComparison['first'];
-  /** Of backends: for how many elements gradX, and the gradThetas of all, were compared too, and how many results differ. */
+  /** Of backends: for how many elements gradX, and the gradients of all parameters, were compared too, and how many results differ. */
   readonly gradients: number;
   readonly differingGradients: number;
   /** Worst error against the oracle where |y| ≥ 2⁻⁸, in ULP, and its input; and what the plans certify. */
@@ -73,31 +87,44 @@ export interface VerifyReport {
 const MOST_SEED = 2 ** 31;
 
 /**
- * Judges a function that should compute an activation.
+ * Judges a function that should compute an activation, of any family. It may be asynchronous, and is called with blocks of up to 65536.
  * @throws {TypeError|RangeError} for options out of range, or results of another length. What the function throws passes through.
  */
 export async function verifyFunction(
   name: string,
   kernel: Float32Kernel,
-  activation: DiTAC,
+  activation: Trainable,
   options: VerifyOptions = {},
 ): Promise<VerifyReport> {
   if (typeof name !== 'string') throw new TypeError(`name must be a string, got ${describe(name)}`);
   expectFunction('kernel', kernel);
   // Another copy of this package makes as good ones.
-  if (typeof activation?.on !== 'function' || typeof activation.planOf !== 'function')
-    throw new TypeError(`activation must be a DiTAC, got ${describe(activation)}`);
+  expectActivation('activation', activation);
   expectOptions('verifyFunction', options, VERIFY_OPTIONS);
   if (activation.channels !== 1)
-    throw new RangeError(`an activation with one θ can be verified, this one has ${activation.channels}`);
+    throw new RangeError(`an activation with one channel can be verified, this one has ${activation.channels}`);
   return judge(name, [{ activation, kernel }], options);
 }
 
-/** Judges every backend of this machine, on all variants. One that cannot run here is reported with the reason. */
-export async function verifyBackends(options: VerifyOptions = {}): Promise<VerifyReport[]> {
-  expectOptions('verifyBackends', options, VERIFY_OPTIONS);
+function expectActivation(name: string, value: unknown): asserts value is Trainable {
+  const given = value as Partial<Trainable> | null | undefined;
+  if (typeof given?.on !== 'function' || typeof given.planOf !== 'function')
+    throw new TypeError(`${name} must be an activation, a DiTAC or of another family, got ${describe(value)}`);
+}
+
+/**
+ * Judges every backend of this machine, on all variants of DiTAC or on given activations. One that cannot run here is reported with the reason.
+ * @throws {TypeError|RangeError} for options of the wrong kind or out of range.
+ */
+export async function verifyBackends(options: VerifyBackendsOptions = {}): Promise<VerifyReport[]> {
+  expectOptions('verifyBackends', options, { ...VERIFY_OPTIONS, activations: expectArray });
+  options.activations?.forEach((each, i) => {
+    expectActivation(`activations[${i}]`, each);
+    if (each.channels !== 1) throw new RangeError(`activations[${i}] must have one channel, it has ${each.channels}`);
+  });
   const seed = expectInteger('seed', options.seed ?? 1, 0, MOST_SEED);
-  const activations = VARIANTS.map((variant, i) => new DiTAC({ a: -3, b: 3, variant, seed: seed + i }));
+  const activations: readonly Trainable[] =
+    options.activations ?? VARIANTS.map((variant, i) => new DiTAC({ a: -3, b: 3, variant, seed: seed + i }));
   const reports: VerifyReport[] = [];
   for (const name of BACKEND_NAMES) {
     let backend: Backend;
@@ -120,7 +147,7 @@ export async function verifyBackends(options: VerifyOptions = {}): Promise<Verif
 
 async function judge(
   name: string,
-  trials: readonly { activation: DiTAC; kernel: Float32Kernel; gradients?: Backend }[],
+  trials: readonly { activation: Trainable; kernel: Float32Kernel; gradients?: Backend }[],
   options: VerifyOptions,
 ): Promise<VerifyReport> {
   const elements = expectInteger('elements', options.elements ?? 200_000, 1, 1e9);
@@ -138,12 +165,22 @@ async function judge(
   let gradients = 0;
   let differingGradients = 0;
   for (const [i, { activation, kernel, gradients: backend }] of trials.entries()) {
-    options.onProgress?.((i + 0.5) / trials.length, `${name} ${activation.variant}`);
+    const label = `${name} ${labelOf(activation)}`;
+    // A point of the oracle takes as long as some hundred elements.
+    const work = 1.25 * elements + 200 * points;
+    let worked = 0;
+    const advance = (by: number) => {
+      worked += by;
+      throwIfAborted(options.signal);
+      options.onProgress?.((i + Math.min(worked / work, 1)) / trials.length, label);
+    };
+    advance(0);
     for (const x of inputsFor(elements, seed)) {
-      const comparison = compareBits(activation.on(js).forward(x), await kernel(x), x);
+      const comparison = compareBits(activation.on(js).forward(x), resultOf(await kernel(x), x), x);
       differing += comparison.differing;
       first ??= comparison.first;
       count += x.length;
+      advance(x.length);
     }
     if (backend) {
       // A tenth: they cost ten times as much in plain JavaScript.
@@ -151,22 +188,25 @@ async function judge(
         const gradY = x.slice().reverse();
         const expected = activation.on(js).backward(x, gradY);
         const actual = await activation.on(backend).backward(x, gradY);
-        for (const key of ['gradX', 'gradThetas'] as const)
-          differingGradients += compareBits(expected[key], actual[key]).differing;
+        differingGradients += compareBits(expected.gradX, actual.gradX).differing;
+        for (const [key, sum] of Object.entries(expected.gradients))
+          differingGradients += compareBits(sum, actual.gradients[key]!).differing;
         gradients += x.length;
+        advance(0);
       }
     }
-    const { tess, a, b, variant, basis } = activation;
-    const truth = exact.activation(activation.thetas, { tess, a, b, variant, basis });
+    const truth = exactFamily(activation as unknown as Judged);
+    const { domain } = activation.plan.certificate;
     for (const x of stratified(-8, 8, points, seed + 2).blocks()) {
-      const y = await kernel(x);
-      x.forEach((v, k) => {
-        const t = truth(v);
-        if (Math.abs(t) < 2 ** -24) return;
+      const y = resultOf(await kernel(x), x);
+      for (const [k, v] of x.entries()) {
+        if (k % 64 === 0) advance(200 * 64);
+        const t = truth(v).hi;
+        if (Math.abs(t) < 2 ** -24 || Math.abs(v) > domain) continue;
         const error = ulpError(y[k]!, t);
         if (Math.abs(t) < 2 ** -8) worstUlpSmall = Math.max(worstUlpSmall, error);
         else if (error > worstUlp) [worstUlp, worstUlpAt] = [error, v];
-      });
+      }
     }
     certifiedUlp = Math.max(certifiedUlp, activation.plan.certificate.ulp);
     certifiedUlpSmall = Math.max(certifiedUlpSmall, activation.plan.certificate.ulpSmall);
@@ -187,6 +227,17 @@ async function judge(
     ok: differing === 0 && differingGradients === 0 && worstUlp <= certifiedUlp && worstUlpSmall <= certifiedUlpSmall,
   };
 }
+
+function resultOf(y: unknown, x: Float32Array): Float32Array {
+  if (!isView(y, 'Float32Array') || y.length !== x.length)
+    throw new TypeError(`the function must return a Float32Array of length ${x.length}, got ${describe(y)}`);
+  return y;
+}
+
+const labelOf = (activation: Trainable): string =>
+  (activation as unknown as Partial<DiTAC>).variant ??
+  (activation as unknown as { family?: { name: string } }).family?.name ??
+  activation.constructor.name;
 
 function* inputsFor(elements: number, seed: number): Iterable<Float32Array> {
   const sources: Inputs[] = [randomBits(elements, seed), stratified(-16, 16, Math.ceil(elements / 4), seed + 1)];

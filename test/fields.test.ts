@@ -73,7 +73,7 @@ test('an accepted plan gives one answer, on every backend, whatever lies beside 
     fc.property(plans, ({ exponent, place, cells, odd, ...fields }) => {
       const first = Math.trunc(place * 2 ** Math.max(Math.min(exponent, 20), 0)) | 0;
       const rows = odd === null ? fields.rows : [...fields.rows.slice(0, -1), odd];
-      const file = planFile([{ ...fields, rows, exponent, first, last: (first + cells) | 0 }]);
+      const file = planFile([{ ...fields, rows, exponent, first, last: (first + cells) | 0 }], { version: 3 });
       let loaded: CompiledActivation;
       try {
         loaded = CompiledActivation.fromBytes(file);

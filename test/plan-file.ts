@@ -15,7 +15,7 @@ export interface PlanFields {
   readonly slack: readonly number[];
 }
 
-/** A file with a right check, whatever it says. */
+/** A file with a right check, whatever it says. In version 3 rows have their scale, here 1, in the low bits of the third number. */
 export function planFile(
   plans: readonly PlanFields[],
   { version = 2, layout = 0, count = plans.length } = {},
@@ -34,8 +34,15 @@ export function planFile(
     for (const value of [exponent, first, last, slack.length]) word(value);
     for (const value of specials) single(value);
     // A certificate of zeros.
-    for (let n = 0; n < 12; n++) word(0);
-    for (const array of [bounds, rows, slack]) for (const value of array) single(value);
+    for (let n = 0; n < (version === 2 ? 12 : 16); n++) word(0);
+    for (const value of bounds) single(value);
+    rows.forEach((value, i) => {
+      single(value);
+      if (version > 2 && i % 8 === 2) words.push((words.pop()! & -4096) | 127);
+    });
+    for (const value of slack) single(value);
+    // No periodic section.
+    if (version > 2) word(0);
   }
   const file = new Uint8Array(4 * words.length);
   const bytes = new DataView(file.buffer);

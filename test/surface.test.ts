@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs';
 import * as cpab from 'ditac/cpab';
 import { describe, expect, test } from 'vitest';
+import { EXAMPLES } from './family-examples.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: the point is to pass what the types forbid
 type Any = any;
@@ -18,6 +19,7 @@ const load: Record<string, () => Promise<Any>> = {
   ditac: () => import('ditac'),
   'ditac/runtime': () => import('ditac/runtime'),
   'ditac/cpab': () => import('ditac/cpab'),
+  'ditac/families': () => import('ditac/families'),
   'ditac/oracle': () => import('ditac/oracle'),
   'ditac/safetensors': () => import('ditac/safetensors'),
   'ditac/tfjs': () => import('ditac/tfjs'),
@@ -47,6 +49,7 @@ tf.sequential({ layers: [layer] });
 const signal = new AbortController().signal;
 const inputs = modules['ditac/oracle'].everyFloat32(1, 1.0001);
 const state = act.stateDict();
+const snake = new modules.ditac.Snake({ alpha: 0.5 });
 
 interface Row {
   /** Arguments with which it works. */
@@ -109,7 +112,115 @@ const backward = (call: Row['call']): Row => ({
   options: { at: 2, values: { shape: [4], out: new Float32Array(4), into: act.gradientSum(), ...work } },
 });
 
+/** What a family's class takes: constants, parameters, and what all have; and what its `fromStateDict` takes. */
+function familyRows(name: string, Class: Any): Record<string, Row | typeof NOTHING> {
+  const entry = Object.entries<Any>(modules['ditac/families'].FAMILIES).find(([, each]) => each === Class)!;
+  const options = EXAMPLES[entry[0] as keyof typeof EXAMPLES][0]!.options as Record<string, Any>;
+  const made = new Class(options);
+  const { constants = {} } = Class.family;
+  const needed = Object.entries<Any>(constants).filter(([, kind]) => kind.initial === undefined && !kind.isOptional);
+  const kinds = Object.entries<Any>(Class.family.parameters(made.constants));
+  // Without a value to begin with, and none that a seed could draw.
+  const unset = kinds.filter(([key, { initial }]) => initial === undefined && key in options).map(([key]) => key);
+  const required = [...needed.map(([key]) => key), ...unset];
+  const common = { channels: 1, layout: 'channelsFirst' };
+  return {
+    [`ditac.${name}`]: {
+      args: [options],
+      call: construct(Class),
+      options: {
+        at: 0,
+        values: { ...made.constants, ...options, ...common, seed: 1 },
+        ...(required.length > 0 ? { required } : {}),
+      },
+    },
+    [`ditac.${name}.family`]: NOTHING,
+    [`ditac.${name}.fromStateDict`]: {
+      args: [made.stateDict(), made.constants],
+      call: (...given) => Class.fromStateDict(...given),
+      options: { at: 1, values: { ...made.constants, ...options, ...common, prefix: '' } },
+    },
+  };
+}
+const classes = Object.entries<Any>(modules.ditac).filter(([, value]) => typeof value?.family?.define === 'function');
+const families = modules['ditac/families'];
+const parameter = { op: 'parameter', index: 0, value: 1 };
+const word = (name: string, ...args: unknown[]): [string, Row] => [
+  `ditac/families.${name}`,
+  { args, call: (...given) => families[name](...given) },
+];
+
+/** Methods that the classes inherit. */
+const inherited: Record<string, Row> = {
+  'DiTAC#planOf': { args: [0], call: (...given) => act.planOf(...given) },
+  'DiTAC#forward': forward((...given) => act.forward(...given)),
+  'DiTAC#backward': backward((...given) => act.backward(...given)),
+  'DiTAC#on': { args: [js], call: (...given) => act.on(...given) },
+  'FamilyActivation#update': {
+    args: [{ alpha: 1 }],
+    call: (...given) => snake.update(...given),
+    options: { at: 0, values: { alpha: 1 } },
+  },
+  'FamilyActivation#refine': {
+    args: [2],
+    call: (...given) => new modules.ditac.Chebyshev({ coeffs: [1, 2] }).refine(...given),
+  },
+  'FamilyActivation#reference': { args: [0], call: (...given) => snake.reference(...given) },
+  'FamilyActivation#definition': { args: [0], call: (...given) => snake.definition(...given) },
+  'FamilyActivation#planOf': { args: [0], call: (...given) => snake.planOf(...given) },
+  'FamilyActivation#on': { args: [js], call: (...given) => snake.on(...given) },
+  'FamilyActivation#stateDict': {
+    call: (...given) => snake.stateDict(...given),
+    options: { at: 0, values: { prefix: 'act.' } },
+  },
+  'FamilyActivation#forward': forward((...given) => snake.forward(...given)),
+  'FamilyActivation#backward': {
+    args: [x, x, {}],
+    call: (...given) => snake.backward(...given),
+    options: { at: 2, values: { shape: [4], out: new Float32Array(4), into: snake.gradientSum(), ...work } },
+  },
+};
+
 const rows: Record<string, Row | typeof NOTHING> = {
+  ...Object.assign({}, ...classes.map(([name, Class]) => familyRows(name, Class))),
+  'ditac.defineFamily': {
+    args: [modules.ditac.Snake.family],
+    call: (...given) => modules.ditac.defineFamily(...given),
+    options: {
+      at: 0,
+      values: { ...modules.ditac.Snake.family, refine: () => 1, notes: () => [], shared: ['alpha'], truth: () => 1 },
+      required: ['name', 'parameters', 'define'],
+    },
+  },
+  ...Object.fromEntries(Object.keys(families.FAMILIES).map((name) => [`ditac/families.FAMILIES.${name}`, NOTHING])),
+  'ditac/families.identify': { args: [state], call: (...given) => families.identify(...given) },
+  'ditac/families.rationalInitial': { args: ['A', 'gelu'], call: (...given) => families.rationalInitial(...given) },
+  'ditac/families.x': NOTHING,
+  ...Object.fromEntries([
+    ...['abs', 'aboveHalf', 'atan', 'cos', 'density', 'erf', 'exp', 'expm1', 'log', 'log1p', 'negative', 'normal'].map(
+      (name) => word(name, 1),
+    ),
+    ...['relu', 'sigmoid', 'sin', 'softplus', 'sqrt', 'square', 'tanh'].map((name) => word(name, 1)),
+    ...['divide', 'maximum', 'minimum', 'minus', 'plus', 'power', 'times'].map((name) => word(name, 1, 2)),
+    word('where', 1, 2, 3),
+    word('polynomial', [1, 2]),
+    word('tail', 1, 2, 3),
+    word('atLeast', parameter, 1),
+    word('uniform', 0, 1),
+    word('constantNumber', 1, true),
+    word('constantFlag', true),
+    word('constantChoice', ['a', 'b'], 'a'),
+    word('constantNumbers', [1, 2]),
+    word('pieces', 1, [0, 2]),
+  ]),
+  'ditac/families.whole': {
+    args: [1, families.tail(1, 0, 0), families.tail(1, 0, 0)],
+    call: (...given) => families.whole(...given),
+  },
+  // A number, or a function that draws one.
+  'ditac/families.one': { args: [1], call: (...given) => families.one(...given), free: [0] },
+  'ditac/families.many': { args: [2, [1, 2]], call: (...given) => families.many(...given), free: [1] },
+  'ditac/families.bySign': { args: [1, 2, 3], call: (...given) => families.bySign(...given), free: [1, 2] },
   'ditac.DiTAC': {
     call: (options: Any = {}) =>
       new DiTAC(options?.constructor === Object && !('seed' in options) ? { thetas: theta, ...options } : options),
@@ -123,10 +234,11 @@ const rows: Record<string, Row | typeof NOTHING> = {
     call: (...given) => DiTAC.fromStateDict(...given),
     options: { at: 1, values: { ...ditacOptions, channels: 1, layout: 'channelsFirst', prefix: '' } },
   },
-  'ditac.DiTAC#planOf': { args: [0], call: (...given) => act.planOf(...given) },
-  'ditac.DiTAC#forward': forward((...given) => act.forward(...given)),
-  'ditac.DiTAC#backward': backward((...given) => act.backward(...given)),
-  'ditac.DiTAC#gradientSum': NOTHING,
+  // For its base alone.
+  'ditac.DiTAC#define': NOTHING,
+  'ditac.DiTAC#differentiator': NOTHING,
+  'ditac.DiTAC#functionOf': NOTHING,
+  'ditac.DiTAC#gradientsOf': NOTHING,
   'ditac.DiTAC#regularization': {
     call: (...given) => act.regularization(...given),
     options: { at: 0, values: { lambda: 0.1 } },
@@ -139,8 +251,6 @@ const rows: Record<string, Row | typeof NOTHING> = {
   },
   'ditac.DiTAC#reference': { args: [0], call: (...given) => act.reference(...given) },
   'ditac.DiTAC#velocities': { args: [0], call: (...given) => act.velocities(...given) },
-  'ditac.DiTAC#on': { args: [js], call: (...given) => act.on(...given) },
-  'ditac.DiTAC#compiled': NOTHING,
   'ditac.DiTAC#stateDict': {
     call: (...given) => act.stateDict(...given),
     options: { at: 0, values: { prefix: 'act.' } },
@@ -235,6 +345,11 @@ const rows: Record<string, Row | typeof NOTHING> = {
     call: modules['ditac/oracle'].exact.activation,
     options: { at: 1, values: { ...bare, basis: 'qr' }, required: Object.keys(bare) },
   },
+  'ditac/oracle.exact.family': { args: [act, 0], call: modules['ditac/oracle'].exact.family },
+  'ditac/oracle.exact.derivative': { args: [snake, 'x', 0], call: modules['ditac/oracle'].exact.derivative },
+  'ditac/oracle.exactFamily': { args: [act, 0], call: modules['ditac/oracle'].exactFamily },
+  'ditac/oracle.exactDerivative': { args: [snake, 'alpha', 0], call: modules['ditac/oracle'].exactDerivative },
+  'ditac/oracle.roundTo': { args: ['float16', 0.1], call: modules['ditac/oracle'].roundTo },
   'ditac/oracle.everyFloat32': { args: [0, 1, 0, 1], call: modules['ditac/oracle'].everyFloat32 },
   'ditac/oracle.randomBits': { args: [4, 1], call: modules['ditac/oracle'].randomBits },
   'ditac/oracle.stratified': { args: [0, 1, 4, 1], call: modules['ditac/oracle'].stratified },
@@ -242,7 +357,7 @@ const rows: Record<string, Row | typeof NOTHING> = {
   'ditac/oracle.sweep': {
     args: [(v: Any) => v, (v: Any) => v, inputs, {}],
     call: modules['ditac/oracle'].sweep,
-    options: { at: 3, values: { onProgress: () => {} } },
+    options: { at: 3, values: { onProgress: () => {}, signal } },
   },
   'ditac/oracle.doubleDouble.ZERO': NOTHING,
   'ditac/oracle.doubleDouble.ONE': NOTHING,
@@ -286,12 +401,12 @@ const rows: Record<string, Row | typeof NOTHING> = {
   'ditac/verify.verifyFunction': {
     args: ['mine', (v: Float32Array) => act.forward(v), act, { elements: 10, points: 4 }],
     call: modules['ditac/verify'].verifyFunction,
-    options: { at: 3, values: { elements: 10, points: 4, seed: 1, onProgress: () => {} } },
+    options: { at: 3, values: { elements: 10, points: 4, seed: 1, onProgress: () => {}, signal } },
   },
   'ditac/verify.verifyBackends': {
     // What works takes seconds, and is what test/backends.test.ts is about.
     call: async (options?: Any) => options === undefined || modules['ditac/verify'].verifyBackends(options),
-    options: { at: 0, values: { elements: 10, points: 4, seed: 1, onProgress: () => {} } },
+    options: { at: 0, values: { elements: 10, points: 4, seed: 1, onProgress: () => {}, signal, activations: [act] } },
   },
 
   'ditac/tfjs.activate': {
@@ -311,6 +426,12 @@ const rows: Record<string, Row | typeof NOTHING> = {
     call: (...given) => DiTACLayer.fromStateDict(...given),
     options: { at: 1, values: { ...ditacOptions, prefix: '', lambdaRegLoss: 0 } },
   },
+  'ditac/tfjs.layerOf': { args: [modules.ditac.Snake], call: (...given) => modules['ditac/tfjs'].layerOf(...given) },
+  'ditac/tfjs.ActivationLayer': NOTHING,
+  'ditac/tfjs.ActivationLayer#build': NOTHING,
+  'ditac/tfjs.ActivationLayer#evaluate': NOTHING,
+  'ditac/tfjs.ActivationLayer#getConfig': NOTHING,
+  'ditac/tfjs.ActivationLayer#stateDict': NOTHING,
   'ditac/tfjs.DiTACLayer.className': NOTHING,
   'ditac/tfjs.DiTACLayer#stateDict': {
     call: (...given) => layer.stateDict(...given),
@@ -318,8 +439,7 @@ const rows: Record<string, Row | typeof NOTHING> = {
   },
   // tfjs calls these, with what it made.
   'ditac/tfjs.DiTACLayer#build': NOTHING,
-  'ditac/tfjs.DiTACLayer#call': NOTHING,
-  'ditac/tfjs.DiTACLayer#computeOutputShape': NOTHING,
+  'ditac/tfjs.DiTACLayer#evaluate': NOTHING,
   'ditac/tfjs.DiTACLayer#getConfig': NOTHING,
 };
 
@@ -371,65 +491,68 @@ const WRONG = [null, Symbol('wrong'), { wrong: 1 }, true, 'wrong', 7, () => 7, [
 const kindOf = (value: unknown): string =>
   value === null ? 'null' : Array.isArray(value) || ArrayBuffer.isView(value) ? 'array' : typeof value;
 
-describe.each(Object.entries(rows).filter((each): each is [string, Row] => each[1] !== NOTHING))('%s', (name, row) => {
-  const { args = [], call, options, free = [] } = row;
-  const withArgument = (at: number, value: unknown) => {
-    const given = [...args];
-    while (given.length < at) given.push(undefined);
-    given[at] = value;
-    return given;
-  };
+describe.each(Object.entries({ ...rows, ...inherited }).filter((each): each is [string, Row] => each[1] !== NOTHING))(
+  '%s',
+  (name, row) => {
+    const { args = [], call, options, free = [] } = row;
+    const withArgument = (at: number, value: unknown) => {
+      const given = [...args];
+      while (given.length < at) given.push(undefined);
+      given[at] = value;
+      return given;
+    };
 
-  test('works with what it should be given', async () => {
-    if (name.includes('GradientSum')) return;
-    await call(...args);
-  });
+    test('works with what it should be given', async () => {
+      if (name.includes('GradientSum')) return;
+      await call(...args);
+    });
 
-  test('refuses arguments of other kinds', async () => {
-    for (const [at, valid] of args.entries()) {
-      if (free.includes(at) || at === options?.at) continue;
-      for (const wrong of WRONG) {
-        if (kindOf(wrong) === kindOf(valid) || (kindOf(valid) === 'object' && kindOf(wrong) === 'array')) continue;
-        await refuses(`argument ${at} = ${String(wrong)}`, () => call(...withArgument(at, wrong)));
+    test('refuses arguments of other kinds', async () => {
+      for (const [at, valid] of args.entries()) {
+        if (free.includes(at) || at === options?.at) continue;
+        for (const wrong of WRONG) {
+          if (kindOf(wrong) === kindOf(valid) || (kindOf(valid) === 'object' && kindOf(wrong) === 'array')) continue;
+          await refuses(`argument ${at} = ${String(wrong)}`, () => call(...withArgument(at, wrong)));
+        }
       }
-    }
-    for (const wrong of [null, Symbol('wrong'), 'wrong', 7, true, []])
-      if (options) await refuses(`options ${String(wrong)}`, () => call(...withArgument(options.at, wrong)));
-    if (options?.required) await refuses('no options', () => call(...withArgument(options.at, undefined)));
-  });
+      for (const wrong of [null, Symbol('wrong'), 'wrong', 7, true, []])
+        if (options) await refuses(`options ${String(wrong)}`, () => call(...withArgument(options.at, wrong)));
+      if (options?.required) await refuses('no options', () => call(...withArgument(options.at, undefined)));
+    });
 
-  if (!options) return;
-  const { at, values, required = [] } = options;
-  const base = (args[at] ?? {}) as Record<string, unknown>;
+    if (!options) return;
+    const { at, values, required = [] } = options;
+    const base = (args[at] ?? {}) as Record<string, unknown>;
 
-  test('refuses options that it does not have, and misspelled ones', async () => {
-    for (const wrong of [
-      'unknown',
-      ...Object.keys(values).flatMap((key) => [key.slice(0, -1), `${key}s`, key.toUpperCase()]),
-    ]) {
-      if (wrong in values || wrong === '') continue;
-      await refuses(wrong, () => call(...withArgument(at, { ...base, [wrong]: values[wrong.slice(0, -1)] ?? 1 })));
-    }
-  });
-
-  test('refuses to do without those that it needs', async () => {
-    for (const key of required) {
-      const { [key]: _, ...rest } = { ...values, ...base };
-      await refuses(`without ${key}`, () => call(...withArgument(at, rest)));
-    }
-  });
-
-  test('refuses values of other kinds', async () => {
-    for (const [key, valid] of Object.entries(values)) {
-      for (const wrong of WRONG) {
-        if (kindOf(wrong) === kindOf(valid)) continue;
-        // A matrix instead of a name, numbers in a nested array.
-        if (key === 'basis' && kindOf(wrong) === 'array') continue;
-        await refuses(`${key} = ${String(wrong)}`, () => call(...withArgument(at, { ...base, [key]: wrong })));
+    test('refuses options that it does not have, and misspelled ones', async () => {
+      for (const wrong of [
+        'unknown',
+        ...Object.keys(values).flatMap((key) => [key.slice(0, -1), `${key}s`, key.toUpperCase()]),
+      ]) {
+        if (wrong in values || wrong === '') continue;
+        await refuses(wrong, () => call(...withArgument(at, { ...base, [wrong]: values[wrong.slice(0, -1)] ?? 1 })));
       }
-    }
-  });
-});
+    });
+
+    test('refuses to do without those that it needs', async () => {
+      for (const key of required) {
+        const { [key]: _, ...rest } = { ...values, ...base };
+        await refuses(`without ${key}`, () => call(...withArgument(at, rest)));
+      }
+    });
+
+    test('refuses values of other kinds', async () => {
+      for (const [key, valid] of Object.entries(values)) {
+        for (const wrong of WRONG) {
+          if (kindOf(wrong) === kindOf(valid)) continue;
+          // A matrix instead of a name, numbers in a nested array.
+          if (key === 'basis' && kindOf(wrong) === 'array') continue;
+          await refuses(`${key} = ${String(wrong)}`, () => call(...withArgument(at, { ...base, [key]: wrong })));
+        }
+      }
+    });
+  },
+);
 
 test('backends refuse what is no tensor', async () => {
   for (const backend of [js, pool, pool.sync]) {

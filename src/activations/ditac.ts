@@ -25,7 +25,6 @@ import {
   expectPositive,
   expectRecord,
   expectString,
-  isView,
   type OptionTable,
   unchecked,
 } from '../errors.js';

@@ -2,16 +2,36 @@ import { Differentiator } from '../backends/gradients.js';
 import { cuts } from '../calculus/cuts.js';
 import { type Parameter, where } from '../calculus/expression.js';
 import { Interpreter } from '../calculus/interpreter.js';
-import { type Definition, LARGEST } from '../calculus/piece.js';
+import { above, below, type Definition, LARGEST } from '../calculus/piece.js';
 import { ballOf } from '../calculus/tails.js';
 import { value } from '../calculus/value.js';
 import { normalStream, uniformStream } from '../cpab/random.js';
-import { describe, expectInteger, expectOneOf, expectOptions, expectString } from '../errors.js';
+import {
+  describe,
+  expectArray,
+  expectFunction,
+  expectHolder,
+  expectInteger,
+  expectOneOf,
+  expectOptions,
+  expectRecord,
+  expectString,
+  type OptionTable,
+} from '../errors.js';
 import type { ConstantKind, Family, ParameterKind, Random, Values, Words } from '../families/family.js';
 import type { StateDict } from '../io/tensor.js';
 import { contract, type Differentiable, gradientLimit, gradientTable } from '../plan/gradient-table.js';
 import type { Gradients } from './backward.js';
 import { LAYOUTS, type Layout } from './layout.js';
+import {
+  notesOf,
+  type Origin,
+  readStateDict,
+  type StateDictOptions,
+  storedNames,
+  type Written,
+  writeStateDict,
+} from './state-dict.js';
 import { Trainable } from './trainable.js';
 
 /** A parameter as it is given: one number for all channels, one a channel or a group, or arrays of them; taken as float32. */
@@ -35,10 +55,12 @@ export type FamilyOptions<C extends object, P extends string> = Partial<C> & {
 export interface FamilyClass<C extends object, P extends string> {
   new (options?: FamilyOptions<C, P>): FamilyActivation<C, P>;
   readonly family: Family<C, P>;
-  fromStateDict(
-    tensors: StateDict,
-    options?: Partial<C> & Omit<CommonOptions, 'seed'> & { prefix?: string },
-  ): FamilyActivation<C, P>;
+  /**
+   * Reads the state dict of a released class, or what `stateDict` gave. What it does not say is asked for by name, never assumed; a parameter that
+   * is no tensor of it can be told too.
+   * @throws {TypeError} if something is to be told. @throws {RangeError} if tensors are missing or misshapen, or values make no sense.
+   */
+  fromStateDict(tensors: StateDict, options?: FamilyOptions<C, P> & StateDictOptions): FamilyActivation<C, P>;
 }
 
 const COMMON = ['channels', 'layout', 'seed'] as const;
@@ -60,18 +82,20 @@ export class FamilyActivation<C extends object = object, P extends string = stri
   #parameters: ReadonlyMap<string, Stored>;
   /** How many different functions there are. */
   readonly #functions: number;
+  readonly #origin: Origin | undefined;
 
-  constructor(family: Family<C, P>, options: FamilyOptions<C, P> = {}) {
-    const given = expectObject(family.name, options);
+  /** `origin` is what `fromStateDict` remembers. */
+  constructor(family: Family<C, P>, options: FamilyOptions<C, P> = {}, origin?: Origin) {
+    const given = expectHolder(family.name, options);
     const constants = readConstants(family, given);
-    const kinds = family.parameters(constants) as Readonly<Record<string, ParameterKind>>;
+    const kinds = expectKinds(family.name, family.parameters(constants));
     for (const key of Object.keys(given))
       expectOneOf(`an option of ${family.name}`, key, [
         ...COMMON,
         ...Object.keys(family.constants ?? {}),
         ...Object.keys(kinds),
       ]);
-    const layout = expectOneOf('layout', given.layout ?? 'channelsFirst', LAYOUTS);
+    const layout = expectOneOf('layout', given.layout === undefined ? 'channelsFirst' : given.layout, LAYOUTS);
     const parameters = readParameters(family.name, kinds, given);
     const functions = [...parameters.values()].reduce((most, { count }) => Math.max(most, count), 1);
     for (const [name, { count }] of parameters)
@@ -90,6 +114,7 @@ export class FamilyActivation<C extends object = object, P extends string = stri
     this.constants = constants;
     this.#parameters = parameters;
     this.#functions = functions;
+    this.#origin = origin;
     this.#check();
   }
 
@@ -106,15 +131,16 @@ export class FamilyActivation<C extends object = object, P extends string = stri
    * @throws {TypeError|RangeError} if a length differs or a number is not finite, or the values make no sense; the activation is as before then.
    */
   update(parameters: { readonly [K in P]?: ParameterValue }): void {
-    const given = expectObject(`${this.family.name}.update`, parameters);
+    const given = expectHolder(`${this.family.name}.update`, parameters);
     const before = this.#parameters;
     const after = new Map(before);
     for (const [name, new_] of Object.entries(given)) {
       const stored = before.get(expectOneOf(`a parameter of ${this.family.name}`, name, [...before.keys()]));
       if (new_ === undefined || stored === undefined) continue;
-      const data = numbers(name, new_);
+      const data = numbers(name, new_, stored.kind);
       if (data.length !== stored.data.length)
         throw new RangeError(`${name} must hold ${stored.data.length} numbers as before, got ${data.length}`);
+      expectRows(name, new_, stored);
       after.set(name, { ...stored, data });
     }
     this.#parameters = after;
@@ -145,11 +171,20 @@ export class FamilyActivation<C extends object = object, P extends string = stri
       channels: this.channels,
       layout: this.layout,
     };
-    for (const [key, { kind, count }] of this.#parameters) {
-      const rows = refined.slice(0, count).map(({ parameters }) => parameters[key as P]);
+    const constants = { ...this.constants, ...refined[0]!.constants };
+    for (const [key, kind] of Object.entries<ParameterKind>(this.family.parameters(constants))) {
+      // What all functions share stays shared.
+      const rows = refined.slice(0, this.#parameters.get(key)?.count).map(({ parameters }) => parameters[key as P]);
       options[key] = kind.isOne ? rows.flat() : rows;
     }
     return new FamilyActivation(this.family, options as FamilyOptions<C, P>);
+  }
+
+  /** Shapes of the parameters: [functions], or [functions][n] for arrays; one function may serve all channels. */
+  get shapes(): Readonly<Record<P, readonly number[]>> {
+    return Object.fromEntries(
+      [...this.#parameters].map(([name, { kind, count, length }]) => [name, kind.isOne ? [count] : [count, length]]),
+    ) as unknown as Record<P, readonly number[]>;
   }
 
   /** The function of one channel in float64: no table, about 15 digits where nothing cancels. `ditac/oracle` has 30 digits. */
@@ -165,27 +200,51 @@ export class FamilyActivation<C extends object = object, P extends string = stri
     return this.define(this.functionOf(expectInteger('channel', channel, 0, this.channels - 1)));
   }
 
-  /** What a state dict of the original class holds, by its names and in its shapes; and constants that it does not say, under `ditac.` names. */
+  /** The same for `ditac/oracle`, which needs no end to what would overflow. */
+  truth(channel = 0): Definition {
+    const index = this.functionOf(expectInteger('channel', channel, 0, this.channels - 1));
+    return (this.family.truth ?? this.family.define)(this.constants, this.#wordsOf(index));
+  }
+
+  /** The parameters of one function in the order of the calculus: 'alpha', or 'coefficients[0]', 'coefficients[1]' … */
+  get parameterNames(): readonly string[] {
+    return [...this.#parameters].flatMap(([name, { kind, length }]) =>
+      kind.isOne ? [name] : Array.from({ length }, (_, n) => `${name}[${n}]`),
+    );
+  }
+
+  /**
+   * What a state dict of the original class holds, by its names and in its shapes (those that it was read from); and what it does not say, under names
+   * that begin with `ditac.`, which PyTorch's `load_state_dict` passes over with `strict=False`. `fromStateDict` needs no options then.
+   */
   stateDict(options: { prefix?: string } = {}): Record<string, { shape: number[]; data: Float32Array | Float64Array }> {
     expectOptions<{ prefix?: string }>('stateDict', options, { prefix: expectString });
-    const prefix = options.prefix ?? '';
-    const { names, shapes, asks } = this.family.checkpoint ?? {};
-    const dict: Record<string, { shape: number[]; data: Float32Array | Float64Array }> = {};
-    for (const [key, { kind, data, count, length }] of this.#parameters) {
-      const shape =
-        shapes?.[key as P]?.(count, length) ?? (kind.isOne ? [count] : count === 1 ? [length] : [count, length]);
-      dict[prefix + (names?.[key as P] ?? key)] = { shape: [...shape], data: data.slice() };
-    }
-    for (const key of asks ?? []) {
-      const list = Array.isArray(this.constants[key])
-        ? (this.constants[key] as unknown as number[])
-        : [this.constants[key]];
-      const data = Float64Array.from(list as number[], (each) =>
-        typeof each === 'string' ? (each as string).charCodeAt(0) : Number(each),
-      );
-      dict[`${prefix}ditac.${key}`] = { shape: [data.length], data };
-    }
-    return dict;
+    return writeStateDict(this.family as unknown as Family, options.prefix ?? '', this.#written);
+  }
+
+  /** What `stateDict` calls the parameters. */
+  get storedNames(): Readonly<Record<P, string>> {
+    return storedNames(this.family as unknown as Family, this.#written) as Record<P, string>;
+  }
+
+  get #written(): Written {
+    return {
+      constants: this.constants,
+      parameters: this.#parameters,
+      functions: this.#functions,
+      channels: this.channels,
+      layout: this.layout,
+      origin: this.#origin,
+    };
+  }
+
+  /** What is worth knowing about the present values, in sentences: which are clamped, say, or what of a checkpoint was taken for granted. */
+  get notes(): readonly string[] {
+    const values = Array.from({ length: this.#functions }, (_, index) => this.#valuesOf(index));
+    return [
+      ...(this.#origin?.notes ?? []),
+      ...notesOf(this.family as unknown as Family, this.constants, values as unknown as Values<string>[]),
+    ];
   }
 
   protected override functionOf(channel: number): number {
@@ -201,7 +260,11 @@ export class FamilyActivation<C extends object = object, P extends string = stri
     const functions = Array.from({ length: this.#functions }, (_, index): Differentiable => {
       const definition = this.define(index);
       const { periodic } = definition;
-      const limit = periodic ? gradientLimit(ballOf(interpreter, periodic.period).high) : undefined;
+      const limit = periodic?.only
+        ? periodic.only.from
+        : periodic
+          ? gradientLimit(ballOf(interpreter, periodic.period).high)
+          : undefined;
       const table = gradientTable(interpreter, definition, this.#size, limit);
       return { table, contract: (moments) => contract(interpreter, table, moments) };
     });
@@ -248,32 +311,37 @@ export class FamilyActivation<C extends object = object, P extends string = stri
     ) as unknown as Words<P>;
   }
 
+  #defined(index: number): Definition {
+    try {
+      return this.define(index);
+    } catch (cause) {
+      if (this.#functions === 1 || !(cause instanceof RangeError)) throw cause;
+      throw new RangeError(`function ${index} of ${this.#functions}: ${cause.message}`, { cause });
+    }
+  }
+
   /** Every function is one that its family can define, and has no pole. */
   #check(): void {
     const interpreter = new Interpreter();
     for (let index = 0; index < this.#functions; index++) {
-      const { poles } = this.define(index);
+      const { poles } = expectDefinition(this.family.name, this.#defined(index));
       if (poles === undefined) continue;
       const found = polesOf(interpreter, poles);
       if (found.length > 0)
         throw new RangeError(
-          `${this.family.name} has a pole at x = ${found.slice(0, 4).join(', x = ')}${found.length > 4 ? ', …' : ''}: the denominator is 0 there, and the function has no value`,
+          `${this.family.name} has a pole at x = ${found.slice(0, 4).join(', x = ')}${found.length > 4 ? ', …' : ''}: the denominator is 0 there, and must not be: the function has no value`,
         );
     }
   }
 }
 
-/** The roots of a denominator, as the float32 nearest to them. */
+/** The roots of a denominator, as the float32 nearest to them; a root without a change of sign has two neighbours. */
 function polesOf(interpreter: Interpreter, denominator: NonNullable<Definition['poles']>): number[] {
-  return cuts(interpreter, [{ first: -LARGEST, last: LARGEST, f: where(denominator, 1, 0) }])
+  const q = value(denominator);
+  const nearest = cuts(interpreter, [{ first: -LARGEST, last: LARGEST, f: where(denominator, 1, 0) }])
     .slice(1)
-    .map(({ first }) => first);
-}
-
-function expectObject(name: string, options: unknown): Readonly<Record<string, unknown>> {
-  if (typeof options !== 'object' || options === null || Array.isArray(options))
-    throw new TypeError(`${name} options must be an object, got ${describe(options)}`);
-  return options as Readonly<Record<string, unknown>>;
+    .map(({ first }) => (Math.abs(q(below(first))) < Math.abs(q(first)) ? below(first) : first));
+  return nearest.filter((pole, i) => i === 0 || pole > above(nearest[i - 1]!));
 }
 
 function readConstants<C extends object, P extends string>(
@@ -282,7 +350,7 @@ function readConstants<C extends object, P extends string>(
 ): C {
   const constants: Record<string, unknown> = {};
   for (const [key, kind] of Object.entries(family.constants ?? {}) as [string, ConstantKind][]) {
-    const found = given[key] ?? kind.initial;
+    const found = given[key] === undefined ? kind.initial : given[key];
     if (found === undefined) {
       if (kind.isOptional) continue;
       throw new TypeError(`${family.name} needs the option ${key}, got undefined`);
@@ -297,7 +365,7 @@ function readParameters(
   kinds: Readonly<Record<string, ParameterKind>>,
   given: Readonly<Record<string, unknown>>,
 ): Map<string, Stored> {
-  const random = given.seed === undefined ? undefined : streams(given.seed);
+  const random = given.seed === undefined ? undefined : streams(expectInteger('seed', given.seed, 0, 2 ** 32 - 1));
   const parameters = new Map<string, Stored>();
   const missing: string[] = [];
   for (const [key, kind] of Object.entries(kinds)) {
@@ -319,119 +387,131 @@ function readParameters(
   return parameters;
 }
 
-function streams(seed: unknown): Random {
-  const uniform = uniformStream(seed as number);
-  const normal = normalStream(seed as number);
+function streams(seed: number): Random {
+  const uniform = uniformStream(seed);
+  const normal = normalStream(seed);
   return { uniform, normal };
 }
 
 function store(name: string, kind: ParameterKind, value: unknown): Stored {
-  const data = numbers(name, value);
-  const isNested = Array.isArray(value) && value.some((row) => typeof row === 'object');
-  if (kind.isOne) {
-    if (data.length === 0) throw new RangeError(`${name} must hold at least one number, got none`);
-    return { kind, data, count: data.length, length: 1 };
-  }
-  const rows = isNested ? (value as readonly ArrayLike<number>[]) : undefined;
-  const length = kind.length ?? rows?.[0]?.length ?? data.length;
-  rows?.forEach((row, i) => {
-    if (row.length !== length)
-      throw new RangeError(`every row of ${name} must hold ${length} numbers, row ${i} has ${row.length}`);
-  });
-  if (length === 0 ? data.length !== 0 : data.length === 0 || data.length % length !== 0)
+  const data = numbers(name, value, kind);
+  if (data.length === 0 && (kind.isOne || kind.length))
+    throw new RangeError(`${name} must hold at least one number, got none`);
+  const rows = isNested(value) ? value : undefined;
+  const length = kind.isOne ? 1 : (kind.length ?? rows?.[0]?.length ?? data.length);
+  const stored = { kind, data, count: length === 0 ? 1 : data.length / length, length };
+  if (length === 0 ? data.length !== 0 : data.length % length !== 0)
     throw new RangeError(`${name} must hold ${length} numbers a function, got ${data.length}`);
-  return { kind, data, count: length === 0 ? 1 : data.length / length, length };
+  expectRows(name, value, stored);
+  return stored;
 }
+
+/** Rows, if they are given as such, are those of functions. */
+function expectRows(name: string, value: unknown, { length }: Stored): void {
+  if (!isNested(value)) return;
+  for (const [i, row] of value.entries())
+    if (row.length !== length)
+      throw new RangeError(
+        `every row of ${name} must hold ${length} ${length === 1 ? 'number' : 'numbers'}, row ${i} has ${row.length}`,
+      );
+}
+
+const isList = (value: unknown): value is ArrayLike<unknown> =>
+  Array.isArray(value) || (ArrayBuffer.isView(value) && 'length' in value);
+const isNested = (value: unknown): value is readonly ArrayLike<unknown>[] =>
+  Array.isArray(value) && value.length > 0 && isList(value[0]);
 
 /** As float32, flat. */
-function numbers(name: string, value: unknown): Float32Array {
-  const flat: unknown[] = [];
-  const isList = (each: unknown): each is ArrayLike<unknown> =>
-    Array.isArray(each) || (ArrayBuffer.isView(each) && 'length' in each);
-  if (typeof value === 'number') flat.push(value);
-  else if (isList(value)) {
-    for (const each of Array.from(value)) {
-      if (isList(each)) flat.push(...Array.from(each));
-      else flat.push(each);
-    }
-  } else throw new TypeError(`${name} must be a number or an array of numbers, got ${describe(value)}`);
-  const data = new Float32Array(flat.length);
-  flat.forEach((each, i) => {
-    if (typeof each !== 'number') throw new TypeError(`${name}[${i}] must be a number, got ${describe(each)}`);
-    data[i] = each;
-    if (!Number.isFinite(data[i])) throw new RangeError(`${name}[${i}] must be a finite float32, got ${each}`);
-  });
-  return data;
+function numbers(name: string, value: unknown, { isOne }: ParameterKind): Float32Array {
+  if (isOne && typeof value === 'number') return Float32Array.of(finite(name, value));
+  if (!isList(value))
+    throw new TypeError(`${name} must be ${isOne ? 'a number or ' : ''}an array of numbers, got ${describe(value)}`);
+  if (!isNested(value)) return Float32Array.from(Array.from(value), (each, i) => finite(`${name}[${i}]`, each));
+  const flat: number[] = [];
+  for (const [i, row] of value.entries()) {
+    if (!isList(row))
+      throw new TypeError(`${name}[${i}] must be an array of numbers as ${name}[0] is, got ${describe(row)}`);
+    for (let j = 0; j < row.length; j++) flat.push(finite(`${name}[${i}][${j}]`, row[j]));
+  }
+  return Float32Array.from(flat);
 }
 
-/** Reads a state dict of a family's class. @throws {TypeError|RangeError} if tensors are missing or misshapen, or something is to be told. */
-export function optionsFromStateDict<C extends object, P extends string>(
-  family: Family<C, P>,
-  tensors: StateDict,
-  options: Readonly<Record<string, unknown>>,
-): FamilyOptions<C, P> {
-  const { prefix = '', ...rest } = expectObject(`${family.name}.fromStateDict`, options);
-  expectString('prefix', prefix);
-  if (typeof tensors !== 'object' || tensors === null)
-    throw new TypeError(`tensors must be an object, got ${describe(tensors)}`);
-  const tensor = (name: string) => (Object.hasOwn(tensors, name) ? tensors[name] : undefined);
-  const { names, asks } = family.checkpoint ?? {};
-  const found: Record<string, unknown> = { ...rest };
-  const untold: string[] = [];
-  for (const key of asks ?? []) {
-    if (found[key] !== undefined) continue;
-    const stored = tensor(`${prefix}ditac.${key}`) ?? tensor(`${prefix}${key}`);
-    if (!stored) untold.push(key);
-    else found[key] = constantOf(family.constants![key] as ConstantKind, stored.data);
-  }
-  if (untold.length > 0)
-    throw new TypeError(
-      `a state dict does not say ${untold.join(', ')} of ${family.name} '${prefix}', and nothing is assumed: pass { ${untold.join(', ')} }`,
+function finite(name: string, value: unknown): number {
+  if (typeof value !== 'number') throw new TypeError(`${name} must be a number, got ${describe(value)}`);
+  if (!Number.isFinite(Math.fround(value))) throw new RangeError(`${name} must be a finite float32, got ${value}`);
+  return value;
+}
+
+/** What is said of a family; what its functions give is checked when they are called. */
+const FAMILY = {
+  name: expectString,
+  constants: expectRecord,
+  parameters: expectFunction,
+  define: expectFunction,
+  refine: expectFunction,
+  notes: expectFunction,
+  shared: expectArray,
+  checkpoint: expectRecord,
+  truth: expectFunction,
+} satisfies OptionTable<Family>;
+
+/** Names that options have for something else. */
+const TAKEN = [...COMMON, 'prefix', 'class', 'edge'];
+
+function expectFree(family: string, name: string): void {
+  if (TAKEN.includes(name))
+    throw new RangeError(
+      `${family} must not call anything ${TAKEN.map((each) => `'${each}'`).join(', ')}, got '${name}'`,
     );
-  const kinds = family.parameters(readConstants(family, found)) as Readonly<Record<string, ParameterKind>>;
-  for (const [key, kind] of Object.entries(kinds)) {
-    const name = `${prefix}${names?.[key as P] ?? key}`;
-    const stored = tensor(name);
-    if (!stored) {
-      const near = Object.keys(tensors)
-        .slice(0, 8)
-        .map((each) => `'${each}'`)
-        .join(', ');
-      throw new RangeError(`the state dict has no tensor '${name}'; it has ${near}`);
-    }
-    const { shape, data } = stored;
-    if (kind.isOne) found[key] = data;
-    else {
-      const length = shape[shape.length - 1] ?? 1;
-      const rows = length === 0 ? 0 : data.length / length;
-      found[key] =
-        rows === 1 ? data : Array.from({ length: rows }, (_, row) => data.subarray(row * length, (row + 1) * length));
-    }
-  }
-  return found as FamilyOptions<C, P>;
 }
 
-/** A constant as `stateDict` wrote it: a number, a flag, a list, or the first letter of a choice. */
-function constantOf(kind: ConstantKind, data: ArrayLike<number>): unknown {
-  for (const each of [data.length === 1 ? data[0] : Array.from(data), data[0] !== 0, String.fromCharCode(data[0]!)]) {
-    try {
-      return kind.check('constant', each);
-    } catch {
-      // Another kind of constant.
-    }
+function expectKinds(family: string, kinds: unknown): Readonly<Record<string, ParameterKind>> {
+  expectRecord(`parameters of ${family}`, kinds);
+  for (const [name, kind] of Object.entries(kinds as Record<string, ParameterKind>)) {
+    expectFree(family, name);
+    if (typeof kind?.isOne !== 'boolean')
+      throw new TypeError(`${family}: the parameter ${name} must be made by one or many, got ${describe(kind)}`);
   }
-  return Array.from(data);
+  return kinds as Readonly<Record<string, ParameterKind>>;
 }
 
-/** The class of a family. */
+function expectDefinition(family: string, definition: unknown): Definition {
+  const parts: unknown = (definition as Definition | undefined)?.parts;
+  const isPart = (part: Definition['parts'][number]) => typeof part?.f?.op === 'string' && part.first <= part.last;
+  if (!Array.isArray(parts) || parts.length === 0 || !parts.every(isPart))
+    throw new TypeError(
+      `define of ${family} must give what whole makes, or { parts } of the line, got ${describe(definition)}`,
+    );
+  parts.forEach(({ first, last }, i) => {
+    const isNext = i === 0 ? first <= -LARGEST : first > parts[i - 1]!.last;
+    if (!isNext || (i === parts.length - 1 && last < LARGEST))
+      throw new RangeError(`parts of ${family} must cover the line in order, got one from ${first} to ${last}`);
+  });
+  return definition as Definition;
+}
+
+/**
+ * The class of a family, of this package or your own: what a formula and its parameters say, with certified plans, exact gradients, state dicts
+ * and the rest (docs/families.md).
+ * @throws {TypeError|RangeError} if it is no description of a family; says what is missing.
+ */
 export function classOf<C extends object, P extends string>(family: Family<C, P>): FamilyClass<C, P> {
+  expectOptions<Family<C, P>>('defineFamily', family, FAMILY, ['name', 'parameters', 'define']);
+  for (const [key, kind] of Object.entries<ConstantKind | undefined>(family.constants ?? {})) {
+    expectFree(family.name, key);
+    if (typeof kind?.check !== 'function')
+      throw new TypeError(
+        `${family.name}: the constant ${key} must be made by constantNumber or the like, got ${describe(kind)}`,
+      );
+  }
   const made = class extends FamilyActivation<C, P> {
     static readonly family = family;
-    constructor(options: FamilyOptions<C, P> = {}) {
-      super(family, options);
+    constructor(options: FamilyOptions<C, P> = {}, origin?: Origin) {
+      super(family, options, origin);
     }
     static fromStateDict(tensors: StateDict, options: object = {}) {
-      return new made(optionsFromStateDict(family, tensors, options as Readonly<Record<string, unknown>>));
+      const { options: read, origin } = readStateDict(family as unknown as Family, tensors, options);
+      return new made(read as FamilyOptions<C, P>, origin);
     }
   };
   Object.defineProperty(made, 'name', { value: family.name });

@@ -1,3 +1,5 @@
+import { describe } from '../errors.js';
+
 /**
  * Functions of one variable x and of parameters, written down: what families are defined with. An expression is a graph of words that is never
  * changed; what is used twice may be shared. `differentiate` derives it, `tape` prepares it for the kernels, `cuts` divides the line where a
@@ -63,14 +65,26 @@ export type Operand = Expression | number;
 
 export const x: Expression = { op: 'x' };
 
+/** @throws {TypeError|RangeError} if it is neither an expression nor a finite number. */
+/* @__NO_SIDE_EFFECTS__ */
 export function expression(e: Operand): Expression {
-  return typeof e === 'number' ? { op: 'constant', value: e } : e;
+  if (typeof e === 'number') {
+    if (!Number.isFinite(e)) throw new RangeError(`a number in an expression must be finite, got ${e}`);
+    return { op: 'constant', value: e };
+  }
+  if (typeof e?.op !== 'string')
+    throw new TypeError(`an operand must be an expression or a number, got ${describe(e)}`);
+  return e;
 }
+
+/** As many as the kernels' Horner scheme takes. */
+const MOST_COEFFICIENTS = 12;
 
 const isConstant = (e: Expression, value?: number): e is Constant =>
   e.op === 'constant' && e.low === undefined && (value === undefined || e.value === value);
 
 /** a + b */
+/* @__NO_SIDE_EFFECTS__ */
 export function plus(a: Operand, b: Operand, ...more: Operand[]): Expression {
   const [p, q] = [expression(a), expression(b)];
   const sum: Expression = isConstant(p, 0) ? q : isConstant(q, 0) ? p : { op: 'plus', a: p, b: q };
@@ -78,12 +92,14 @@ export function plus(a: Operand, b: Operand, ...more: Operand[]): Expression {
 }
 
 /** a - b */
+/* @__NO_SIDE_EFFECTS__ */
 export function minus(a: Operand, b: Operand): Expression {
   const [p, q] = [expression(a), expression(b)];
   return isConstant(q, 0) ? p : isConstant(p, 0) ? negative(q) : { op: 'minus', a: p, b: q };
 }
 
 /** a·b */
+/* @__NO_SIDE_EFFECTS__ */
 export function times(a: Operand, b: Operand, ...more: Operand[]): Expression {
   const [p, q] = [expression(a), expression(b)];
   const product: Expression =
@@ -92,12 +108,14 @@ export function times(a: Operand, b: Operand, ...more: Operand[]): Expression {
 }
 
 /** a/b */
+/* @__NO_SIDE_EFFECTS__ */
 export function divide(a: Operand, b: Operand): Expression {
   const [p, q] = [expression(a), expression(b)];
   return isConstant(q, 1) || isConstant(p, 0) ? p : { op: 'divide', a: p, b: q };
 }
 
 /** -a */
+/* @__NO_SIDE_EFFECTS__ */
 export const negative = (a: Operand): Expression => {
   const p = expression(a);
   return isConstant(p) ? expression(-p.value) : p.op === 'times' && isConstant(p.a, -1) ? p.b : times(-1, p);
@@ -108,29 +126,30 @@ const unary =
   (a: Operand): Expression => ({ op, a: expression(a) });
 
 /** eᵃ */
-export const exp = unary('exp');
+export const exp = /* @__PURE__ */ unary('exp');
 /** Natural logarithm of a positive expression. */
-export const log = unary('log');
+export const log = /* @__PURE__ */ unary('log');
 /** eᵃ - 1, without cancellation near 0. */
-export const expm1 = unary('expm1');
+export const expm1 = /* @__PURE__ */ unary('expm1');
 /** log(1 + a), without cancellation near 0. */
-export const log1p = unary('log1p');
-export const sin = unary('sin');
-export const cos = unary('cos');
+export const log1p = /* @__PURE__ */ unary('log1p');
+export const sin = /* @__PURE__ */ unary('sin');
+export const cos = /* @__PURE__ */ unary('cos');
 /** 1/(1 + e⁻ᵃ) */
-export const sigmoid = unary('sigmoid');
-export const tanh = unary('tanh');
+export const sigmoid = /* @__PURE__ */ unary('sigmoid');
+export const tanh = /* @__PURE__ */ unary('tanh');
 /** log(1 + eᵃ) */
-export const softplus = unary('softplus');
+export const softplus = /* @__PURE__ */ unary('softplus');
 /** Φ(a), the distribution function of the standard normal. */
-export const normal = unary('normal');
+export const normal = /* @__PURE__ */ unary('normal');
 /** Φ(a) - ½, without cancellation near 0. */
-export const aboveHalf = unary('aboveHalf');
-export const atan = unary('atan');
+export const aboveHalf = /* @__PURE__ */ unary('aboveHalf');
+export const atan = /* @__PURE__ */ unary('atan');
 /** |a|. The line is cut at its roots. */
-export const abs = unary('abs');
+export const abs = /* @__PURE__ */ unary('abs');
 
 /** aᵇ, a positive (of any sign where b is a small whole number). */
+/* @__NO_SIDE_EFFECTS__ */
 export function power(a: Operand, b: Operand): Expression {
   const [p, q] = [expression(a), expression(b)];
   if (isConstant(q) && Number.isInteger(q.value) && q.value >= 0 && q.value <= 16) {
@@ -141,29 +160,42 @@ export function power(a: Operand, b: Operand): Expression {
   return { op: 'power', a: p, b: q };
 }
 
+/* @__NO_SIDE_EFFECTS__ */
 export const square = (a: Operand): Expression => power(a, 2);
 /** √a of a positive expression. */
+/* @__NO_SIDE_EFFECTS__ */
 export const sqrt = (a: Operand): Expression => power(a, 0.5);
 const ROOT_2 = power(2, 0.5);
 /** erf(a) = 2·(Φ(√2·a) - ½) */
+/* @__NO_SIDE_EFFECTS__ */
 export const erf = (a: Operand): Expression => times(2, aboveHalf(times(ROOT_2, a)));
 /** φ(a), the density of the standard normal. */
+/* @__NO_SIDE_EFFECTS__ */
 export const density = (a: Operand): Expression => times(ONE_OVER_ROOT_2PI, exp(times(-0.5, square(a))));
-const ONE_OVER_ROOT_2PI = power(times(8, atan(1)), -0.5);
+const ONE_OVER_ROOT_2PI = power(times(8, /* @__PURE__ */ atan(1)), -0.5);
 
 /** Σ cₙ·xⁿ, the lowest first, of at most 12 coefficients without x. */
+/* @__NO_SIDE_EFFECTS__ */
 export function polynomial(coefficients: readonly Operand[]): Expression {
+  if (!Array.isArray(coefficients))
+    throw new TypeError(`coefficients must be an array of expressions or numbers, got ${describe(coefficients)}`);
+  if (coefficients.length > MOST_COEFFICIENTS)
+    throw new RangeError(`a polynomial may have ${MOST_COEFFICIENTS} coefficients, got ${coefficients.length}`);
   return { op: 'polynomial', coefficients: coefficients.map(expression) };
 }
 
 /** `a` where the condition is positive, `b` where it is zero or negative. */
+/* @__NO_SIDE_EFFECTS__ */
 export function where(condition: Operand, a: Operand, b: Operand): Expression {
   return { op: 'where', condition: expression(condition), a: expression(a), b: expression(b) };
 }
 
 /** max(a, 0) */
+/* @__NO_SIDE_EFFECTS__ */
 export const relu = (a: Operand): Expression => where(a, a, 0);
+/* @__NO_SIDE_EFFECTS__ */
 export const maximum = (a: Operand, b: Operand): Expression => where(minus(a, b), a, b);
+/* @__NO_SIDE_EFFECTS__ */
 export const minimum = (a: Operand, b: Operand): Expression => where(minus(a, b), b, a);
 
 /** What an expression is made of, directly. */

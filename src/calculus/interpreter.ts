@@ -125,7 +125,7 @@ export class Interpreter {
   /** The slope at x, and a bound on its error, from the series on a small disc; Infinity where there is none. */
   slope(x: number): { slope: number; error: number; bend: number } {
     const radius = 2 ** -40;
-    const tail = this.engine.kernels.expand(TAPE_ADDRESS, REGISTERS_ADDRESS, x, radius, 1, true);
+    const tail = this.engine.kernels.expand(TAPE_ADDRESS, REGISTERS_ADDRESS, x, radius, 1, false);
     const at = (REGISTERS_ADDRESS + REGISTER_BYTES * this.#tape!.result) >> 3;
     const { doubles } = this.engine;
     const error = (tail + doubles[at + (SERIES_ERROR >> 3)]!) / radius;

@@ -27,6 +27,11 @@ export interface Periodicity {
   readonly period: Expression;
   readonly trend: Expression;
   readonly part: Expression;
+  /**
+   * There is no period: the function is tabulated for |x| below `from`, a power of two, and further out it is known to be within `size` of `part`, in
+   * which there is no x. Sums of oscillations whose frequencies have no common measure; `period` is of no consequence.
+   */
+  readonly only?: { readonly from: number; readonly size: Expression };
 }
 
 /** A function of x on the whole line: its parts, in order, and what is known of it far out. */

@@ -1,8 +1,7 @@
 import { atPlace, placeOf } from '../../assembly/float32';
 import { cuts } from './cuts.js';
 import { lineOf } from './differentiate.js';
-import type { Expression } from './expression.js';
-import { plus, times, x } from './expression.js';
+import { dependsOnParameters, type Expression, plus, times, x } from './expression.js';
 import type { Ball, Interpreter } from './interpreter.js';
 import { type Asymptote, above, below, clip, type Definition, LARGEST, type Part, type Piece } from './piece.js';
 import { given, tape } from './tape.js';
@@ -18,8 +17,8 @@ const STEPS = 8;
 /** The pieces of a function: parts cut at their corners; lines, and asymptotes from where on what is left beside them is proved to be nothing. */
 export function pieces(interpreter: Interpreter, { parts, low, high }: Definition): Piece[] {
   const body = cuts(interpreter, parts);
-  const from = low ? -reach(interpreter, low, -1, body[0]!) : Number.NEGATIVE_INFINITY;
-  const to = high ? reach(interpreter, high, 1, body.at(-1)!) : Number.POSITIVE_INFINITY;
+  const from = low ? -reachOf(interpreter, low, -1, body[0]!) : Number.NEGATIVE_INFINITY;
+  const to = high ? reachOf(interpreter, high, 1, body.at(-1)!) : Number.POSITIVE_INFINITY;
   const inner = body
     .map((part) =>
       clip(
@@ -57,6 +56,20 @@ function asymptotic(
 
 function numberOf(interpreter: Interpreter, e: Expression): number {
   return ballOf(interpreter, e).high;
+}
+
+const known = new WeakMap<Asymptote, Map<string, number>>();
+
+/** `reach`, remembered where no parameter matters. */
+function reachOf(interpreter: Interpreter, end: Asymptote, side: 1 | -1, part: Part): number {
+  if ([end.slope, end.intercept, end.rest].some(dependsOnParameters)) return reach(interpreter, end, side, part);
+  const key = side > 0 ? `>${part.first}` : `<${part.last}`;
+  let found = known.get(end);
+  if (!found) known.set(end, (found = new Map()));
+  let edge = found.get(key);
+  if (edge === undefined) found.set(key, (edge = reach(interpreter, end, side, part)));
+  if (found.size > 64) found.clear();
+  return edge;
 }
 
 /** From which |x| on the rest is proved to be nothing beside the asymptote; Infinity if nowhere. `part` is where it must hold. */

@@ -10,7 +10,6 @@ import {
   plus,
   sigmoid,
   square,
-  times,
 } from './expression.js';
 import type { Ball, Interpreter } from './interpreter.js';
 
@@ -56,10 +55,23 @@ const SINGLES: Readonly<Record<string, number>> = {
 
 const ball = (high: number, low = 0, error = 0): Ball => ({ high, low, error });
 
+const ids = new WeakMap<Ball, number>();
+let lastId = 0;
+/** Tells constants apart faster than their digits do. */
+function idOf(constant: Ball): number {
+  let id = ids.get(constant);
+  if (id === undefined) ids.set(constant, (id = ++lastId));
+  return id;
+}
+
+const numbers = new WeakMap<Expression, Ball>();
+
 /** What an expression that is a number already stands for. */
 export function given(e: Expression): Ball | undefined {
-  if (e.op === 'parameter') return ball(e.value);
-  return e.op === 'constant' ? ball(e.value, e.low, e.error) : undefined;
+  if (e.op !== 'parameter' && e.op !== 'constant') return undefined;
+  let found = numbers.get(e);
+  if (!found) numbers.set(e, (found = e.op === 'constant' ? ball(e.value, e.low, e.error) : ball(e.value)));
+  return found;
 }
 
 /**
@@ -134,7 +146,9 @@ function assemble(roots: readonly Expression[], constants: ReadonlyMap<Expressio
   const known = new Map<string, number>();
   const places = new Map<Expression, number>();
   const emit = (operation: number, a: number, b: number, ...own: readonly Ball[]): number => {
-    const key = `${operation} ${a} ${b} ${own.map(({ high, low, error }) => `${high}:${low}:${error}`).join()}`;
+    // Long lists of constants are hardly ever the same twice.
+    const constantsKey = own.length > 2 ? `#${list.length}` : own.map(idOf).join();
+    const key = `${operation} ${a} ${b} ${constantsKey}`;
     let at = known.get(key);
     if (at === undefined) {
       at = list.push({ operation, a, b, constants: own }) - 1;
@@ -155,7 +169,9 @@ function assemble(roots: readonly Expression[], constants: ReadonlyMap<Expressio
     const own = numberOf(e);
     if (own) return emit(layout.CONSTANT, 0, 0, own);
     if (e.op in INTEGRALS) {
-      return emit(INTEGRALS[e.op]!.operation, place((e as { a: Expression }).a), place(companionOf(e)));
+      const { a } = e as { a: Expression };
+      const isNormal = (e.op === 'normal' || e.op === 'aboveHalf') && a.op === 'x';
+      return emit(INTEGRALS[e.op]!.operation, place(a), isNormal ? emit(layout.DENSITY, 0, 0) : place(companionOf(e)));
     }
     if (e.op in PAIRS) return emit(PAIRS[e.op]!, place((e as { a: Expression }).a), 0) + (e.op === 'cos' ? 1 : 0);
     switch (e.op) {

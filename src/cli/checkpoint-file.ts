@@ -83,7 +83,16 @@ export class CheckpointFile {
   }
 
   #tensor({ dtype, shape, from, to }: Entry): Tensor {
-    return { shape, data: decode(dtype as Extract<DType, 'F32'>, this.#read(this.#start + from, to - from)) };
+    const read = () => decode(dtype as Extract<DType, 'F32'>, this.#read(this.#start + from, to - from));
+    let data: Tensor['data'] | undefined;
+    return {
+      shape,
+      // Of most tensors the shape alone is asked for.
+      get data() {
+        data ??= read();
+        return data;
+      },
+    };
   }
 
   #read(from: number, length: number): Uint8Array {

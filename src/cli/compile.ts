@@ -1,15 +1,22 @@
 import { type BigIntStats, statSync, writeFileSync } from 'node:fs';
+import { type FamilyName, identify } from '../families.js';
 import { type CheckpointOptions, DiTAC } from '../index.js';
 import { CheckpointFile } from './checkpoint-file.js';
+import { read, titleOf, type Where } from './family.js';
 
 export interface CompileReport {
   readonly prefix: string;
   readonly file: string;
   readonly bytes: number;
+  readonly family: string;
   readonly channels: number;
-  /** What was found, in the file or on the command line. */
-  readonly interval: readonly [number, number];
-  readonly variant: string;
+  /** Of a DiTAC: what was found, in the file or on the command line. */
+  readonly interval?: readonly [number, number];
+  readonly variant?: string;
+  /** Of other families: what is not trained. */
+  readonly constants?: object;
+  /** What is worth knowing: that something is clamped, say. */
+  readonly notes?: readonly string[];
   /** The worst of all channels. */
   readonly certifiedUlp: number;
 }
@@ -21,9 +28,13 @@ export interface Told {
   readonly basis?: CheckpointOptions['basis'];
 }
 
-export interface CompileOptions extends Told {
+export interface CompileOptions extends Told, Omit<Where, 'layout'> {
   readonly out: string;
   readonly prefix?: string;
+  /** Default 'ditac'. */
+  readonly family?: FamilyName;
+  /** Constants of another family. */
+  readonly constants?: Record<string, unknown>;
   readonly layout?: CheckpointOptions['layout'];
 }
 
@@ -57,17 +68,26 @@ export function rebuild(
  * with its prefix before the ending: model.plan becomes model.act_1.plan.
  * @throws {RangeError} if there is no activation, one cannot be rebuilt, or the checkpoint itself would be overwritten; then nothing is written.
  */
-export function compileCheckpoint(file: string, { out, prefix, layout, ...told }: CompileOptions): CompileReport[] {
+export function compileCheckpoint(
+  file: string,
+  { out, prefix, layout, family = 'ditac', constants = {}, ...told }: CompileOptions,
+): CompileReport[] {
   const checkpoint = new CheckpointFile(file);
   try {
     const { prefixes: found, others } = checkpoint.activations;
-    const prefixes = prefix === undefined ? found : [prefix];
+    const identified = prefix === undefined ? identify(checkpoint.tensors) : [];
+    const likely = identified.filter((each) => each.candidates.some((candidate) => candidate.family === family));
+    const prefixes = prefix !== undefined ? [prefix] : family === 'ditac' ? found : likely.map((each) => each.prefix);
+    if (prefixes.length === 0 && family !== 'ditac')
+      throw new RangeError(`${file} holds no tensors of ${titleOf(family)}; ${couldBe(identified)}`);
     if (prefixes.length === 0) {
       const near = others.slice(0, 4).map((name) => `'${name}'`);
       const hint =
         near.length > 0
           ? ` (beside ${near.join(', ')} there is no precision_mat; name one with --prefix if it is)`
-          : '';
+          : identified.length > 0
+            ? `; ${couldBe(identified)}`
+            : '';
       throw new RangeError(`${file} holds no DiTAC activation: no thetas with a precision_mat beside them${hint}`);
     }
     const names = prefixes.map((each) => nameFor(out, each, prefixes.length));
@@ -76,17 +96,22 @@ export function compileCheckpoint(file: string, { out, prefix, layout, ...told }
       if (taken.has(name))
         throw new RangeError(`two activations would be written to ${name}; compile each with --prefix`);
       taken.add(name);
-      if (isSameFile(name, file))
-        throw new RangeError(`${name} is the checkpoint itself, which would be lost; write to another file`);
+      expectOther(name, file);
     }
     // All are compiled before the first is written.
     return prefixes
       .map((each, i) => {
-        const act = rebuild(checkpoint, each, told, layout ? { layout } : {});
+        const act =
+          family === 'ditac'
+            ? rebuild(checkpoint, each, told, layout ? { layout } : {})
+            : read(checkpoint, family, each, constants, { ...told, ...(layout ? { layout } : {}) });
         const ulps = Array.from({ length: act.channels }, (_, c) => act.planOf(c).certificate.ulp);
         const certifiedUlp = ulps.reduce((most, ulp) => Math.max(most, ulp), 0);
-        const { channels, a, b, variant } = act;
-        const report = { prefix: each, file: names[i]!, channels, interval: [a, b] as const, variant, certifiedUlp };
+        const more =
+          act instanceof DiTAC
+            ? { interval: [act.a, act.b] as const, variant: act.variant }
+            : { constants: act.constants, notes: act.notes };
+        const report = { prefix: each, family, file: names[i]!, channels: act.channels, ...more, certifiedUlp };
         return { ...report, plans: act.compiled().toBytes() };
       })
       .map(({ plans, ...report }) => {
@@ -96,6 +121,21 @@ export function compileCheckpoint(file: string, { out, prefix, layout, ...told }
   } finally {
     checkpoint.close();
   }
+}
+
+/** What else a file holds, and how to say which it is. */
+function couldBe(identified: ReturnType<typeof identify>): string {
+  const some = identified.slice(0, 4).map(({ prefix, candidates }) => {
+    const names = candidates.slice(0, 4).map(({ family }) => family);
+    return `'${prefix}' could be ${names.join(' or ')}`;
+  });
+  return some.length > 0 ? `${some.join('; ')}: tell with --family` : 'nothing in it is known by its names';
+}
+
+/** @throws {RangeError} if what is to be written is the checkpoint. */
+export function expectOther(name: string, file: string): void {
+  if (isSameFile(name, file))
+    throw new RangeError(`${name} is the checkpoint itself, which would be lost; write to another file`);
 }
 
 /** By whatever name or link. */

@@ -10,11 +10,27 @@ import colors from 'picocolors';
 import { LAYOUTS } from '../activations/layout.js';
 import type { Kernel } from '../backends/backend.js';
 import { BASIS_NAMES } from '../cpab/basis.js';
-import { DiTAC, VARIANTS, type Variant } from '../index.js';
+import type { FamilyName } from '../families.js';
+import { DiTAC, VARIANTS } from '../index.js';
 import { shader, type VerifyReport, verifyBackends } from '../verify.js';
-import { type CompileOptions, compileCheckpoint, type Told } from './compile.js';
-import { inspect } from './inspect.js';
-import { activationPanels, drawPanels } from './plot.js';
+import { CheckpointFile } from './checkpoint-file.js';
+import { type CompileOptions, compileCheckpoint, expectOther, rebuild, type Told } from './compile.js';
+import {
+  type AnyActivation,
+  activationOf,
+  familyIn,
+  flagOf,
+  number,
+  read,
+  said,
+  titleOf,
+  type Where,
+  withFamily,
+  withWhere,
+} from './family.js';
+import { type ActivationReport, type InspectOptions, inspect } from './inspect.js';
+import { addJudge } from './judge.js';
+import { activationPanels, drawPanels, familyPanels } from './plot.js';
 import { runJob, type SweepJob, sweepInParallel } from './sweep.js';
 import { endWithThePipe, print, printJson, visible, visibleLines } from './terminal.js';
 
@@ -22,12 +38,6 @@ import { endWithThePipe, print, printJson, visible, visibleLines } from './termi
 
 /** From package.json, put in by scripts/build.mjs. */
 declare const VERSION: string;
-
-function number(text: string): number {
-  const value = Number(text);
-  if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError(`'${text}' is not a number`);
-  return value;
-}
 
 /** A parser of integers from `low` to `high`. */
 const integer = (low: number, high: number) => (text: string) => {
@@ -55,12 +65,85 @@ function progressBar(isShown: boolean): SingleBar | undefined {
 
 const program = new Command('ditac')
   .description('Trainable activation functions with the same bits on every backend.')
+  // Rationals have a --version too.
+  .enablePositionalOptions()
   .version(VERSION)
   .configureOutput({ writeErr: (text) => void process.stderr.write(visibleLines(text)) })
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
-program
-  .command('verify')
+/** The family that the arguments are about: its constants and parameters are options. */
+const family = familyIn(process.argv);
+const isDiTAC = family === 'ditac';
+
+/** What a DiTAC is made of, or a family's function. */
+function parameters(command: Command): Command {
+  withFamily(command, family, true);
+  if (!isDiTAC) return command;
+  return command
+    .option('--tess <n>', 'cells (default: 10)', integer(1, 4096))
+    .option('--interval <a,b>', 'the interval of T (default: -3,3)', interval)
+    .addOption(command.createOption('--variant <name>', 'variant (default: gelu)').choices(VARIANTS as string[]))
+    .option('--thetas <list>', 'parameters, separated by commas', (text) => text.split(',').map(number));
+}
+
+/** From a checkpoint instead. */
+const weights = (command: Command): Command =>
+  withWhere(command)
+    .option('--weights <file>', 'take the parameters from this .safetensors file')
+    .option('--prefix <prefix>', 'what the names of its tensors begin with', '');
+
+interface Made extends Told, Omit<Where, 'layout'> {
+  readonly family: FamilyName;
+  readonly seed?: number;
+  readonly tess?: number;
+  readonly thetas?: number[];
+  readonly weights?: string;
+  readonly prefix?: string;
+}
+
+/** Options of the class, as they were said. */
+const optionsOf = (options: Made): Record<string, unknown> => {
+  if (!isDiTAC) return said(options.family, options as unknown as Record<string, unknown>);
+  const [a, b] = options.interval ?? [-3, 3];
+  const { tess = 10, variant = 'gelu', thetas } = options;
+  return { tess, a, b, variant, ...(thetas ? { thetas } : {}) };
+};
+
+/** The activation that options speak of: of a file, or of parameters, or drawn. */
+function made(options: Made): { act: AnyActivation; origin: string } {
+  const { family: name, weights: file, prefix = '', seed = 1 } = options;
+  if (file === undefined) {
+    const given = optionsOf(options);
+    const isGiven = isDiTAC ? options.thetas !== undefined : false;
+    return {
+      act: activationOf(name, given, isGiven ? undefined : seed),
+      origin: isGiven ? 'given parameters' : isDiTAC ? `seed ${seed}` : summary(given),
+    };
+  }
+  const checkpoint = new CheckpointFile(file);
+  try {
+    const act = isDiTAC
+      ? rebuild(checkpoint, prefix, options)
+      : read(checkpoint, name, prefix, optionsOf(options), options);
+    // Of several channels, the function of the first.
+    return { act: act.channels === 1 ? act : activationOf(name, settingsOf(act)), origin: `'${prefix}' of ${file}` };
+  } finally {
+    checkpoint.close();
+  }
+}
+
+/** Constants and parameters, as far as they fit a line. */
+function summary(given: object): string {
+  const text = Object.entries(given)
+    .map(([key, value]) => `${key} = ${Array.isArray(value) && value.length > 4 ? `[${value.length}]` : String(value)}`)
+    .join(', ');
+  return text === '' ? 'initial parameters' : text;
+}
+
+const verify = program.command('verify');
+if (!isDiTAC) weights(parameters(verify));
+else withFamily(verify, family, true);
+verify
   .description('compare every backend of this machine bit for bit, and with the 30-digit oracle')
   .option('--elements <n>', 'random bit patterns for each variant', integer(1, 1e9), 200_000)
   .option('--points <n>', 'points for the oracle for each variant', integer(1, 1e7), 2_000)
@@ -74,14 +157,16 @@ program
   )
   .option('--json', 'print JSON')
   .action(
-    async (options: {
-      elements: number;
-      points: number;
-      seed: number;
-      denyInexact?: boolean;
-      showWgsl?: Kernel | 'backward';
-      json?: boolean;
-    }) => {
+    async (
+      options: {
+        elements: number;
+        points: number;
+        seed: number;
+        denyInexact?: boolean;
+        showWgsl?: Kernel | 'backward';
+        json?: boolean;
+      } & Made,
+    ) => {
       if (options.showWgsl) {
         const entries = {
           activate: ['cells', 'search', 'each'],
@@ -97,7 +182,8 @@ program
       bar?.start(1, 0, { what: '' });
       const { elements, points, seed } = options;
       const onProgress = (done: number, what: string) => bar?.update(done, { what });
-      const reports = await verifyBackends({ elements, points, seed, onProgress });
+      const of = isDiTAC ? {} : { activations: [made(options).act] };
+      const reports = await verifyBackends({ elements, points, seed, onProgress, ...of });
       bar?.stop();
       if (options.json) printJson(reports);
       else print(verdicts(reports));
@@ -144,47 +230,33 @@ function verdicts(reports: readonly VerifyReport[]): string {
   return table.toString();
 }
 
-program
-  .command('plot')
-  .description('draw an activation: function, derivative, velocity field, error in ULP (SVG)')
-  .option('--tess <n>', 'cells', integer(1, 4096), 10)
-  .option('--interval <a,b>', 'the interval of T', interval, [-3, 3])
-  .addOption(
-    program
-      .createOption('--variant <name>', 'variant')
-      .choices(VARIANTS as string[])
-      .default('gelu'),
-  )
-  .option('--seed <n>', 'draws the parameters from the prior', integer(0, 2 ** 32 - 1), 1)
-  .option('--thetas <list>', 'parameters, separated by commas', (text) => text.split(',').map(number))
+weights(parameters(program.command('plot')))
+  .description('draw an activation: function, derivatives, velocity field, error in ULP (SVG)')
+  .option('--seed <n>', 'draws the parameters that are not given', integer(0, 2 ** 32 - 1), 1)
+  .option('--range <low,high>', 'inputs', interval)
   .option('-o, --out <file>', 'write here; without it, a temporary file is opened')
   .option('--json', 'print the numbers behind the picture instead')
-  .action(
-    async (options: {
-      tess: number;
-      interval: [number, number];
-      variant: Variant;
-      seed: number;
-      thetas?: number[];
-      out?: string;
-      json?: boolean;
-    }) => {
-      const [a, b] = options.interval;
-      const parameters = options.thetas ? { thetas: options.thetas } : { seed: options.seed };
-      const act = new DiTAC({ tess: options.tess, a, b, variant: options.variant, ...parameters });
-      const panels = activationPanels(act, `DiTAC, ${options.thetas ? 'given parameters' : `seed ${options.seed}`}`);
-      if (options.json) return printJson({ panels, certificate: act.plan.certificate });
-      // In a folder of its own: in a shared one a link of that name may lie in wait (CWE-377).
-      const file = options.out ?? join(mkdtempSync(join(tmpdir(), 'ditac-')), 'plot.svg');
-      writeFileSync(file, drawPanels(panels), options.out ? {} : { flag: 'wx' });
-      print(visible(file));
-      if (!options.out) await open(file).catch(() => print('(no viewer found; open the file yourself)'));
-    },
-  );
+  .action(async (options: Made & { range?: [number, number]; out?: string; json?: boolean }) => {
+    if (options.out !== undefined && options.weights !== undefined) expectOther(options.out, options.weights);
+    const { act, origin } = made(options);
+    const title = `${titleOf(options.family)}, ${origin}`;
+    const panels =
+      act instanceof DiTAC
+        ? activationPanels(act, title, options.range)
+        : familyPanels(act, title, options.range ?? [-4, 4]);
+    if (options.json) return printJson({ panels, certificate: act.plan.certificate });
+    // In a folder of its own: in a shared one a link of that name may lie in wait (CWE-377).
+    const file = options.out ?? join(mkdtempSync(join(tmpdir(), 'ditac-')), 'plot.svg');
+    writeFileSync(file, drawPanels(panels), options.out ? {} : { flag: 'wx' });
+    print(visible(file));
+    if (!options.out) await open(file).catch(() => print('(no viewer found; open the file yourself)'));
+  });
 
 /** What a checkpoint may not say. */
-const told = (command: Command): Command =>
-  command
+const told = (command: Command): Command => {
+  withFamily(command, family, false);
+  if (!isDiTAC) return withWhere(command);
+  return command
     .option('--interval <a,b>', 'the interval of T, if the file does not say', interval)
     .addOption(
       command.createOption('--variant <name>', 'the variant, if the file does not say').choices(VARIANTS as string[]),
@@ -194,6 +266,7 @@ const told = (command: Command): Command =>
         .createOption('--basis <name>', 'the basis, if the file neither says nor lets it be found')
         .choices(BASIS_NAMES as string[]),
     );
+};
 
 /** As many places as tell floats apart at a glance. */
 const short = (value: number | undefined): string => value?.toPrecision(5) ?? '–';
@@ -204,9 +277,10 @@ told(
     .description('show what a .safetensors file holds and which activations can be rebuilt from it')
     .argument('<file>'),
 )
+  .option('--prefix <prefix>', 'only this activation')
   .option('--json', 'print JSON')
-  .action((file: string, { json, ...options }: Told & { json?: boolean }) => {
-    const report = inspect(file, options);
+  .action((file: string, { json, ...options }: InspectOptions & { json?: boolean }) => {
+    const report = inspect(file, isDiTAC ? options : { ...options, constants: optionsOf(options as Made) });
     if (json) return printJson(report);
     const tensors = new Table({
       style: { head: [], border: [] },
@@ -220,13 +294,41 @@ told(
       print(
         each.problem
           ? `${colors.red('✗')} '${visible(each.prefix)}' ${visible(each.problem)}`
-          : `${colors.green('✓')} '${visible(each.prefix)}' ${each.channels} θ, ${each.tess} cells on [${each.interval?.join(', ')}], ` +
-              `variant ${each.variant}, λ_smooth ${each.lambdaSmooth}, λ_var ${each.lambdaVar}, certified to ${each.certifiedUlp?.toFixed(2)} ULP`,
+          : `${colors.green('✓')} '${visible(each.prefix)}' ${found(each)}, certified to ${each.certifiedUlp?.toFixed(2)} ULP`,
       );
+      for (const note of each.notes ?? []) print(`  ${colors.yellow('note:')} ${visible(note)}`);
+    }
+    for (const { prefix, candidates } of report.families) {
+      print(`${colors.yellow('?')} '${visible(prefix)}' could be one of, told with --family:`);
+      for (const { family: name, classes, tell, functions, alike } of candidates) {
+        const must = tell.length > 0 ? `, and ${tell.map(flagOf).join(', ')}` : '';
+        const also = alike ? ` (${visible(alike)})` : '';
+        print(
+          `    --family ${name}${must}: ${titleOf(name)} as of ${classes.join(' or ')}, ${functions} functions${also}`,
+        );
+      }
     }
     for (const name of report.others)
       print(`${colors.dim('–')} '${visible(name)}' is not taken for an activation: no precision_mat lies beside it`);
   });
+
+/** An activation that was rebuilt, in a line. */
+function found({
+  family: name,
+  channels,
+  tess,
+  interval: at,
+  variant,
+  lambdaSmooth,
+  lambdaVar,
+  constants,
+  shapes,
+}: ActivationReport) {
+  if (name === 'ditac')
+    return `${channels} θ, ${tess} cells on [${at?.join(', ')}], variant ${variant}, λ_smooth ${lambdaSmooth}, λ_var ${lambdaVar}`;
+  const sizes = Object.entries(shapes ?? {}).map(([key, shape]) => `${key} [${shape.join(', ')}]`);
+  return [titleOf(name), `${channels} channels`, ...sizes, visible(summary(constants ?? {}))].join(', ');
+}
 
 told(
   program
@@ -242,64 +344,79 @@ told(
   .addOption(program.createOption('--layout <name>', 'where channels are').choices(LAYOUTS as string[]))
   .option('--json', 'print JSON')
   .action((file: string, { json, ...options }: CompileOptions & { json?: boolean }) => {
-    const reports = compileCheckpoint(file, options);
+    const reports = compileCheckpoint(file, isDiTAC ? options : { ...options, constants: optionsOf(options as Made) });
     if (json) return printJson(reports);
-    for (const { prefix, file: name, bytes, channels, interval: at, variant, certifiedUlp } of reports) {
-      const theta = channels === 1 ? '' : `, ${channels} θ`;
+    for (const each of reports) {
+      const { prefix, file: name, bytes, channels, interval: at, variant, certifiedUlp, notes } = each;
+      const theta = channels === 1 ? '' : `, ${channels} ${isDiTAC ? 'θ' : 'channels'}`;
+      const what = at
+        ? `${variant} on [${at.join(', ')}]`
+        : `${titleOf(each.family)}, ${visible(summary(each.constants ?? {}))}`;
       print(
-        `${visible(name)}: '${visible(prefix)}'${theta}, ${variant} on [${at.join(', ')}], ${bytes} bytes, ` +
-          `certified to ${certifiedUlp.toFixed(2)} ULP`,
+        `${visible(name)}: '${visible(prefix)}'${theta}, ${what}, ${bytes} bytes, certified to ${certifiedUlp.toFixed(2)} ULP`,
       );
+      for (const note of notes ?? []) print(`  ${colors.yellow('note:')} ${visible(note)}`);
     }
   });
 
-program
-  .command('sweep')
+weights(parameters(program.command('sweep')))
   .description('compare a plan with the float64 reference on every float32 of an interval (minutes)')
-  .option('--seeds <list>', 'parameters to try', (text) => text.split(',').map(integer(0, 2 ** 32 - 1)), [1, 2])
-  .option('--interval <a,b>', 'the interval of T', interval, [-3, 3])
+  .option(
+    '--seeds <list>',
+    'parameters to try',
+    (text) => text.split(',').map(integer(0, 2 ** 32 - 1)),
+    isDiTAC ? [1, 2] : [1],
+  )
   .option('--range <low,high>', 'inputs', interval, [-16, 16])
   .option('--threads <n>', 'worker threads', integer(1, 256), availableParallelism())
   .option('--json', 'print JSON')
-  .action(
-    async (options: {
-      seeds: number[];
-      interval: [number, number];
-      range: [number, number];
-      threads: number;
-      json?: boolean;
-    }) => {
-      const [a, b] = options.interval;
-      const [low, high] = options.range;
-      const table = new Table({
-        head: ['seed', 'inputs', '|y| ≥ 2⁻⁸ / ULP', '2⁻²⁴ ≤ |y| < 2⁻⁸ / ULP', 'below / 2⁻⁴⁷', 'correctly rounded'],
-      });
-      const results = [];
-      for (const seed of options.seeds) {
-        const bar = progressBar(!options.json);
-        bar?.start(1, 0, { what: `seed ${seed}` });
-        const result = await sweepInParallel(
-          { seed, a, b, low, high },
-          options.threads,
-          new URL(import.meta.url),
-          (done) => bar?.update(done, { what: `seed ${seed}` }),
-        );
-        bar?.stop();
-        results.push({ seed, ...result });
-        table.push([
-          seed,
-          result.count.toLocaleString('en'),
-          `${result.ulp.toFixed(4)} at ${result.ulpAt.toPrecision(8)}`,
-          `${result.ulpSmall.toFixed(4)} at ${result.ulpSmallAt.toPrecision(8)}`,
-          (result.absolute * 2 ** 47).toFixed(4),
-          `${(100 * result.nearest).toFixed(2)} %`,
-        ]);
-        if (result.ulp > 1 || result.ulpSmall > 2 || result.absolute > 2 ** -47) process.exitCode = 1;
-      }
-      if (options.json) printJson(results);
-      else print(table.toString());
-    },
-  );
+  .action(async (options: Made & { seeds: number[]; range: [number, number]; threads: number; json?: boolean }) => {
+    const [low, high] = options.range;
+    const table = new Table({
+      head: ['seed', 'inputs', '|y| ≥ 2⁻⁸ / ULP', '2⁻²⁴ ≤ |y| < 2⁻⁸ / ULP', 'below / 2⁻⁴⁷', 'correctly rounded'],
+    });
+    const results = [];
+    const given = options.weights === undefined ? optionsOf(options) : settingsOf(made(options).act);
+    const isDrawn = options.weights === undefined && options.thetas === undefined;
+    for (const seed of isDrawn ? options.seeds : options.seeds.slice(0, 1)) {
+      const bar = progressBar(!options.json);
+      bar?.start(1, 0, { what: `seed ${seed}` });
+      const result = await sweepInParallel(
+        { family: options.family, options: given, ...(isDrawn ? { seed } : {}), low, high },
+        options.threads,
+        new URL(import.meta.url),
+        (done) => bar?.update(done, { what: `seed ${seed}` }),
+      );
+      bar?.stop();
+      results.push({ seed, ...result });
+      table.push([
+        seed,
+        result.count.toLocaleString('en'),
+        `${result.ulp.toFixed(4)} at ${result.ulpAt.toPrecision(8)}`,
+        `${result.ulpSmall.toFixed(4)} at ${result.ulpSmallAt.toPrecision(8)}`,
+        (result.absolute * 2 ** 47).toFixed(4),
+        `${(100 * result.nearest).toFixed(2)} %`,
+      ]);
+      if (result.ulp > 1 || result.ulpSmall > 2 || result.absolute > 2 ** -47) process.exitCode = 1;
+    }
+    if (options.json) printJson(results);
+    else print(table.toString());
+  });
+
+/** An activation as options of its class, which a thread can be sent. Of several channels, that of the first. */
+function settingsOf(act: AnyActivation): Record<string, unknown> {
+  if (act instanceof DiTAC) {
+    const { tess, a, b, variant, thetas, basis, dimension } = act;
+    return { tess, a, b, variant, thetas: thetas.subarray(0, dimension), basis };
+  }
+  const first = Object.entries(act.parameters).map(([key, data]) => {
+    const [, length] = act.shapes[key]!;
+    return [key, length === undefined ? data[0] : data.subarray(0, length)];
+  });
+  return { ...act.constants, ...Object.fromEntries(first) };
+}
+
+addJudge(program);
 
 if (isMainThread) {
   endWithThePipe();

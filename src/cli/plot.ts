@@ -1,6 +1,8 @@
 import { scaleLinear } from 'd3-scale';
 import { line } from 'd3-shape';
-import type { DiTAC } from '../index.js';
+import { differentiate } from '../calculus/differentiate.js';
+import { value } from '../calculus/value.js';
+import type { DiTAC, FamilyActivation } from '../index.js';
 import { ulpError } from '../oracle/index.js';
 
 /** Pictures of an activation as SVG: scales and paths by d3, the rest is a frame and two axes. */
@@ -90,14 +92,11 @@ const round = (v: number) => Math.round(v * 100) / 100;
 export const escapeMarkup = (text: string) => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
 
 /** Activation, derivative, velocity field and error of one activation. */
-export function activationPanels(act: DiTAC, title: string): Panel[] {
-  const low = Math.min(act.a - 1, -4);
-  const high = Math.max(act.b + 1, 4);
+export function activationPanels(act: DiTAC, title: string, range?: readonly [number, number]): Panel[] {
+  const [low, high] = range ?? [Math.min(act.a - 1, -4), Math.max(act.b + 1, 4)];
   const grid = Float32Array.from({ length: 801 }, (_, i) => low + ((high - low) * i) / 800);
   const y = act.forward(grid);
-  const reference = act.reference();
   const points = (f: (x: number, i: number) => number) => Array.from(grid, (x, i) => [x, f(x, i)] as const);
-  const step = 2 ** -16;
   const velocities = act.velocities();
   const gelu = (x: number) => x / (1 + Math.exp(-1.702 * x));
   return [
@@ -108,16 +107,7 @@ export function activationPanels(act: DiTAC, title: string): Panel[] {
         { label: 'GELU', color: '#999', points: points(gelu) },
       ],
     },
-    {
-      title: 'derivative',
-      curves: [
-        {
-          label: '',
-          color: '#2040c0',
-          points: points((x) => (reference(x + step) - reference(x - step)) / (2 * step)),
-        },
-      ],
-    },
+    slopePanel(act, grid),
     {
       title: `velocity field on [${act.a}, ${act.b}], ${act.tess} cells`,
       curves: [
@@ -128,19 +118,56 @@ export function activationPanels(act: DiTAC, title: string): Panel[] {
         },
       ],
     },
+    errorPanel(act, grid, y),
+  ];
+}
+
+/** f′, as backward passes have it. */
+function slopePanel(act: DiTAC | FamilyActivation, grid: Float32Array): Panel {
+  const { gradX } = act.backward(grid, new Float32Array(grid.length).fill(1));
+  return {
+    title: 'derivative',
+    curves: [{ label: '', color: '#2040c0', points: Array.from(grid, (x, i) => [x, gradX[i]!] as const) }],
+  };
+}
+
+function errorPanel(act: DiTAC | FamilyActivation, grid: Float32Array, y: Float32Array): Panel {
+  const reference = act.reference();
+  const { ulp } = act.plan.certificate;
+  const dots = Array.from(grid, (x, i) => {
+    const truth = reference(x);
+    return [x, Math.abs(truth) < 2 ** -24 ? Number.NaN : ulpError(y[i]!, truth)] as const;
+  }).filter(([, error]) => !Number.isNaN(error));
+  return {
+    title: `error in ULP (certified: ${ulp.toFixed(2)})`,
+    range: [0, Math.max(1, ulp)],
+    curves: [{ label: '', color: '#806020', dots: true, points: dots }],
+  };
+}
+
+const COLORS = ['#208040', '#c06020', '#6040a0', '#2080a0', '#a02060', '#808020', '#404040', '#60a0e0'];
+
+/** Activation, derivative, derivatives with respect to parameters, and error of a function of any family. */
+export function familyPanels(act: FamilyActivation, title: string, [low, high]: readonly [number, number]): Panel[] {
+  const grid = Float32Array.from({ length: 801 }, (_, i) => low + ((high - low) * i) / 800);
+  const y = act.forward(grid);
+  const { parts } = act.definition();
+  const names = act.parameterNames.slice(0, COLORS.length);
+  const curves = names.map((label, index) => {
+    const functions = parts.map(({ last, f }) => ({ last, f: value(differentiate(f, index)) }));
+    const at = (x: number) => (functions.find(({ last }) => x <= last) ?? functions.at(-1)!).f(x);
+    return { label, color: COLORS[index]!, points: Array.from(grid, (x) => [x, at(x)] as const) };
+  });
+  return [
     {
-      title: `error in ULP (certified: ${act.plan.certificate.ulp.toFixed(2)})`,
-      range: [0, 1],
+      title,
       curves: [
-        {
-          label: '',
-          color: '#806020',
-          dots: true,
-          points: points((x, i) =>
-            Math.abs(reference(x)) < 2 ** -24 ? Number.NaN : ulpError(y[i]!, reference(x)),
-          ).filter(([, e]) => !Number.isNaN(e)),
-        },
+        { label: act.family.name, color: '#c02020', points: Array.from(grid, (x, i) => [x, y[i]!] as const) },
+        { label: 'ReLU', color: '#999', points: Array.from(grid, (x) => [x, Math.max(0, x)] as const) },
       ],
     },
+    slopePanel(act, grid),
+    ...(curves.length > 0 ? [{ title: 'derivatives with respect to parameters', curves }] : []),
+    errorPanel(act, grid, y),
   ];
 }

@@ -1,12 +1,14 @@
 import { Worker } from 'node:worker_threads';
-import { DiTAC } from '../index.js';
+import type { FamilyName } from '../families.js';
 import { everyFloat32, type SweepResult, sweep } from '../oracle/index.js';
+import { activationOf } from './family.js';
 
 /** The exhaustive comparison: every float32 of an interval against the float64 reference, on several threads. */
 export interface SweepJob {
-  readonly seed: number;
-  readonly a: number;
-  readonly b: number;
+  readonly family: FamilyName;
+  /** Of the family's class; may be passed to a thread. */
+  readonly options: Record<string, unknown>;
+  readonly seed?: number;
   readonly low: number;
   readonly high: number;
   readonly part: number;
@@ -14,7 +16,7 @@ export interface SweepJob {
 }
 
 export function runJob(job: SweepJob, onProgress: (done: number) => void): SweepResult {
-  const act = new DiTAC({ a: job.a, b: job.b, seed: job.seed });
+  const act = activationOf(job.family, job.options, job.seed);
   return sweep((x) => act.forward(x), act.reference(), everyFloat32(job.low, job.high, job.part, job.parts), {
     onProgress,
   });

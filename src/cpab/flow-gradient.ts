@@ -66,6 +66,8 @@ const ONES = [1, 1, 1, 1];
  * Chebyshev coefficients of everything here fall by 64, and a cubic leaves about 10⁻⁶.
  */
 const MOST_GROWTH = 0.0625;
+/** With thousands of steep cells there are more such intervals than a table holds. Then they are up to four times as long. */
+const LONGEST_GROWTH = 4 * MOST_GROWTH;
 /** Where Φ bends, [-14, 12], intervals are at most this wide (a 1/|x| of it to the left): a cubic leaves 4·10⁻⁷ of GELU′. */
 const WIDEST = 0.125;
 const NORMAL_LOW = -14;
@@ -85,14 +87,23 @@ export function flowGradient(
   pieces: readonly FlowFunctionPiece[],
   resolution: number,
 ): Differentiable {
-  const { table, intervals } = flowRows(pieces, resolution);
+  const { table, intervals } = rowsThatFit(pieces, resolution);
   return { table, contract: (moments) => velocityGradient(field, intervals, moments) };
 }
 
-function flowRows(
-  pieces: readonly FlowFunctionPiece[],
-  resolution: number,
-): { table: RowTable; intervals: FlowPoints[] } {
+type FlowRows = { readonly table: RowTable; readonly intervals: FlowPoints[] };
+
+function rowsThatFit(pieces: readonly FlowFunctionPiece[], resolution: number): FlowRows {
+  for (let growth = MOST_GROWTH; ; growth *= 2) {
+    try {
+      return flowRows(pieces, resolution, growth);
+    } catch (error) {
+      if (growth >= LONGEST_GROWTH) throw error;
+    }
+  }
+}
+
+function flowRows(pieces: readonly FlowFunctionPiece[], resolution: number, growth: number): FlowRows {
   const builder = new RowBuilder();
   const intervals: FlowPoints[] = [];
   for (const piece of pieces) {
@@ -119,7 +130,7 @@ function flowRows(
         intervals.push({ flow, block: builder.blocks, points, factors: distribution, farBlock: 0 });
         builder.blocks += 1;
       };
-      if (flow.gain === undefined) divideCrossing(piece, resolution, add);
+      if (flow.gain === undefined) divideCrossing(piece, resolution, growth, add);
       else if (timesNormal) divideByWidth(piece.first, piece.last, add);
       else if (piece.first > -LARGEST && piece.last < LARGEST) add(piece.first, piece.last);
       else {
@@ -209,13 +220,14 @@ const isFlat = (low: number, high: number): boolean =>
 function divideCrossing(
   piece: FlowFunctionPiece & { law: 'flow' },
   resolution: number,
+  growth: number,
   add: (first: number, last: number) => void,
 ): void {
   const { flow, timesNormal } = piece;
   const steepest = Math.max(Math.abs(flow.slopeIn), Math.abs(flow.slopeOut));
   const isShort = ({ from, to, left, right, imageLeft, imageRight }: Interval) =>
     // Not `<=`: a time that is no number cannot be halved.
-    (!(steepest * Math.abs(to - from) > MOST_GROWTH) && !(timesNormal && !isFlat(left, right))) ||
+    (!(steepest * Math.abs(to - from) > growth) && !(timesNormal && !isFlat(left, right))) ||
     // An image of which float32 sees nothing, and a slope that is nothing; but Φ may bend.
     (imageRight - imageLeft <= Math.min(resolution, FLAT * (right - left)) && !(timesNormal && !isFlat(left, right)));
   divideByTime(flow, isShort, (interval) => {

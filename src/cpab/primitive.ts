@@ -5,6 +5,7 @@ import { FLOW } from '../../assembly/layout';
 import { exp } from '../../assembly/numeric';
 import type { Expression, Primitive } from '../calculus/expression.js';
 import { LARGEST, type Part } from '../calculus/piece.js';
+import type { Matrix } from './basis.js';
 import type { Tessellation } from './field.js';
 import { type FlowPiece, flowThrough } from './flow.js';
 
@@ -53,10 +54,49 @@ const grown = (s: Triple, t: Triple): Triple => {
   const most = Math.max(1, exp(z[0] + z[2])) * 1.0001;
   return [h, l, Math.abs(h) * 4 * ELEMENTARY + most * (t[2] + t[0] * t[0] * s[2] * 1.01)];
 };
+/** Both of them, by one exponential where 1 + expm1(z) keeps its digits. */
+function growth(s: Triple, t: Triple): { grown: Triple; factor: Triple } {
+  const part = grown(s, t);
+  if (Math.abs(s[0] * t[0]) > 8) return { grown: part, factor: exponential(product(s, t)) };
+  return { grown: part, factor: s[0] === 0 && s[2] === 0 ? exact(1) : sum(exact(1), product(s, part)) };
+}
 const isLess = (a: Triple, b: Triple) => a[0] < b[0] || (a[0] === b[0] && a[1] < b[1]);
 const isSame = (a: Triple, b: Triple) => a[0] === b[0] && a[1] === b[1];
 
 const NEVER: Triple = [Number.POSITIVE_INFINITY, 0, 0];
+
+/** B's fields at the vertices, [N+1][d], each to two float64: from the cell on the right (of the last vertex: left). */
+interface Nodal {
+  readonly columns: number;
+  readonly high: Float64Array;
+  readonly low: Float64Array;
+  /** |slope·x| + |offset|, of which rounding is a share. */
+  readonly size: Float64Array;
+}
+
+const known = new WeakMap<Matrix, Nodal>();
+
+function nodalOf(basis: Matrix): Nodal {
+  let nodal = known.get(basis);
+  if (nodal) return nodal;
+  const { rows, columns, data } = basis;
+  const cells = rows / 2;
+  const room = () => new Float64Array((cells + 1) * columns);
+  nodal = { columns, high: room(), low: room(), size: room() };
+  for (let k = 0; k <= cells; k++) {
+    const cell = Math.min(k, cells - 1);
+    const at = share(exact(1), k, cells);
+    for (let j = 0; j < columns; j++) {
+      const [slope, offset] = [data[2 * cell * columns + j]!, data[(2 * cell + 1) * columns + j]!];
+      const [h, l] = slope === 0 && offset === 0 ? EXACTLY_0 : sum(product(exact(slope), at), exact(offset));
+      nodal.high[k * columns + j] = h;
+      nodal.low[k * columns + j] = l;
+      nodal.size[k * columns + j] = Math.abs(slope * at[0]) + Math.abs(offset);
+    }
+  }
+  known.set(basis, nodal);
+  return nodal;
+}
 
 /** A field on [a,b] with everything known to two float64. */
 class Field {
@@ -70,11 +110,11 @@ class Field {
   constructor({ cells, basis, zeroBoundary }: Tessellation, theta: Float32Array, a: number, b: number) {
     this.cells = cells;
     const length = difference(exact(b), exact(a));
-    const { columns, data } = basis;
+    const nodal = nodalOf(basis);
     for (let k = 0; k <= cells; k++) {
       this.vertices.push(k === cells ? exact(b) : k === 0 ? exact(a) : sum(exact(a), share(length, k, cells)));
       this.velocities.push(
-        (k === 0 || k === cells) && zeroBoundary ? EXACTLY_0 : this.#velocity(k, columns, data, theta, length),
+        (k === 0 || k === cells) && zeroBoundary ? EXACTLY_0 : this.#velocity(k, nodal, theta, length),
       );
     }
     const width = quotient(length, exact(cells));
@@ -85,16 +125,22 @@ class Field {
     }
   }
 
-  /** v(x_k) from the cell on its right (of the last vertex: left), times the interval's length. */
-  #velocity(k: number, columns: number, data: Float64Array, theta: Float32Array, length: Triple): Triple {
-    const cell = Math.min(k, this.cells - 1);
-    let v: Triple = EXACTLY_0;
-    const at = share(exact(1), k, this.cells);
-    for (let j = 0; j < columns; j++) {
-      const [slope, offset] = [data[2 * cell * columns + j]!, data[(2 * cell + 1) * columns + j]!];
-      if ((slope === 0 && offset === 0) || theta[j] === 0) continue;
-      v = sum(v, product(sum(product(exact(slope), at), exact(offset)), exact(theta[j]!)));
+  /** v(x_k), times the interval's length. */
+  #velocity(k: number, nodal: Nodal, theta: Float32Array, length: Triple): Triple {
+    const { columns, high, low: lows, size: sizes } = nodal;
+    let h = 0;
+    let l = 0;
+    let size = 0;
+    for (let j = 0, at = k * columns; j < columns; j++, at++) {
+      const t = theta[j]!;
+      if (sizes[at] === 0 || t === 0) continue;
+      const p = double.multiply(high[at]!, lows[at]!, t, 0);
+      size += sizes[at]! * Math.abs(t);
+      h = double.add(h, l, p, low);
+      l = low;
     }
+    // Of each product and sum, and of the nodal values: a few times 2⁻¹⁰⁰ of the sum of sizes.
+    const v: Triple = [h, l, size * ROUNDING * (columns + 4)];
     const moved = product(v, length);
     // What may as well be nothing counts as nothing, and as an error.
     return Math.abs(moved[0]) <= 2 * moved[2] || Math.abs(moved[0]) < STANDSTILL
@@ -243,9 +289,9 @@ function wordOf(
     const v0: Triple = isFixed ? EXACTLY_0 : velocities[k]!;
     const x0 = isFixed ? difference(vertices[k]!, quotient(velocities[k]!, slopeIn)) : vertices[k]!;
     const stays = v0[0] === 0 && v0[2] === 0;
-    const y0 = stays ? x0 : sum(x0, product(v0, grown(slopeIn, exact(1))));
-    const grownGain = slopeIn[0] === 0 && slopeIn[2] === 0 ? exact(1) : exponential(slopeIn);
-    const gain: Triple = grownGain[0] < MOST_GAIN ? grownGain : [MOST_GAIN, 0, 0];
+    const within = growth(slopeIn, exact(1));
+    const y0 = stays ? x0 : sum(x0, product(v0, within.grown));
+    const gain: Triple = within.factor[0] < MOST_GAIN ? within.factor : [MOST_GAIN, 0, 0];
     const intercept = difference(y0, product(gain, x0));
     return {
       left,
@@ -267,10 +313,12 @@ function wordOf(
   const before = exact(Math.max(0.5 * (earliest + latest), 0));
   const after = difference(shared, before);
   const [vExit, vEntry] = [velocities[exit]!, velocities[entry]!];
-  const x0 = difference(vertices[exit]!, product(vExit, grown(negative(slopeIn), before)));
-  const v0 = product(vExit, exponential(product(negative(slopeIn), before)));
-  const y0 = sum(vertices[entry]!, product(vEntry, grown(slopeOut, after)));
-  const w0 = product(vEntry, exponential(product(slopeOut, after)));
+  const back = growth(negative(slopeIn), before);
+  const on = growth(slopeOut, after);
+  const x0 = difference(vertices[exit]!, product(vExit, back.grown));
+  const v0 = product(vExit, back.factor);
+  const y0 = sum(vertices[entry]!, product(vEntry, on.grown));
+  const w0 = product(vEntry, on.factor);
   return { left, right, word: word(false, x0, v0, y0, w0, slopeIn, slopeOut, NO_GAIN), line: undefined };
 }
 

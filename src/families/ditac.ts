@@ -29,7 +29,7 @@ export const LEAKY_SLOPE = 0.01;
 /** The decimal 0.01, to two float64. */
 const HUNDREDTH: Expression = { op: 'constant', value: 0.01, low: -2.0816681711721684e-19, error: 1e-35 };
 
-const PHI = normal(x);
+const PHI = /* @__PURE__ */ normal(x);
 const GELU = times(x, PHI);
 const LEAKY = where(x, x, times(HUNDREDTH, x));
 const ZERO = expression(0);

@@ -18,10 +18,12 @@ import { type Asymptote, constantChoice, constantFlag, type Family, one, tail, w
 const gate = (g: Expression) => erf(exp(minimum(g, 3)));
 
 /** The four of arXiv 2409.04915 (Rahman, He, Wang). Beyond the paper: a trained scale. */
-const MEMBERS: Readonly<Record<1 | 2 | 3 | 4, () => { f: Expression; low?: Asymptote; high?: Asymptote }>> = {
-  1: () => vanishing('low', times(x, gate(x))),
-  2: () => vanishing('high', times(-1, x, gate(negative(x)))),
-  3: () => vanishing('low', times(x, power(gate(x), 2))),
+const MEMBERS: Readonly<
+  Record<1 | 2 | 3 | 4, (gate: (g: Expression) => Expression) => { f: Expression; low?: Asymptote; high?: Asymptote }>
+> = {
+  1: (gate) => vanishing('low', times(x, gate(x))),
+  2: (gate) => vanishing('high', times(-1, x, gate(negative(x)))),
+  3: (gate) => vanishing('low', times(x, power(gate(x), 2))),
   4: () => {
     const f = times(erf(x), softplus(x));
     // erf(x)·(x + softplus(-x)) - x
@@ -37,9 +39,16 @@ export const eelu: Family<{ member: 1 | 2 | 3 | 4; scaled: boolean }, 'scale'> =
   constants: { member: constantChoice([1, 2, 3, 4] as const), scaled: constantFlag(false) },
   parameters: ({ scaled }) => (scaled ? { scale: one(1) } : {}) as { scale: ReturnType<typeof one> },
   define({ member, scaled }, { scale }) {
-    const { f, low, high } = MEMBERS[member]();
+    const { f, low, high } = MEMBERS[member](gate);
     const s: Expression = scaled ? scale : expression(1);
     const by = (end?: Asymptote) => end && tail(times(s, end.slope), times(s, end.intercept), times(s, end.rest));
     return whole(times(s, f), by(low), by(high));
   },
+  checkpoint: {
+    classes: [
+      { name: 'ditac', asks: ['member'], constants: { scaled: false } },
+      { name: 'scaled', asks: ['member'], constants: { scaled: true } },
+    ],
+  },
+  truth: ({ member, scaled }, { scale }) => whole(times(scaled ? scale : 1, MEMBERS[member]((g) => erf(exp(g))).f)),
 };

@@ -1,7 +1,8 @@
+import type { Layout } from '../activations/layout.js';
 import { type Expression, expression, type Operand, type Parameter } from '../calculus/expression.js';
 import { type Asymptote, type Definition, LARGEST, type Part } from '../calculus/piece.js';
-import { describe } from '../errors.js';
-import type { StateDict } from '../io/tensor.js';
+import { describe, expectArray, expectBoolean, expectFinite, expectInteger } from '../errors.js';
+import type { StateDict, Tensor } from '../io/tensor.js';
 
 /**
  * A family of activation functions: a formula, its parameters, and what is worth saying about them. One file in this folder says no more than
@@ -25,9 +26,13 @@ export interface Family<C extends object = object, P extends string = string> {
     p: Values<P>,
     factor: number,
   ): { readonly constants?: Partial<C>; readonly parameters: Values<P> };
+  /** What is worth knowing about a function with these values: that something is clamped, say. One sentence without the values. */
+  notes?(constants: C, p: Values<P>): readonly string[];
+  /** Parameters that the original class has once for all channels; layers begin with one of them. */
+  readonly shared?: readonly P[];
   /** How a state dict holds it. Default: every parameter under its own name. */
   readonly checkpoint?: Checkpoint<C, P>;
-  /** A second formula for the oracle, where the first cancels. */
+  /** The formula for the oracle where `define` says another that is as good to float32: an end to what overflows in float64. */
   readonly truth?: (constants: C, p: Words<P>) => Definition;
 }
 
@@ -55,27 +60,79 @@ export interface ConstantKind<T = unknown> {
   /** Undefined: it has to be given, unless it is optional. */
   readonly initial?: T;
   readonly isOptional?: boolean;
+  /** What it can be; a state dict holds the index. */
+  readonly choices?: readonly T[];
+  /** Whether it is several numbers. */
+  readonly isList?: boolean;
   /** Throws if the value is none. */
   check(name: string, value: unknown): T;
 }
 
+/** How state dicts hold a family: the classes that wrote them. Without `classes`, one that calls parameters what the family calls them. */
 export interface Checkpoint<C extends object = object, P extends string = string> {
-  /** Names in a state dict; what is not there has the parameter's name. */
-  readonly names?: { readonly [K in P]?: string };
-  /** Shapes as the original class has them, for one or several channels. Default: [channels], and [channels, n] for arrays. */
-  readonly shapes?: { readonly [K in P]?: (channels: number, length: number) => readonly number[] };
-  /** Constants that a state dict cannot say and that are asked for by name. */
-  readonly asks?: readonly (keyof C & string)[];
-  /** Reads what is stored otherwise: constants and parameters, [count][length] each. */
-  read?(
-    tensors: StateDict,
-    prefix: string,
-    constants: Partial<C>,
-  ): { readonly constants?: Partial<C>; readonly parameters: { readonly [K in P]?: Float32Array } } | undefined;
+  /** The first is what `stateDict` writes where nothing else was read. An index into this list is stored: new ones go to the end. */
+  readonly classes: readonly SourceClass<C, P>[];
 }
+
+/** A class of another library, or a kind of them, by what it stores. */
+export interface SourceClass<C extends object = object, P extends string = string> {
+  /** What the option `class` calls it. */
+  readonly name: string;
+  /** Names of its tensors; what is not here has the parameter's name. */
+  readonly names?: { readonly [K in P]?: string };
+  /** Shapes of its tensors, for one or several functions. Default: [functions], and [n] or [functions, n] for arrays. */
+  readonly shapes?: { readonly [K in P]?: (functions: number, length: number) => readonly number[] };
+  /** Tensors that hold a constant, where they are. */
+  readonly buffers?: { readonly [K in keyof C]?: string };
+  /** Constants that are the same in all of its instances. */
+  readonly constants?: Partial<C>;
+  /** Constants that its instances choose and its state dict does not say: asked for, never assumed. */
+  readonly asks?: readonly (keyof C & string)[];
+  /** Options beside constants that must be told: which edge of a layer, or how many channels there are. */
+  readonly needs?: readonly ('edge' | 'channels')[];
+  /** Where its channels are, if its instances do not choose and shapes do not say. */
+  readonly layout?: Layout;
+  /** Tensors beside them that say nothing more. */
+  readonly others?: readonly string[];
+  /** What else looks like it in a state dict. */
+  readonly alike?: string;
+  /** What whoever loads it should know. */
+  readonly note?: string;
+  /** The tensors of a class that stores something else than parameters; `read` and `write` translate. */
+  readonly tensors?: readonly string[];
+  /** How many functions the first of them says there are; undefined for a shape that it cannot have. */
+  count?(shape: readonly number[]): number | undefined;
+  read?(stored: StoredModule): {
+    readonly constants?: Partial<C>;
+    readonly parameters: { readonly [K in P]: ArrayLike<number> | readonly ArrayLike<number>[] };
+  };
+  /** One function a row. Undefined if the class cannot hold it: then the first class does. */
+  write?(constants: C, parameters: { readonly [K in P]: readonly (readonly number[])[] }): StateDict | undefined;
+}
+
+/** The tensors of one module, and what was told about them. */
+export interface StoredModule {
+  /** @throws {RangeError} if there is none, or its shape has another rank. Missing leading dimensions are 1. */
+  tensor(name: string, rank: number): Tensor;
+  has(name: string): boolean;
+  /** The edge's [out, in] in a layer of that size. @throws {TypeError|RangeError} if it was not told, or there is none. */
+  edge(outputs: number, inputs: number): readonly [number, number];
+  note(text: string): void;
+}
+
+/** Of one array a function: gradients cost as much for each. */
+const MOST_NUMBERS = 4096;
+
+/** Shapes that broadcast over [batch, channels, …]. */
+/* @__NO_SIDE_EFFECTS__ */
+export const alongFirst =
+  (rank: 3 | 4) =>
+  (functions: number): readonly number[] =>
+    [1, functions, 1, 1].slice(0, rank);
 
 /** One number a function. */
 export function one(initial?: number | ((random: Random) => number)): ParameterKind {
+  if (initial !== undefined && typeof initial !== 'function') expectFinite('initial', initial);
   const given =
     typeof initial === 'function'
       ? (random: Random) => [initial(random)]
@@ -90,16 +147,30 @@ export function many(
   length?: number,
   initial?: readonly number[] | ((random: Random) => readonly number[]),
 ): ParameterKind {
+  if (length !== undefined) expectInteger('length', length, 0, MOST_NUMBERS);
+  if (initial !== undefined && typeof initial !== 'function') {
+    expectArray('initial', initial);
+    if (length !== undefined && initial.length !== length)
+      throw new RangeError(`initial must hold ${length} numbers, got ${initial.length}`);
+    initial.forEach((each, i) => {
+      expectFinite(`initial[${i}]`, each);
+    });
+  }
   return { length, isOne: false, ...(initial ? { initial } : {}) };
 }
 
-export const uniform =
-  (low: number, high: number) =>
-  (random: Random): number =>
-    low + (high - low) * random.uniform();
+/** Draws from [low, high). */
+export function uniform(low: number, high: number): (random: Random) => number {
+  expectFinite('low', low);
+  expectFinite('high', high);
+  return (random) => low + (high - low) * random.uniform();
+}
 
 /** A finite number, taken as float32. */
+/* @__NO_SIDE_EFFECTS__ */
 export function constantNumber(initial?: number, isOptional = false): ConstantKind<number> {
+  if (initial !== undefined) expectFinite('initial', initial);
+  expectBoolean('isOptional', isOptional);
   return {
     isOptional,
     ...(initial === undefined ? {} : { initial: Math.fround(initial) }),
@@ -111,9 +182,12 @@ export function constantNumber(initial?: number, isOptional = false): ConstantKi
   };
 }
 
+/* @__NO_SIDE_EFFECTS__ */
 export function constantFlag(initial?: boolean): ConstantKind<boolean> {
+  if (initial !== undefined) expectBoolean('initial', initial);
   return {
     ...(initial === undefined ? {} : { initial }),
+    choices: [false, true],
     check(name, value) {
       if (typeof value !== 'boolean') throw new TypeError(`${name} must be true or false, got ${describe(value)}`);
       return value;
@@ -121,9 +195,14 @@ export function constantFlag(initial?: boolean): ConstantKind<boolean> {
   };
 }
 
+/* @__NO_SIDE_EFFECTS__ */
 export function constantChoice<T extends string | number>(choices: readonly T[], initial?: T): ConstantKind<T> {
+  expectArray('choices', choices);
+  if (initial !== undefined && !choices.includes(initial))
+    throw new RangeError(`initial must be one of the choices, got ${describe(initial)}`);
   return {
     ...(initial === undefined ? {} : { initial }),
+    choices,
     check(name, value) {
       if (!choices.includes(value as T))
         throw new RangeError(
@@ -135,9 +214,12 @@ export function constantChoice<T extends string | number>(choices: readonly T[],
 }
 
 /** Finite numbers, taken as float32. */
+/* @__NO_SIDE_EFFECTS__ */
 export function constantNumbers(initial?: readonly number[]): ConstantKind<readonly number[]> {
+  if (initial !== undefined) expectArray('initial', initial);
   return {
     ...(initial === undefined ? {} : { initial: initial.map(Math.fround) }),
+    isList: true,
     check(name, value) {
       const isArray = Array.isArray(value) || (ArrayBuffer.isView(value) && 'length' in value);
       if (!isArray) throw new TypeError(`${name} must be an array of numbers, got ${describe(value)}`);
@@ -148,6 +230,9 @@ export function constantNumbers(initial?: readonly number[]): ConstantKind<reado
 
 /** One formula on the whole line, and what it tends to. */
 export function whole(f: Operand, low?: Asymptote, high?: Asymptote): Definition {
+  for (const [name, end] of Object.entries({ low, high }))
+    if (end !== undefined && typeof end?.rest?.op !== 'string')
+      throw new TypeError(`${name} must be what tail makes, got ${describe(end)}`);
   return {
     parts: [{ first: -LARGEST, last: LARGEST, f: expression(f) }],
     ...(low ? { low } : {}),
@@ -157,6 +242,12 @@ export function whole(f: Operand, low?: Asymptote, high?: Asymptote): Definition
 
 /** Formulas on parts of the line: each from a float32 on, up to the next; the first from -∞. */
 export function pieces(first: Operand, ...rest: readonly (readonly [from: number, f: Operand])[]): Part[] {
+  rest.forEach((each, i) => {
+    if (!Array.isArray(each)) throw new TypeError(`a piece must be [from, formula], got ${describe(each)}`);
+    expectFinite('where a piece begins', each[0]);
+    if (i > 0 && !(each[0] > rest[i - 1]![0]))
+      throw new RangeError(`pieces must begin at ascending x, got ${each[0]} after ${rest[i - 1]![0]}`);
+  });
   const starts = [-LARGEST, ...rest.map(([from]) => from)];
   const parts = [first, ...rest.map(([, f]) => f)].map((f, i) => ({
     first: starts[i]!,
@@ -182,10 +273,14 @@ export function tail(slope: Operand, intercept: Operand, rest: Operand): Asympto
 }
 
 /** [low, high] if the number is positive, else the other way round. */
-export const bySign = <T>(sign: number, low: T, high: T): [T, T] => (sign >= 0 ? [low, high] : [high, low]);
+export function bySign<T>(sign: number, low: T, high: T): [T, T] {
+  return expectFinite('sign', sign) >= 0 ? [low, high] : [high, low];
+}
 
 /** At least `least`: a clamp that the original class makes. What is clamped has no gradient. */
 export function atLeast(p: Parameter, least: number): Expression {
+  if (p?.op !== 'parameter') throw new TypeError(`p must be a parameter, got ${describe(p)}`);
+  expectFinite('least', least);
   return p.value < least ? expression(least) : p;
 }
 

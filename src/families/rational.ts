@@ -12,6 +12,7 @@ import {
   x,
 } from '../calculus/expression.js';
 import { LARGEST, LEAST_NORMAL, type Part } from '../calculus/piece.js';
+import { describe, expectString } from '../errors.js';
 import { type Asymptote, constantChoice, type Definition, type Family, many, pieces, tail } from './family.js';
 
 /**
@@ -25,54 +26,116 @@ export type RationalVersion = 'A' | 'B' | 'C' | 'D' | 'N' | 'R';
 const MEAN: readonly Expression[] = [expression(1)];
 const TENTH = Math.fround(0.1);
 const MOST_DEGREE = 8;
+/** Whether the denominator's constant is a parameter too. */
+const isFull = (version: RationalVersion) => version === 'C' || version === 'R';
 
 export const rational: Family<{ version: RationalVersion }, 'numerator' | 'denominator'> = {
   name: 'Rational',
   constants: { version: constantChoice<RationalVersion>(['A', 'B', 'C', 'D', 'N', 'R']) },
   parameters: () => ({ numerator: many(), denominator: many() }),
   define({ version }, { numerator, denominator }) {
-    const isFull = version === 'C' || version === 'R';
-    const degree = Math.max(numerator.length - 1, denominator.length - (isFull ? 1 : 0));
-    if (numerator.length === 0 || degree > MOST_DEGREE)
+    const degree = Math.max(numerator.length - 1, denominator.length - (isFull(version) ? 1 : 0));
+    if (numerator.length === 0) throw new RangeError('numerator must hold at least one number, got none');
+    if (degree > MOST_DEGREE)
       throw new RangeError(
         `a rational has degrees up to ${MOST_DEGREE}, got numerator [${numerator.length}] and denominator [${denominator.length}]`,
       );
     if (version === 'A')
       return ofSides(numerator, (side) => [expression(1), ...denominator.map((b, k) => absolute(b, side ** (k + 1)))]);
-    const inner: readonly Expression[] = isFull ? denominator : [expression(0), ...denominator];
+    const inner: readonly Expression[] = isFull(version) ? denominator : [expression(0), ...denominator];
     if (version === 'N' || version === 'R') {
       const q = version === 'N' ? [expression(1), ...denominator] : inner;
       const values =
         version === 'N' ? [1, ...denominator.map(({ value }) => value)] : denominator.map(({ value }) => value);
       if (values.every((b) => b === 0))
-        throw new RangeError('the denominator is 0 everywhere: all of its coefficients are');
+        throw new RangeError('denominator must not be 0 everywhere; it is, got no coefficient but 0');
       return { ...ofSides(numerator, () => q), poles: polynomial(q) };
     }
     const least = version === 'C' ? TENTH : 1;
     const positive = inner.map((b, k) => (k === 0 ? plus(least, b) : b));
     const other = inner.map((b, k) => (k === 0 ? minus(least, b) : negative(b)));
-    const sign = leadingSign(inner.map(valueOf));
+    const sign = leadingSign(inner.map(numberIn));
     const at = (side: 1 | -1) => (sign.value > 0 === (side > 0 || sign.degree % 2 === 0) ? positive : other);
     const f = where(polynomial(inner), ratio(numerator, positive), ratio(numerator, other));
     // At 0, where the inner polynomial of B is 0, |·| has the mean of its two slopes, as autograd has it.
     const parts = version === 'C' ? pieces(f) : pieces(f, [0, ratio(numerator, MEAN)], [LEAST_NORMAL, f]);
     return { parts, ...ends(numerator, at) };
   },
-  refine: (_, { numerator, denominator }, factor) => ({
+  // Of version A a coefficient that is 0 has no gradient, as autograd has it: its denominator keeps its degree in training.
+  refine: ({ version }, { numerator, denominator }, factor) => ({
     parameters: {
       numerator: [...numerator, ...zeros((numerator.length - 1) * (factor - 1))],
-      denominator: [...denominator, ...zeros(denominator.length * (factor - 1))],
+      denominator: [...denominator, ...zeros((denominator.length - (isFull(version) ? 1 : 0)) * (factor - 1))],
     },
   }),
-  checkpoint: { asks: ['version'], shapes: { numerator: plain, denominator: plain } },
+  notes: ({ version }) =>
+    version === 'D'
+      ? ['version D is evaluated as B: its noise belongs to training, and is not part of the function']
+      : [],
+  checkpoint: {
+    classes: [
+      { name: 'rational_activations', asks: ['version'] },
+      {
+        name: 'rational_activations-keras',
+        names: { numerator: 'w_numerator', denominator: 'w_denominator' },
+        asks: ['version'],
+      },
+      {
+        name: 'kat',
+        names: { numerator: 'weight_numerator', denominator: 'weight_denominator' },
+        shapes: { numerator: (groups, n) => [groups, n], denominator: (groups, n) => [groups, n] },
+        constants: { version: 'A' },
+        needs: ['channels'],
+        layout: 'channelsLast',
+        note: 'this is what the CUDA kernels of KAT evaluate; its CPU path evaluates another function for x < 0',
+      },
+      {
+        name: 'rationalnets',
+        tensors: ['coeffs'],
+        count: (shape) => (shape.length === 2 && shape[0]! > 1 && shape[1] === 2 ? 1 : undefined),
+        constants: { version: 'R' },
+        read(stored) {
+          const { shape, data } = stored.tensor('coeffs', 2);
+          const [rows, columns] = shape as [number, number];
+          if (columns !== 2 || rows < 2)
+            throw new RangeError(`coeffs must have shape [degree + 1, 2], got [${shape.join(', ')}]`);
+          const column = (which: number) => Array.from({ length: rows }, (_, k) => data[2 * (rows - 1 - k) + which]!);
+          if (data[1] !== 0)
+            stored.note(
+              'coeffs[0, 1] is set to 0 as the class does it whenever it evaluates: P has a higher degree than Q',
+            );
+          return { parameters: { numerator: column(0), denominator: column(1).slice(0, -1) } };
+        },
+        write(_, { numerator: [p, ...more], denominator: [q, ...others] }) {
+          if (more.length + others.length > 0 || p!.length !== q!.length + 1) return undefined;
+          const rows = p!.map((a, k) => [a, q![k] ?? 0]).reverse();
+          return { coeffs: { shape: [rows.length, 2], data: Float32Array.from(rows.flat()) } };
+        },
+      },
+      {
+        name: 'rationalnets-keras',
+        tensors: ['alpha_0', 'alpha_1', 'alpha_2', 'alpha_3', 'beta_0', 'beta_1', 'beta_2'],
+        count: (shape) => shape.reduce((units, n) => units * n, 1),
+        constants: { version: 'R' },
+        read(stored) {
+          const rows = (names: readonly string[]) => {
+            const columns = names.map((name) => stored.tensor(name, 4).data);
+            return Array.from({ length: columns[0]!.length }, (_, unit) => columns.map((column) => column[unit]!));
+          };
+          return {
+            parameters: {
+              numerator: rows(['alpha_3', 'alpha_2', 'alpha_1', 'alpha_0']),
+              denominator: rows(['beta_2', 'beta_1', 'beta_0']),
+            },
+          };
+        },
+      },
+    ],
+  },
 };
 
-function plain(channels: number, length: number): number[] {
-  return channels === 1 ? [length] : [channels, length];
-}
-
 const zeros = (n: number) => new Array<number>(n).fill(0);
-const valueOf = (e: Expression): number => (e.op === 'parameter' || e.op === 'constant' ? e.value : Number.NaN);
+const numberIn = (e: Expression): number => (e.op === 'parameter' || e.op === 'constant' ? e.value : Number.NaN);
 
 /** |b|·side for a parameter; at b = 0 without a gradient, as autograd has it. */
 function absolute(b: Parameter, side: number): Expression {
@@ -136,10 +199,10 @@ function asymptote(p: readonly Expression[], q: readonly Expression[]): Asymptot
 function size(e: Expression): number {
   const value =
     e.op === 'times' && e.a.op === 'constant'
-      ? e.a.value * valueOf(e.b)
+      ? e.a.value * numberIn(e.b)
       : e.op === 'plus' || e.op === 'minus'
         ? 1
-        : valueOf(e);
+        : numberIn(e);
   return Number.isNaN(value) ? 1 : value;
 }
 
@@ -221,12 +284,14 @@ export const RATIONAL_INITIAL: Readonly<
   'N identity': { numerator: [0, 1, 0, 0, 0, 0], denominator: [0, 0, 0, 0] },
 };
 
-/** Initial coefficients by name: `rationalInitial('A', 'gelu')`. @throws {RangeError} if none are known; says which are. */
+/** Initial coefficients by name: `rationalInitial('A', 'gelu')`. Those of 'N gelu' have poles at x = -3.0015 and -14.576, as released.  @throws {RangeError} if none are known; says which are. */
 export function rationalInitial(version: RationalVersion, of: string): { numerator: number[]; denominator: number[] } {
-  const found = RATIONAL_INITIAL[`${version === 'D' ? 'B' : version} ${of}`];
+  for (const [name, given] of Object.entries({ version, of })) expectString(name, given);
+  const name = `${version === 'D' ? 'B' : version} ${of}`;
+  const found = Object.hasOwn(RATIONAL_INITIAL, name) ? RATIONAL_INITIAL[name] : undefined;
   if (!found)
     throw new RangeError(
-      `no initial coefficients are known for '${version} ${of}'; there are ${Object.keys(RATIONAL_INITIAL).join(', ')}`,
+      `initial coefficients must be one of ${Object.keys(RATIONAL_INITIAL).join(', ')}, got ${describe(`${version} ${of}`)}`,
     );
   return { numerator: [...found.numerator], denominator: [...found.denominator] };
 }

@@ -24,6 +24,7 @@ export const prelu: Family<object, 'weight'> = {
   name: 'PReLU',
   parameters: () => ({ weight: one(0.25) }),
   define: (_, { weight }) => whole(where(x, x, times(weight, x))),
+  checkpoint: { classes: [{ name: 'torch', alike: 'the weight of a norm that has no bias' }] },
 };
 
 /** StarReLU (arXiv 2210.13452; timm): scale·relu(x)² + bias. */
@@ -31,6 +32,7 @@ export const starRelu: Family<object, 'scale' | 'bias'> = {
   name: 'StarReLU',
   parameters: () => ({ scale: one(1), bias: one(0) }),
   define: (_, { scale, bias }) => whole(where(x, plus(times(scale, square(x)), bias), bias)),
+  checkpoint: { classes: [{ name: 'timm' }] },
 };
 
 /** ELU (arXiv 1511.07289): x, or α(eˣ - 1) where x ≤ 0. */
@@ -119,6 +121,19 @@ export const pwlu: Family<object, 'left' | 'right' | 'values' | 'slopes'> = {
       const line = plus(values[j]!, times(divide(minus(values[j + 1]!, values[j]!), width), minus(x, vertex(j))));
       f = where(beyond(j), line, f);
     }
-    return whole(where(minus(x, right), plus(values[cells]!, times(slopes[1]!, minus(x, right))), f));
+    return whole(where(beyond(cells), plus(values[cells]!, times(slopes[1]!, minus(x, right))), f));
   },
+  // Every cell in parts, with values on its line.
+  refine: (_, { left, right, values, slopes }, factor) => ({
+    parameters: {
+      left,
+      right,
+      slopes,
+      values: Array.from({ length: (values.length - 1) * factor + 1 }, (_, k) => {
+        const j = Math.min(Math.floor(k / factor), values.length - 2);
+        const share = k / factor - j;
+        return values[j]! * (1 - share) + values[j + 1]! * share;
+      }),
+    },
+  }),
 };

@@ -10,6 +10,7 @@ import {
   x,
 } from '../calculus/expression.js';
 import { LARGEST, type Part } from '../calculus/piece.js';
+import type { Tensor } from '../io/tensor.js';
 import { constantChoice, constantNumbers, type Family, many, one, pieces, tail } from './family.js';
 
 /**
@@ -22,8 +23,8 @@ export interface SplineConstants {
 }
 
 const MOST_DEGREE = 5;
-const SILU = times(x, sigmoid(x));
-const SILU_REST = times(-1, x, sigmoid(negative(x)));
+const SILU = times(x, /* @__PURE__ */ sigmoid(x));
+const SILU_REST = times(-1, x, /* @__PURE__ */ sigmoid(negative(x)));
 
 export const bspline: Family<SplineConstants, 'base_weight' | 'spline_scaler' | 'spline_weight'> = {
   name: 'BSpline',
@@ -31,6 +32,7 @@ export const bspline: Family<SplineConstants, 'base_weight' | 'spline_scaler' | 
   parameters: () => ({ base_weight: one(1), spline_scaler: one(1), spline_weight: many() }),
   define({ grid, outside }, { base_weight, spline_scaler, spline_weight }) {
     const degree = grid.length - spline_weight.length - 1;
+    if (spline_weight.length === 0) throw new RangeError('spline_weight must hold at least one number, got none');
     if (!(degree >= 0 && degree <= MOST_DEGREE))
       throw new RangeError(
         `a spline of ${spline_weight.length} coefficients has ${spline_weight.length + 1} knots and one for each degree, up to ${MOST_DEGREE}; got ${grid.length}`,
@@ -61,6 +63,10 @@ export const bspline: Family<SplineConstants, 'base_weight' | 'spline_scaler' | 
     if (outside === 'continued') {
       // Between the first and the last knot of full support, and its outermost polynomials beyond.
       const inner = starts.slice(degree, starts.length - degree);
+      if (inner.length === 0)
+        throw new RangeError(
+          `a spline of degree ${degree} can be continued from ${2 * degree + 2} knots on, where a cell has all of its bases; got ${grid.length}`,
+        );
       return inside(pieces(inner[0]![1], ...inner.slice(1)));
     }
     return inside(pieces(base, ...starts, [grid.at(-1)!, base]));
@@ -76,8 +82,100 @@ export const bspline: Family<SplineConstants, 'base_weight' | 'spline_scaler' | 
     }
     return { constants: { grid: knots }, parameters: { base_weight, spline_scaler, spline_weight: weights } };
   },
-  checkpoint: { asks: ['grid'] },
+  checkpoint: {
+    classes: [
+      { name: 'ditac', asks: ['grid'] },
+      {
+        name: 'efficient-kan',
+        tensors: ['base_weight', 'spline_weight', 'grid'],
+        count: (shape) => (shape.length === 2 ? shape[0]! * shape[1]! : undefined),
+        others: ['spline_scaler'],
+        constants: { outside: 'zero' },
+        needs: ['edge'],
+        note: 'the base function is taken for SiLU, the default of the class',
+        read(stored) {
+          const weights = stored.tensor('spline_weight', 3);
+          const [outputs, inputs] = weights.shape as [number, number, number];
+          const [o, i] = stored.edge(outputs, inputs);
+          const at = (name: string) => elementOf(name, stored.tensor(name, 2), [outputs, inputs], o, i);
+          return {
+            constants: { grid: rowOf('grid', stored.tensor('grid', 2), [inputs], [i]) },
+            parameters: {
+              base_weight: [at('base_weight')],
+              spline_scaler: [stored.has('spline_scaler') ? at('spline_scaler') : 1],
+              spline_weight: rowOf('spline_weight', weights, [outputs, inputs], [o, i]),
+            },
+          };
+        },
+        write: ({ grid, outside }, { base_weight, spline_scaler, spline_weight }) =>
+          outside !== 'zero' || base_weight.length + spline_scaler.length + spline_weight.length > 3
+            ? undefined
+            : {
+                base_weight: { shape: [1, 1], data: Float32Array.from(base_weight[0]!) },
+                spline_weight: { shape: [1, 1, spline_weight[0]!.length], data: Float32Array.from(spline_weight[0]!) },
+                spline_scaler: { shape: [1, 1], data: Float32Array.from(spline_scaler[0]!) },
+                grid: { shape: [1, grid.length], data: Float32Array.from(grid) },
+              },
+      },
+      {
+        name: 'pykan',
+        tensors: ['coef', 'grid', 'scale_base', 'scale_sp', 'mask'],
+        count: (shape) => (shape.length === 3 ? shape[0]! * shape[1]! : undefined),
+        constants: { outside: 'zero' },
+        needs: ['edge'],
+        note: 'the base function is taken for SiLU, the default of the class; a symbolic function beside the spline is not part of it',
+        read(stored) {
+          const coef = stored.tensor('coef', 3);
+          const [inputs, outputs] = coef.shape as [number, number, number];
+          const [o, i] = stored.edge(outputs, inputs);
+          const at = (name: string) => elementOf(name, stored.tensor(name, 2), [inputs, outputs], i, o);
+          const mask = at('mask');
+          if (mask === 0) stored.note('the mask of this edge is 0, and so is the function');
+          return {
+            constants: { grid: rowOf('grid', stored.tensor('grid', 2), [inputs], [i]) },
+            parameters: {
+              base_weight: [mask * at('scale_base')],
+              spline_scaler: [mask * at('scale_sp')],
+              spline_weight: rowOf('coef', coef, [inputs, outputs], [i, o]),
+            },
+          };
+        },
+        write: ({ grid, outside }, { base_weight, spline_scaler, spline_weight }) =>
+          outside !== 'zero' || base_weight.length + spline_scaler.length + spline_weight.length > 3
+            ? undefined
+            : {
+                coef: { shape: [1, 1, spline_weight[0]!.length], data: Float32Array.from(spline_weight[0]!) },
+                grid: { shape: [1, grid.length], data: Float32Array.from(grid) },
+                scale_base: { shape: [1, 1], data: Float32Array.from(base_weight[0]!) },
+                scale_sp: { shape: [1, 1], data: Float32Array.from(spline_scaler[0]!) },
+                mask: { shape: [1, 1], data: Float32Array.of(1) },
+              },
+      },
+    ],
+  },
 };
+
+/** The row of a layer's tensor that belongs to an edge. @throws {RangeError} if the tensor is that of another layer. */
+function rowOf(name: string, { shape, data }: Tensor, size: readonly number[], at: readonly number[]): number[] {
+  const leading = shape.slice(0, -1);
+  if (leading.some((n, axis) => n !== size[axis]))
+    throw new RangeError(`${name} must have shape [${size.join(', ')}, n] in this layer, got [${shape.join(', ')}]`);
+  const length = shape[shape.length - 1]!;
+  const row = at.reduce((sum, index, axis) => sum * size[axis]! + index, 0);
+  return Array.from(data.subarray(row * length, (row + 1) * length));
+}
+
+function elementOf(
+  name: string,
+  { shape, data }: Tensor,
+  size: readonly [number, number],
+  a: number,
+  b: number,
+): number {
+  if (shape[0] !== size[0] || shape[1] !== size[1])
+    throw new RangeError(`${name} must have shape [${size.join(', ')}] in this layer, got [${shape.join(', ')}]`);
+  return data[a * size[1] + b]!;
+}
 
 interface Span {
   readonly from: number;

@@ -16,10 +16,14 @@ import { bySign, constantNumber, type Family, one, tail, whole } from './family.
 
 const ROOT_2 = power(2, 0.5);
 
+const LAYOUT =
+  'the class has its channels first or last, and does not store which: the option layout says it, and is channelsFirst else';
+
 /** DyT, "Transformers without Normalization" (arXiv 2503.10622): weight·tanh(αx) + bias; α shared, weight and bias a channel. */
 export const dyt: Family<object, 'alpha' | 'weight' | 'bias'> = {
   name: 'DyT',
   parameters: () => ({ alpha: one(0.5), weight: one(1), bias: one(0) }),
+  shared: ['alpha'],
   define(_, { alpha, weight, bias }) {
     const f = plus(times(weight, tanh(times(alpha, x))), bias);
     if (alpha.value === 0) return whole(f);
@@ -27,12 +31,20 @@ export const dyt: Family<object, 'alpha' | 'weight' | 'bias'> = {
     const high = tail(0, plus(bias, weight), times(-2, weight, sigmoid(times(-2, alpha, x))));
     return whole(f, ...bySign(alpha.value, low, high));
   },
+  // The released class, and the paper's listing.
+  checkpoint: {
+    classes: [
+      { name: 'dyt', note: LAYOUT },
+      { name: 'listing', names: { weight: 'gamma', bias: 'beta' }, note: LAYOUT },
+    ],
+  },
 };
 
 /** Derf (arXiv 2512.10938, eq. 10): weight·erf(αx + shift) + bias. */
 export const derf: Family<object, 'alpha' | 'shift' | 'weight' | 'bias'> = {
   name: 'Derf',
   parameters: () => ({ alpha: one(0.5), shift: one(0), weight: one(1), bias: one(0) }),
+  shared: ['alpha', 'shift'],
   define(_, { alpha, shift, weight, bias }) {
     const g = plus(times(alpha, x), shift);
     const f = plus(times(weight, erf(g)), bias);
@@ -72,5 +84,5 @@ export const smu: Family<{ alpha: number }, 'mu'> = {
     const high = tail(1, 0, times(-1, less, x, normal(times(ROOT_2, negative(g)))));
     return whole(f, ...bySign(steepness, low, high));
   },
-  checkpoint: { asks: ['alpha'] },
+  checkpoint: { classes: [{ name: 'ditac', shapes: { mu: () => [] }, asks: ['alpha'] }] },
 };

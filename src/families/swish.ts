@@ -12,7 +12,7 @@ import {
   times,
   x,
 } from '../calculus/expression.js';
-import { bySign, type Family, one, tail, whole } from './family.js';
+import { alongFirst, bySign, type Family, one, tail, whole } from './family.js';
 
 /** x·σ(βx) (arXiv 1710.05941); β = 1 is SiLU. */
 export const swish: Family<object, 'beta'> = {
@@ -51,12 +51,12 @@ export const aconC: Family<object, 'p1' | 'p2' | 'beta'> = {
     );
   },
   checkpoint: {
-    shapes: { p1: perChannel4, p2: perChannel4, beta: perChannel4 },
+    classes: [
+      { name: 'acon', shapes: { p1: alongFirst(4), p2: alongFirst(4), beta: alongFirst(4) } },
+      // Meta-ACON computes beta for every sample: it has to be told, by the option's name.
+    ],
   },
 };
-function perChannel4(channels: number): number[] {
-  return [1, channels, 1, 1];
-}
 
 /** x·tanh(softplus x) (arXiv 1908.08681). */
 export const mish: Family = {
@@ -76,6 +76,7 @@ export const telu: Family = {
     const f = times(x, tanh(exp(minimum(x, 4))));
     return whole(f, tail(0, 0, f));
   },
+  truth: () => whole(times(x, tanh(exp(x)))),
 };
 
 /** x·α·exp(-β·e^{-γx}) (arXiv 2502.03654), α, β, γ = 1: below, the gate is 0 to 100 digits before e^{-γx} overflows. */
@@ -92,4 +93,5 @@ export const golu: Family<object, 'alpha' | 'beta' | 'gamma'> = {
     const f: Expression = times(alpha, x, exp(inner));
     return whole(f, ...bySign(gamma.value, tail(0, 0, f), tail(alpha, 0, times(alpha, x, expm1(inner)))));
   },
+  truth: (_, { alpha, beta, gamma }) => whole(times(alpha, x, exp(times(-1, beta, exp(negative(times(gamma, x))))))),
 };

@@ -32,5 +32,11 @@ export const xielu: Family<{ beta: number; eps: number }, 'alpha_p' | 'alpha_n'>
       tail(minus(beta, negativeSide), negative(negativeSide), times(negativeSide, exp(x))),
     );
   },
-  checkpoint: { asks: ['eps'] },
+  checkpoint: {
+    classes: [
+      { name: 'transformers', buffers: { beta: 'beta', eps: 'eps' }, asks: ['eps'], others: ['kernel'] },
+      // The authors' own class keeps neither in its state dict.
+      { name: 'xielu', asks: ['eps'], note: 'beta is 0.5, as in all that is released, unless another was told' },
+    ],
+  },
 };

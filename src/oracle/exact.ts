@@ -275,15 +275,3 @@ export function exactActivation(
     return gelu(x);
   };
 }
-
-/** As {@link exactActivation}, rounded to float64. */
-export const exact = {
-  transform(theta: ArrayLike<number>, options: ExactTransformOptions): (x: number) => number {
-    const f = exactTransform(theta, options);
-    return (x) => toNumber(f(x));
-  },
-  activation(theta: ArrayLike<number>, options: ExactActivationOptions): (x: number) => number {
-    const f = exactActivation(theta, options);
-    return (x) => toNumber(f(x));
-  },
-};

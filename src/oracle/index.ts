@@ -3,11 +3,13 @@ export { type BitComparison, compareBits, type Mismatch, ulpDistance, ulpError }
 export {
   type ExactActivationOptions,
   type ExactTransformOptions,
-  exact,
   exactActivation,
   exactTransform,
 } from './exact.js';
+export { exact } from './exactly.js';
+export { exactDerivative, exactFamily, type HasDefinition, type Judged } from './family.js';
 export { doubleDouble } from './public-double-double.js';
+export { type Format, roundTo } from './round-to.js';
 export {
   everyFloat32,
   type Float32Function,
@@ -18,4 +20,6 @@ export {
   specialValues,
   stratified,
   sweep,
+  type TruthFunction,
 } from './sweep.js';
+export type { Truth } from './truth.js';

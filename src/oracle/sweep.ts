@@ -1,7 +1,19 @@
 import { uniformStream } from '../cpab/random.js';
-import { describe, expectFunction, expectInteger, expectNumber, expectOptions, isView } from '../errors.js';
+import {
+  describe,
+  expectFunction,
+  expectInteger,
+  expectNumber,
+  expectOptions,
+  expectSignal,
+  isView,
+  throwIfAborted,
+} from '../errors.js';
+import type { Signal } from '../platform.js';
 import { ulpError } from './compare.js';
+import type { DoubleDouble } from './double-double.js';
 import { fromOrdinal, ordinal, unitInLastPlace } from './float32.js';
+import { round } from './truth.js';
 
 /** Running a float32 function over very many inputs and keeping the worst. */
 
@@ -24,33 +36,44 @@ export interface SweepResult {
 export interface SweepOptions {
   /** Called now and then with the share that is done, 0 to 1. */
   onProgress?: (done: number) => void;
+  /** Ends it between two blocks, with the signal's reason. */
+  signal?: Signal;
 }
+
+/** What a function should have given, as near as float64 has it, or as {@link exactFamily} gives it. */
+export type TruthFunction = (x: number) => number | DoubleDouble;
 
 const BLOCK = 1 << 16;
 
 /**
- * Errors of `f` against `truth` (real numbers as float64) on all inputs that `blocks` yields.
+ * Errors of `f` against `truth` on all inputs that `blocks` yields. f may be asynchronous; then the result is a promise.
  * @throws {TypeError|RangeError} for arguments of the wrong kind, or results of another length.
  */
+export function sweep(f: Float32Function, truth: TruthFunction, inputs: Inputs, options?: SweepOptions): SweepResult;
 export function sweep(
-  f: Float32Function,
-  truth: (x: number) => number,
+  f: (x: Float32Array) => Promise<Float32Array>,
+  truth: TruthFunction,
+  inputs: Inputs,
+  options?: SweepOptions,
+): Promise<SweepResult>;
+export function sweep(
+  f: (x: Float32Array) => Float32Array | Promise<Float32Array>,
+  truth: TruthFunction,
   inputs: Inputs,
   options: SweepOptions = {},
-): SweepResult {
+): SweepResult | Promise<SweepResult> {
   expectFunction('f', f);
   expectFunction('truth', truth);
   expectInputs(inputs);
-  expectOptions<SweepOptions>('sweep', options, { onProgress: expectFunction });
+  expectOptions<SweepOptions>('sweep', options, { onProgress: expectFunction, signal: expectSignal });
   const worst = { ulp: 0, ulpAt: 0, ulpSmall: 0, ulpSmallAt: 0, absolute: 0, absoluteAt: 0 };
   let count = 0;
   let nearest = 0;
-  for (const x of inputs.blocks()) {
-    const y = f(x);
+  const compare = (x: Float32Array, y: unknown): void => {
     if (!isView(y, 'Float32Array') || y.length !== x.length)
       throw new TypeError(`the function must return a Float32Array of length ${x.length}, got ${describe(y)}`);
     for (let i = 0; i < x.length; i++) {
-      const t = expectNumber('what truth returns', truth(x[i]!));
+      const { hi: t, lo } = numberOf(truth(x[i]!));
       const size = Math.abs(t);
       if (Number.isNaN(t) || Number.isNaN(y[i])) {
         if (Number.isNaN(t) && Number.isNaN(y[i])) nearest += 1;
@@ -58,7 +81,7 @@ export function sweep(
         continue;
       }
       const error = y[i] === t ? 0 : Math.abs(y[i]! - t);
-      if (y[i] === Math.fround(t)) nearest += 1;
+      if (y[i] === round('float32', { hi: t, lo })) nearest += 1;
       if (size >= 2 ** -8) {
         const ulps = ulpError(y[i]!, t);
         if (!(ulps <= worst.ulp)) Object.assign(worst, { ulp: ulps, ulpAt: x[i] });
@@ -69,8 +92,30 @@ export function sweep(
     }
     count += x.length;
     options.onProgress?.(count / inputs.count);
+  };
+  const result = (): SweepResult => ({ count, ...worst, nearest: count === 0 ? 1 : nearest / count });
+  const blocks = inputs.blocks()[Symbol.iterator]();
+  const rest = async (x: Float32Array, y: PromiseLike<Float32Array>): Promise<SweepResult> => {
+    compare(x, await y);
+    for (let next = blocks.next(); !next.done; next = blocks.next()) {
+      throwIfAborted(options.signal);
+      compare(next.value, await f(next.value));
+    }
+    return result();
+  };
+  for (let next = blocks.next(); !next.done; next = blocks.next()) {
+    throwIfAborted(options.signal);
+    const y = f(next.value) as unknown;
+    if (typeof (y as Partial<PromiseLike<unknown>> | null)?.then === 'function')
+      return rest(next.value, y as PromiseLike<Float32Array>);
+    compare(next.value, y);
   }
-  return { count, ...worst, nearest: count === 0 ? 1 : nearest / count };
+  return result();
+}
+
+function numberOf(truth: number | DoubleDouble): DoubleDouble {
+  if (typeof truth === 'object' && typeof truth?.hi === 'number' && typeof truth.lo === 'number') return truth;
+  return { hi: expectNumber('what truth returns', truth), lo: 0 };
 }
 
 /** Very many inputs, a block at a time. */

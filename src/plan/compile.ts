@@ -1,3 +1,4 @@
+import { nextDown } from '../../assembly/float32';
 import {
   COUNT,
   FIRST,
@@ -30,7 +31,6 @@ import { ballOf, pieces } from '../calculus/tails.js';
 import { tape } from '../calculus/tape.js';
 import { value } from '../calculus/value.js';
 import type { Engine } from '../engines/engine.js';
-import { problemOf } from './check.js';
 import { appendLasting, fillAround, type LastingPiece } from './lasting.js';
 import { DOMINANCE, periodicSection, type Section } from './periodic.js';
 import { type Bounds, type CellGrid, certificateOf, type Plan } from './plan.js';
@@ -94,7 +94,7 @@ export function compile(definition: Definition, engine: Engine = compilingEngine
     periodic = { ...table, from, to, period, trend, trendLow, middle };
   }
   const total = cells.rows.length / 4;
-  const plan = {
+  return {
     ...segments,
     grid,
     cellRows: cells.rows,
@@ -103,9 +103,6 @@ export function compile(definition: Definition, engine: Engine = compilingEngine
     ...limits,
     certificate: certificateOf(worst, fitter.count, total, total - cells.unused),
   };
-  const problem = problemOf(plan);
-  if (problem) throw new RangeError(`the function is too steep for a table, which would have ${problem}`);
-  return plan;
 }
 
 /** Leaves the segments of pieces in the engine's memory. */
@@ -241,9 +238,11 @@ function worstOf(
 type Worst = ReturnType<typeof worstOf>;
 
 /** Beside a trend that is 16 times as large, errors of the periodic part count that much less; alone they count as they are. */
-function chargeSection({ trend, size, to, beyond, off }: Section, own: Worst, worst: Worst): void {
-  worst.domain = to;
+function chargeSection({ trend, size, from, to, beyond, off }: Section, own: Worst, worst: Worst): void {
+  // At `from` itself the section answers; with nothing periodic, not with the function.
+  worst.domain = to > from ? to : nextDown(to);
   worst.beyond = beyond;
+  if (to === from) return;
   const place = Math.fround(to / 2);
   const raise = (key: 'ulp' | 'ulpSmall' | 'absolute', bound: number) => {
     if (bound > worst[key]) Object.assign(worst, { [key]: bound, [`${key}At`]: place });
@@ -293,8 +292,14 @@ const LEAST_INPUT = 2 ** -60;
 /** What the kernel needs where no polynomial applies: around 0 and at ±Infinity. Charges its errors. */
 function behaviourAtSpecials(interpreter: Interpreter, all: readonly Piece[], worst: Worst) {
   /** Value at 0, and the slope there, of the piece that holds x. */
+  const known = new Map<Piece, ReturnType<typeof behaviourOf>>();
   const around = (x: number) => {
     const piece = all.find(({ last }) => last >= x)!;
+    let found = known.get(piece);
+    if (!found) known.set(piece, (found = behaviourOf(piece)));
+    return found;
+  };
+  const behaviourOf = (piece: Piece) => {
     if (piece.law === 'linear') {
       const slope = ballOf(interpreter, piece.slope);
       const { high } = ballOf(interpreter, piece.intercept);

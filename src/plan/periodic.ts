@@ -41,7 +41,9 @@ const SAMPLES = 256;
 export const DOMINANCE = 8;
 
 /** @throws {RangeError} if the period or the trend are out of float32's range. */
-export function periodicSection(interpreter: Interpreter, { period, trend, part }: Periodicity): Section {
+export function periodicSection(interpreter: Interpreter, periodicity: Periodicity): Section {
+  if (periodicity.only) return unknownSection(interpreter, periodicity.part, periodicity.only);
+  const { period, trend, part } = periodicity;
   const p = ballOf(interpreter, period);
   const t = ballOf(interpreter, trend);
   if (!(p.high > 2 ** -60 && p.high < 2 ** 60))
@@ -88,6 +90,30 @@ export function periodicSection(interpreter: Interpreter, { period, trend, part 
     beyond: Math.max(most - middle, middle - least) * 1.001 + 2 ** -24 * Math.abs(middle),
     // Of the offset, k times the last part is rounded, and next to nothing of its low part.
     off: steepest * (MOST_PERIODS * (Math.abs(left) + p.error + 2 ** -100 * p.high) + 1.01 * 2 ** -57 * p.high),
+  };
+}
+
+/** Nothing is periodic: from `from` on the middle is what there is to say. */
+function unknownSection(interpreter: Interpreter, part: Expression, only: NonNullable<Periodicity['only']>): Section {
+  const { from } = only;
+  const centre = ballOf(interpreter, part);
+  const around = ballOf(interpreter, only.size);
+  const middle = Math.fround(centre.high);
+  const size = (around.high + Math.abs(around.low) + around.error) * (1 + 2 ** -40);
+  const off = Math.abs(centre.high - middle) + Math.abs(centre.low) + centre.error;
+  return {
+    f: part,
+    reach: Math.fround(SHARE * from),
+    interval: from,
+    from,
+    to: from,
+    period: Float32Array.from(partsOf(from, 0)),
+    trend: 0,
+    trendLow: 0,
+    middle,
+    size: size + Math.abs(middle),
+    beyond: (size + off) * (1 + 2 ** -40),
+    off: 0,
   };
 }
 

@@ -1,0 +1,31 @@
+import { exactFamily } from 'ditac/oracle';
+import { expect, test } from 'vitest';
+import { decimalTruth, generator, input, member, TESTED, wrongRoundings } from '../truth.js';
+
+const POINTS = Number(process.env.POINTS ?? 100_000);
+
+test(`${POINTS} random (family, parameters, x) against decimal.js: no wrong rounding to float64, float32, float16 or bfloat16`, () => {
+  const r = generator(Number(process.env.SEED ?? 20));
+  const wrong: string[] = [];
+  let count = 0;
+  let unknown = 0;
+  while (count < POINTS) {
+    for (const name of TESTED) {
+      const act = member(name, r);
+      const { parts } = act.truth();
+      const f = exactFamily(act);
+      for (let i = 0; i < 8; i++, count++) {
+        const x = input(r);
+        const { f: formula } = parts.filter(({ first }) => first <= x).at(-1) ?? parts[0]!;
+        const value = decimalTruth(formula, x);
+        if (value === undefined) unknown += 1;
+        else
+          for (const format of wrongRoundings(f(x), value))
+            wrong.push(`${name} ${JSON.stringify(act.parameters)} ${x} ${format}`);
+      }
+    }
+  }
+  console.log(`${count} points, ${unknown} undecided by 400 digits`);
+  expect(wrong).toEqual([]);
+  expect(unknown / count).toBeLessThan(0.001);
+});
