@@ -104,6 +104,7 @@ function unknownSection(interpreter: Interpreter, part: Expression, only: NonNul
   return {
     f: part,
     reach: Math.fround(SHARE * from),
+    wrapped: from,
     interval: from,
     from,
     to: from,
