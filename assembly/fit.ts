@@ -197,8 +197,7 @@ function fitSegment(job: usize, first: f64, last: f64, out: usize): boolean {
   // What float64 leaves unknown must not matter, or else two float64 are taken: if all else will do.
   if (
     utmost ||
-    loadDouble(job + OF_VALUE) + loadDouble(job + OF_SERIES) >
-      0.01 * unitInLastPlace(Math.max(size - variation, SMALL))
+    loadDouble(job + OF_VALUE) + loadDouble(job + OF_SERIES) > 0.01 * unitInLastPlace(Math.max(size - variation, SMALL))
   ) {
     storeDouble(job + OF_VALUE, 0);
     storeDouble(job + OF_SERIES, 0);
