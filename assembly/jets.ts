@@ -222,6 +222,17 @@ export function values(tape: usize, registers: usize, centre: f64): void {
   }
 }
 
+/** Whether the product of two float64 is one of two float64: it is, unless the low part is too small for one. */
+function isExactProduct(a: f64, b: f64): boolean {
+  const p = Math.abs(a * b);
+  return (p > 1e-200 && p < 1e200 && Math.abs(a) < 1e200 && Math.abs(b) < 1e200) || a === 0 || b === 0;
+}
+
+/** Whether the float64 h is a/b, without rounding. */
+function isExactQuotient(h: f64, b: f64, a: f64): boolean {
+  return isExactProduct(h, b) && double.product(h, b) === a && low === 0;
+}
+
 /** By how much an operation may change within ep of p. */
 function change(op: i32, p: f64, ep: f64): f64 {
   const near = Math.max(Math.abs(p) - ep, 0);
@@ -276,13 +287,18 @@ export function settle(tape: usize, registers: usize, centre: f64): void {
       const sign: f64 = op === ADD ? 1 : -1;
       h = double.add(ph, pl, sign * term(b, 0), sign * loadDouble(b + LOW));
       l = low;
-      e = ep + loadDouble(b + VALUE_ERROR) + ROUNDING * Math.abs(h);
+      // Of two float64 a sum is exact.
+      e = ep + loadDouble(b + VALUE_ERROR) + (pl === 0 && loadDouble(b + LOW) === 0 ? 0 : ROUNDING * Math.abs(h));
     } else if (op === MULTIPLY) {
       const qh = term(b, 0);
+      const ql = loadDouble(b + LOW);
       const eq = loadDouble(b + VALUE_ERROR);
-      h = double.multiply(ph, pl, qh, loadDouble(b + LOW));
+      h = double.multiply(ph, pl, qh, ql);
       l = low;
-      e = 1.01 * (Math.abs(ph) * eq + Math.abs(qh) * ep) + ep * eq + ROUNDING * Math.abs(h);
+      e =
+        1.01 * (Math.abs(ph) * eq + Math.abs(qh) * ep) +
+        ep * eq +
+        (pl === 0 && ql === 0 && isExactProduct(ph, qh) ? 0 : ROUNDING * Math.abs(h));
     } else if (op === DIVIDE) {
       const qh = term(b, 0);
       const eq = loadDouble(b + VALUE_ERROR);
@@ -290,16 +306,19 @@ export function settle(tape: usize, registers: usize, centre: f64): void {
       l = low;
       e =
         eq < 0.5 * Math.abs(qh)
-          ? (1.01 * (ep + Math.abs(h) * eq)) / (Math.abs(qh) - eq) + ROUNDING * Math.abs(h)
+          ? (1.01 * (ep + Math.abs(h) * eq)) / (Math.abs(qh) - eq) +
+            (pl === 0 && loadDouble(b + LOW) === 0 && isExactQuotient(h, qh, ph) ? 0 : ROUNDING * Math.abs(h))
           : Infinity;
     } else if (op === ADD_CONSTANT) {
       h = double.add(ph, pl, ch, cl);
       l = low;
-      e = ep + ce + ROUNDING * Math.abs(h);
+      e = ep + ce + (pl === 0 && cl === 0 ? 0 : ROUNDING * Math.abs(h));
     } else if (op === TIMES_CONSTANT) {
       h = double.multiply(ph, pl, ch, cl);
       l = low;
-      e = 1.01 * (Math.abs(ch) * ep + ce * (Math.abs(ph) + ep)) + ROUNDING * Math.abs(h);
+      e =
+        1.01 * (Math.abs(ch) * ep + ce * (Math.abs(ph) + ep)) +
+        (pl === 0 && cl === 0 && isExactProduct(ph, ch) ? 0 : ROUNDING * Math.abs(h));
     } else if (op === EXP) {
       h = double.expOf(ph, pl);
       l = low;

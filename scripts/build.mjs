@@ -197,6 +197,7 @@ await build({
     regression: 'examples/regression.ts',
     digits: 'examples/digits.ts',
     environments: 'test/environments/main.ts',
+    certificates: 'test/certificates/main.ts',
   },
   outdir: 'dist/programs',
   packages: 'external',

@@ -114,8 +114,8 @@ export const pwlu: Family<object, 'left' | 'right' | 'values' | 'slopes'> = {
       );
     const width = divide(minus(right, left), cells);
     const vertex = (j: number) => plus(left, times(j, width));
-    // A vertex at 0 is there exactly: rounding would leave x beside it undecided.
-    const beyond = (j: number) => ((cells - j) * left.value + j * right.value === 0 ? x : minus(x, vertex(j)));
+    // x beyond a vertex, without the division: what is exact has a sign.
+    const beyond = (j: number) => minus(times(cells, x), plus(times(cells, left), times(j, minus(right, left))));
     let f: Expression = plus(values[0]!, times(slopes[0]!, minus(x, left)));
     for (let j = 0; j < cells; j++) {
       const line = plus(values[j]!, times(divide(minus(values[j + 1]!, values[j]!), width), minus(x, vertex(j))));

@@ -316,6 +316,7 @@ static qq value(int family, q x) {
       q a = P(0), b = P(family - 20);
       if (c[0]) a = expq(a), b = expq(b);
       q s = sinq(a * x);
+      if (a == 0) return of(x); /* without the constant too: the limit */
       return of(x + s * s / (b + c[1]));
     }
     case 22: return of(sinq(P(0) * x));

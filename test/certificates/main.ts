@@ -1,9 +1,13 @@
 /**
  * `npm run test:certificates [-- COUNT [SEED [FAMILY]]]`: random plans of every family, judged by judge.c (libquadmath, 113 and 226 bits). An
  * error above its plan's certificate is printed with what reproduces it, and the command fails.
+ *
+ * Faults that it must find, by hand: a constant off by 6·10⁻⁸ (SCALE in src/families/rectifiers.ts), a rounding that is not charged (the
+ * UNIT_ROUNDOFF of `horner`, or the Chebyshev remainder of `economise`, in assembly/fit.ts), a bound that only samples suggest (a tail made 10⁻⁶ of
+ * itself in `fitSegment`, which a few thousand plans of flows need).
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Plan } from '../../src/plan/plan.js';
 import { inputsOf, judge } from './judging.js';
@@ -19,7 +23,7 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 const binary = `${root}build/judge`;
 
 function makeJudge(): boolean {
-  const source = [`${root}test/certificates/judge.c`].find(existsSync)!;
+  const source = `${root}test/certificates/judge.c`;
   mkdirSync(`${root}build`, { recursive: true });
   const { error, status, stderr } = spawnSync('gcc', ['-O2', source, '-lquadmath', '-lm', '-o', binary]);
   if (error) return false;

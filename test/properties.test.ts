@@ -1,0 +1,133 @@
+/** One suite of properties over every family and every backend: random members, trained ones and hostile ones. */
+
+import Decimal from 'decimal.js';
+import { BACKEND_NAMES, type Backend, loadBackend } from 'ditac';
+import { FAMILIES } from 'ditac/families';
+import { compareBits } from 'ditac/oracle';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { decimalTruth } from './certificates/decimal.js';
+import { inputsOf, judge } from './certificates/judging.js';
+import { activationOf, Draw, SUBJECTS } from './certificates/subjects.js';
+import { normalCdf } from './decimal.js';
+import { follow } from './walk.js';
+
+const backends: [string, Backend][] = [];
+for (const name of BACKEND_NAMES) {
+  // WebGPU may be missing here.
+  const found = await loadBackend(name).catch(() => undefined);
+  if (found) backends.push([name, found]);
+}
+
+const RUNS = 6;
+const POINTS = 24;
+
+// What a family draws itself, for as many seeds.
+const DEFAULTS = Object.keys(FAMILIES).filter((family) => family in INITIAL());
+
+/** Constants and parameters of default initialisations that a class asks for; the rest it knows. */
+function INITIAL(): Readonly<Record<string, object>> {
+  const rational = { numerator: [0, 1, 0, 0, 0, 0], denominator: [0, 0, 0, 0] };
+  return {
+    ditac: {},
+    aconc: {},
+    aglu: {},
+    apa: {},
+    celu: {},
+    derf: {},
+    dyt: {},
+    eelu: { member: 2 },
+    elu: {},
+    erfrelu: {},
+    golu: {},
+    hermite: {},
+    mish: {},
+    polyrelu: {},
+    prelu: {},
+    pwlu: {},
+    rational: { version: 'A', ...rational },
+    selu: {},
+    siren: {},
+    smu: { alpha: 0.25 },
+    snake: {},
+    snakebeta: { logScale: true },
+    softplus: {},
+    starrelu: {},
+    swish: {},
+    telu: {},
+    xielu: {},
+    yevick: { gamma: 1 },
+  };
+}
+
+test.each(DEFAULTS)('%s: promise 1 holds for the default initialisation, for every seed', (family) => {
+  const make = FAMILIES[family as keyof typeof FAMILIES] as unknown as new (
+    options: object,
+  ) => {
+    readonly plan: { readonly certificate: { readonly keepsPromise: boolean } };
+  };
+  for (let seed = 0; seed < 8; seed++)
+    expect(new make({ ...INITIAL()[family], seed }).plan.certificate.keepsPromise, `seed ${seed}`).toBe(true);
+});
+
+/** T of a DiTAC by decimal.js (walk.ts), and what its variant makes of it. */
+function flowTruth(options: Record<string, unknown>, basis: object, x: Float32Array): Float64Array {
+  const { variant, a, b, thetas } = options as { variant: string; a: number; b: number; thetas: number[] };
+  const inside = follow({ b: basis as never, theta: thetas, zeroBoundary: variant !== 'inf', from: a, to: b, time: 1 });
+  const pairs = new Float64Array(2 * x.length);
+  const Fine = Decimal.clone({ precision: 80, minE: -9e15, maxE: 9e15 });
+  x.forEach((at, i) => {
+    const isInside = variant === 'inf' || (at >= a && at <= b);
+    const own = new Fine(new Decimal(at.toPrecision(100)));
+    let y = isInside ? new Fine(inside(at)) : own;
+    const bends = variant === 'gelu' || (variant === 'ge' && !isInside);
+    // Beyond 12 nothing of Φ is left that counts.
+    if (bends) y = y.times(at < -30 ? 0 : at > 12 ? 1 : normalCdf(own));
+    if (variant === 'leaky' && !isInside && at < 0) y = y.div(100);
+    const high = y.toNumber();
+    pairs[2 * i] = high;
+    pairs[2 * i + 1] = y.minus(new Fine(new Decimal(high.toPrecision(100)))).toNumber();
+  });
+  return pairs;
+}
+
+describe.each(SUBJECTS.map((subject) => [`${subject.family} (${subject.number})`, subject] as const))(
+  '%s',
+  (_, subject) => {
+    test.each([
+      ['as trained', false],
+      ['hostile', true],
+    ])('%s: on every backend the same bits, and no error above the certificate', async (_, isHostile) => {
+      await fc.assert(
+        fc.asyncProperty(fc.integer({ min: 0, max: 2 ** 31 }), async (seed) => {
+          const draw = new Draw(seed);
+          const options = subject.make(draw, isHostile);
+          let act: ReturnType<typeof activationOf>;
+          let plan: ReturnType<typeof activationOf>['plan'];
+          try {
+            act = activationOf(subject, options);
+            plan = act.plan;
+          } catch (error) {
+            // Poles, and functions too steep for a table, are refused with a sentence.
+            expect(error).toBeInstanceOf(RangeError);
+            return;
+          }
+          if (!isHostile) expect(plan.certificate.ulp).toBeLessThanOrEqual(1);
+          const x = inputsOf(plan, draw, POINTS);
+          const truth =
+            subject.family === 'ditac'
+              ? flowTruth(options, (act as unknown as { basis: object }).basis, x)
+              : decimalTruth(subject.family, options, x);
+          const y = act.forward(x);
+          const { excess } = judge(plan, x, y, truth);
+          expect({ options, excess }).toEqual({ options, excess: undefined });
+          for (const [name, backend] of backends) {
+            const other = await act.on(backend).forward(x);
+            expect(compareBits(y, other, x).differing, name).toBe(0);
+          }
+        }),
+        { numRuns: RUNS, seed: 1 + subject.number },
+      );
+    });
+  },
+);
