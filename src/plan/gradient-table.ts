@@ -160,8 +160,12 @@ export interface GradientTable extends RowTable {
 
 /** What a cubic may miss, as a share of the local or the typical size of each derivative. */
 const TOLERANCE = 2e-6;
-/** The typical size is looked for at so many points between ±4, and at powers of two down to 2⁻³⁰. */
+/**
+ * The typical size is the largest for |x| ≤ 1, or this share of the largest between ±4, where high powers are thousands of times larger. It is
+ * looked for at so many points, and at powers of two down to 2⁻³⁰.
+ */
 const TYPICAL = 4;
+const FAR_SHARE = 1e-4;
 const TYPICAL_POINTS = 33;
 const LEAST_POWER = -30;
 /** What is smaller than this share of the largest derivative is as good as nothing. */
@@ -289,7 +293,8 @@ function typicalSizes(
       source.tape.results.forEach((result, n) => {
         const size = Math.abs(interpreter.value(result));
         const k = n === 0 ? 0 : 1 + source.parameters[n - 1]!;
-        if (size < Number.POSITIVE_INFINITY && size > sizes[k]!) sizes[k] = size;
+        const counted = Math.abs(at) <= 1 ? size : FAR_SHARE * size;
+        if (counted < Number.POSITIVE_INFINITY && counted > sizes[k]!) sizes[k] = counted;
       });
     }
   }
