@@ -55,7 +55,7 @@ export const yevick: Family<{ gamma: number }, 'alpha' | 'beta' | 'neg' | 'pos'>
       expectSome('pos', pos);
       return whole(where(negative(x), polynomial(neg), polynomial(pos)));
     }
-    const cube = times(beta, gamma ** 3);
+    const cube = times(beta, gamma, gamma, gamma);
     return whole(where(x, polynomial([0, alpha, 0, cube]), polynomial([0, 0, 0, negative(cube)])));
   },
   refine({ gamma }, { alpha, beta, neg, pos }, factor) {

@@ -48,7 +48,7 @@ export interface Excess {
   readonly x: number;
   readonly y: number;
   readonly truth: number;
-  /** 'ulp', 'ulpSmall', 'absolute', 'beyond' or 'infinite'. */
+  /** 'ulp', 'ulpSmall', 'absolute', 'beyond', 'segment' or 'infinite'. */
   readonly kind: string;
   readonly error: number;
   readonly certified: number;
@@ -60,6 +60,38 @@ function unit(size: number): number {
   const exponent = (words[0]! >> 23) - 127;
   // Rounded up to the next power of two.
   return 2 ** (Math.max(floats[0]! > size ? Math.floor(Math.log2(size * (1 - 2 ** -50))) : exponent, -126) - 23);
+}
+
+const single = new Float32Array(1);
+const word = new Int32Array(single.buffer);
+/** Linear rows answer for what cells need of them, which reach to ±16. */
+const REACH = 16;
+
+/**
+ * How far a segment's polynomial is from the truth, beside what was proved of that very segment: sharper than the certificate, which is the
+ * largest bound of a whole plan. Undefined where x is answered otherwise.
+ */
+function ofSegment({ bounds, rows, slack, periodic }: Plan, x: number, high: number, low: number): Excess | undefined {
+  if (Math.abs(x) >= Math.min(periodic?.from ?? Number.POSITIVE_INFINITY, LARGEST / 4) || !(Math.abs(high) < 2 ** 126))
+    return undefined;
+  let [m, end] = [0, bounds.length];
+  while (m < end) {
+    const middle = (m + end) >> 1;
+    if (bounds[middle]! <= x) m = middle + 1;
+    else end = middle;
+  }
+  const [centre, h0, h1, c0, c1, c2, c3, c4] = rows.subarray(8 * m, 8 * m + 8) as unknown as readonly number[];
+  single[0] = h1!;
+  const scale = new Int32Array(rows.buffer, rows.byteOffset + 32 * m + 8, 1)[0]! & 0xff;
+  word[0] = new Int32Array(rows.buffer, rows.byteOffset + 32 * m + 8, 1)[0]! & -0x1000;
+  const slope = single[0]!;
+  const isLinear = slope !== 0 && c2 === 0 && c3 === 0 && c4 === 0;
+  if (scale === 0 || (isLinear && Math.abs(x) > REACH)) return undefined;
+  const u = (x - centre!) * 2 ** (scale - 127);
+  const tail = c0! + u * (c1! + u * (c2! + u * (c3! + u * c4!))) + slope * u;
+  const error = Math.abs(h0! - high + (tail - low));
+  const certified = Math.abs(slack[m]!) + 2 ** -48 * (Math.abs(h0!) + Math.abs(tail));
+  return { x, y: h0! + tail, truth: high, kind: 'segment', error, certified };
 }
 
 /** The worst result beyond the certificate, and by how much of it others came near. `truth`: two float64 for each x, to be added. */
@@ -94,6 +126,8 @@ export function judge(
         error /= unit(size);
       } else [kind, certified] = ['absolute', absolute];
     }
+    const own = ofSegment(plan, x[i]!, high, low);
+    if (own && own.error > own.certified && worst <= 1) excess = own;
     const share = error === 0 ? 0 : error / certified;
     if (share > nearest && kind !== 'beyond') nearest = share;
     if (!(share <= worst)) {
