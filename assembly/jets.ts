@@ -215,7 +215,8 @@ export function values(tape: usize, registers: usize, centre: f64): void {
       else if (op === NORMAL) v = normalDistribution(p);
       else if (op === ABOVE_HALF) v = normalAboveHalf(p);
       else v = atan(p);
-      e = change(op, p, ep) + SERIES_FUNCTION_ERROR * Math.abs(v);
+      // Far to the left Φ is subnormal in float64.
+      e = change(op, p, ep) + SERIES_FUNCTION_ERROR * Math.abs(v) + (op === NORMAL ? NEGLIGIBLE : 0);
     }
     setTerm(r, 0, v);
     storeDouble(r + VALUE_ERROR, e);
@@ -402,7 +403,8 @@ export function settle(tape: usize, registers: usize, centre: f64): void {
       e =
         change(op, ph, ep) +
         ELEMENTARY * (op === NORMAL && ph > -6 ? 1 : Math.abs(h)) +
-        (op === LOG1P && Math.abs(ph) > 0.2 ? ELEMENTARY : 0);
+        (op === LOG1P && Math.abs(ph) > 0.2 ? ELEMENTARY : 0) +
+        (op === NORMAL ? NEGLIGIBLE : 0);
     }
     setTerm(r, 0, h);
     storeDouble(r + LOW, l);

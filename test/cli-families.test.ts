@@ -116,7 +116,7 @@ test('inspect names what it recognises, and what must be told', () => {
   );
   // Told which it is, but not all.
   const half = ditac('inspect', file, '--family', 'snake', '--prefix', 'act.');
-  expect(half.stdout).toMatch(/✗ 'act\.' Snake 'act\.' needs logScale.*--no-log-scale \| --log-scale/);
+  expect(half.stdout).toMatch(/✗ 'act\.' .*does not say logScale of Snake 'act\.'.*--no-log-scale \| --log-scale/);
   const whole = ditac('inspect', file, '--family', 'snake', '--log-scale', '--eps', '1e-9', '--prefix', 'act.');
   expect(whole.stdout).toMatch(/✓ 'act\.' Snake, 3 channels, alpha \[3\], logScale = true.* certified to 0\.\d\d ULP/);
 });

@@ -62,7 +62,8 @@ const FUNCTIONS: readonly [
   ['sigmoid', double.sigmoidOf, -600, 100, (x) => new Wide(1).div(x.neg().exp().plus(1)), relative],
   ['tanh', double.tanhOf, -50, 50, (x) => x.tanh(), relative],
   ['softplus', double.softplusOf, -600, 100, (x) => x.exp().plus(1).ln(), relative],
-  ['Φ, left', double.normalOf, -37, -6.001, (x) => aboveHalf(x).plus(0.5), relative],
+  // Farther to the left errors underflow, where jets charge 10⁻²⁶⁰ besides.
+  ['Φ, left', double.normalOf, -33, -6.001, (x) => aboveHalf(x).plus(0.5), relative],
   ['Φ', double.normalOf, -6, 9, (x) => aboveHalf(x).plus(0.5), absolute],
   ['Φ - ½', double.aboveHalfOf, -9, 9, aboveHalf, relative],
 ];

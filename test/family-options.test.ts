@@ -114,7 +114,7 @@ describe.each(examples)('%s', (_, name, options) => {
     refused(() => act.planOf(1), 'channel');
     for (const wrong of [0, 1.5, 65, '2', null]) refused(() => act.refine(wrong), 'factor');
     refused(() => act.stateDict({ prefx: '' }), 'prefx');
-    if (parameters.length > 0) refused(() => Class.fromStateDict({}, {}), /needs the tensor|does not say/);
+    if (parameters.length > 0) refused(() => Class.fromStateDict({}, {}), /has no tensor|does not say/);
     refused(() => Class.fromStateDict(null), 'tensors must be an object');
     refused(() => Class.fromStateDict(act.stateDict(), { prefx: '' }), 'prefx');
   });

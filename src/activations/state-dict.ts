@@ -203,14 +203,13 @@ export function matches(
 }
 
 /** Where a class's tensors lie together: what their names begin with. */
-export function prefixesOf(names: Iterable<string>, wanted: readonly string[]): string[] {
-  const all = names instanceof Set ? (names as Set<string>) : new Set(names);
+export function prefixesOf(names: ReadonlySet<string>, wanted: readonly string[]): string[] {
   const [first] = wanted;
   if (first === undefined) return [];
-  return [...all]
+  return [...names]
     .filter((name) => name === first || name.endsWith(`.${first}`))
     .map((name) => name.slice(0, name.length - first.length))
-    .filter((prefix) => wanted.every((name) => all.has(prefix + name)));
+    .filter((prefix) => wanted.every((name) => names.has(prefix + name)));
 }
 
 /** How many functions a shape says there are, and where its channels are; undefined if it is none of a parameter. */

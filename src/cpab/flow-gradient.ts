@@ -95,16 +95,21 @@ type FlowRows = { readonly table: RowTable; readonly intervals: FlowPoints[] };
 
 function rowsThatFit(pieces: readonly FlowFunctionPiece[], resolution: number): FlowRows {
   for (let growth = MOST_GROWTH; ; growth *= 2) {
+    const builder = new RowBuilder();
     try {
-      return flowRows(pieces, resolution, growth);
+      return flowRows(builder, pieces, resolution, growth);
     } catch (error) {
-      if (growth >= LONGEST_GROWTH) throw error;
+      if (!builder.isFull || growth >= LONGEST_GROWTH) throw error;
     }
   }
 }
 
-function flowRows(pieces: readonly FlowFunctionPiece[], resolution: number, growth: number): FlowRows {
-  const builder = new RowBuilder();
+function flowRows(
+  builder: RowBuilder,
+  pieces: readonly FlowFunctionPiece[],
+  resolution: number,
+  growth: number,
+): FlowRows {
   const intervals: FlowPoints[] = [];
   for (const piece of pieces) {
     if (piece.law === 'linear') builder.push(piece.first, constantRow(piece.slope, 0, 0));

@@ -79,13 +79,19 @@ export class RowBuilder {
   readonly #rows: number[] = [];
   blocks = FIRST_BLOCK;
 
+  /** Whether there are as many as a table may have. */
+  get isFull(): boolean {
+    return this.firsts.length >= MOST_ROWS;
+  }
+
+  /** @throws {RangeError} if there is no room. */
   push(first: number, row: readonly number[]): void {
-    this.firsts.push(first);
-    for (const value of row) this.#rows.push(value);
-    if (this.firsts.length > MOST_ROWS)
+    if (this.isFull)
       throw new RangeError(
         `the gradient needs more than ${MOST_ROWS} intervals; the function bends too much for a table`,
       );
+    this.firsts.push(first);
+    for (const value of row) this.#rows.push(value);
   }
 
   table(): RowTable {
