@@ -90,6 +90,8 @@ const TINY_BITS: i32 = 0x21800000;
 const INFINITY_BITS: i32 = 0x7f800000;
 const NAN_BITS: i32 = 0x7fc00000;
 const NORMAL_BITS: i32 = 0x00800000;
+/** 2⁻⁹⁰. */
+const SMALL_BITS: i32 = 0x12800000;
 const MAGNITUDE: i32 = 0x7fffffff;
 const SIGN: i32 = -0x80000000;
 /** Keeps the 12 leading significant bits, so that a product with another 12-bit number is exact. */
@@ -313,9 +315,12 @@ export function special(table: usize, x: Lanes, y: Lanes): Lanes {
   const isSubnormal = wordAbove(everyWord(NORMAL_BITS), magnitude);
   const flushed = ofBits(pickWord(isSubnormal, andWord(bits, everyWord(SIGN)), bits));
   const slope = pick(isNegative, loadLanes(table + SLOPE_BELOW_ZERO), loadLanes(table + SLOPE_ABOVE_ZERO));
-  // f(0) is NaN in the table where it is not 0: then the segment is right for a tiny x too.
-  const atZero = loadLanes(table + AT_ZERO);
-  const nearZero = pick(isNaNLane(atZero), y, times(slope, flushed));
+  // A side's slope is NaN in the table where the side does not pass through 0, and f(0) is NaN where it is not 0: there segments answer. They may
+  // meet subnormal numbers, which count for nothing in results from 2⁻⁹⁰ on; smaller ones become zero.
+  const atZero = pick(isSubnormal, loadLanes(table + AT_ZERO), every(0));
+  const isSmall = wordAbove(everyWord(SMALL_BITS), andWord(toBits(y), everyWord(MAGNITUDE)));
+  const bySegment = ofBits(pickWord(isSmall, andWord(toBits(y), everyWord(SIGN)), toBits(y)));
+  const nearZero = pick(eitherMask(isNaNLane(atZero), isNaNLane(slope)), bySegment, times(slope, flushed));
   const limit = pick(isNegative, loadLanes(table + LIMIT_LOW), loadLanes(table + LIMIT_HIGH));
   const finite: Mask = wordAbove(everyWord(INFINITY_BITS), magnitude);
   const number: Mask = wordAbove(everyWord(INFINITY_BITS + 1), magnitude);

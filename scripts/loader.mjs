@@ -19,6 +19,11 @@ const CHANGES = [
   ],
 ];
 
+/** Imports that kernels do not have. */
+const TRACE = [
+  '  env.trace = env.trace || function trace(msg, n, ...args) {',
+  '  imports.Math = imports.Math || Math;',
+];
 /** Strings and arrays in the kernels' memory, which need a runtime that is not exported (asconfig.json): a third of what the loader weighs. */
 const MANAGED = [
   '  const __new = exports.__new || F_NO_EXPORT_RUNTIME;',
@@ -44,7 +49,7 @@ export function whatIsUsed(code) {
     // As lines are counted, so that source maps hold.
     text = text.replace(from, to + '\n'.repeat(from.split('\n').length - to.split('\n').length));
   }
-  return without(text, MANAGED);
+  return without(without(text, TRACE), MANAGED);
 }
 
 const LOADER = /[\\/]node_modules[\\/]@assemblyscript[\\/]loader[\\/].*\.js$/;

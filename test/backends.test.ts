@@ -1,10 +1,12 @@
 /** One suite over every backend of this machine: each must give the bits of the first. */
 import { BACKEND_NAMES, type Backend, type BackwardOptions, DiTAC, loadBackend, VARIANTS } from 'ditac';
 import { inverse, normalStream, transform, transformBackward } from 'ditac/cpab';
+import { FAMILIES, type FamilyName } from 'ditac/families';
 import { compareBits, randomBits, specialValues, stratified } from 'ditac/oracle';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { planImage } from '../src/plan/image.js';
+import { EXAMPLES } from './family-examples.js';
 
 const backends = new Map<string, Backend>();
 const missing = new Map<string, string>();
@@ -105,6 +107,21 @@ describe.each(present.filter((name) => name !== 'js'))('%s gives the bits of js'
       const on = async (b: Backend) => flow(x, theta, { tess: 10, backend: b });
       expectSameBits(await on(reference), await on(backend), x);
     }
+  });
+
+  test('every family: special values, which are tiny and subnormal too, and their gradients', async () => {
+    const x = Float32Array.of(...specialValues(), ...[...stratified(-20, 20, 300, 3).blocks()].flatMap((b) => [...b]));
+    const finite = x.map((at) => (Number.isFinite(at) ? at : 1));
+    const gradY = Float32Array.from(x, (_, i) => Math.sin(i));
+    for (const [family, examples] of Object.entries(EXAMPLES))
+      for (const { options } of examples) {
+        const act = new FAMILIES[family as FamilyName](options as never);
+        expectSameBits(act.on(reference).forward(x), await act.on(backend).forward(x), x);
+        const expected = await act.on(reference).backward(finite, gradY);
+        const { gradX, gradients } = await act.on(backend).backward(finite, gradY);
+        expectSameBits(expected.gradX, gradX, finite);
+        for (const [name, sums] of Object.entries(expected.gradients)) expectSameBits(sums, gradients[name]!);
+      }
   });
 
   test('random θ, tessellations, intervals and bases', async () => {

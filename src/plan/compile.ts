@@ -318,16 +318,19 @@ function behaviourAtSpecials(interpreter: Interpreter, all: readonly Piece[], wo
     const { slope, error: slopeError, bend } = interpreter.slope(0);
     return { value: high, error, slope, slopeError, bend };
   };
-  const below = around(-LEAST_NORMAL);
-  const above = around(LEAST_NORMAL);
-  const { value: at, error } = around(0);
-  // What holds around 0 must hold up to ±2⁻⁶⁰, and on both sides.
-  const isAlone =
-    all.some(({ first, last }) => (first > -LEAST_INPUT && first < 0) || (last > 0 && last < LEAST_INPUT)) ||
-    [below, above].some((side) => !(Math.abs(side.value) + side.error < 2 ** -80));
-  const isZero = Math.abs(at) + error < 2 ** -80 && !isAlone;
-  if (isZero) {
-    for (const side of [below, above]) {
+  // A side is answered by its slope if it passes through 0 and is one piece up to ±2⁻⁶⁰.
+  const sides = [-1, 1].map((sign) => {
+    const side = around(sign * LEAST_NORMAL);
+    const isWhole = !all.some(({ first, last }) =>
+      sign < 0 ? first > -LEAST_INPUT && first < 0 : last > 0 && last < LEAST_INPUT,
+    );
+    const isZero = Math.abs(side.value) + side.error < 2 ** -80;
+    return { ...side, isStraight: isWhole && isZero && Math.abs(side.slope) <= LARGEST };
+  });
+  // Where segments answer, what is below 2⁻⁹⁰ becomes zero.
+  if (sides.some(({ isStraight }) => !isStraight)) worst.absolute += 2 ** -89;
+  for (const side of sides) {
+    if (side.isStraight) {
       const slope = Math.abs(side.slope);
       // On the disc of 2⁻⁴⁰ it strays by `bend` from its tangent: by 2⁻⁴⁰ of that within 2⁻⁶⁰.
       const off = LEAST_INPUT * side.slopeError + 2 ** -39 * side.bend + Math.abs(side.value) + side.error;
@@ -341,16 +344,15 @@ function behaviourAtSpecials(interpreter: Interpreter, all: readonly Piece[], wo
       if (most >= 2 ** -8) worst.ulp = Math.max(worst.ulp, 1.51 + off / 2 ** -31);
     }
   }
+  const { value: at, error } = around(0);
+  const slopes = sides.map(({ isStraight, slope }) => (isStraight ? Math.fround(slope) : Number.NaN));
   return {
-    // -0 is what addition leaves unchanged, so f(x) = slope·x keeps the sign of a zero.
-    atZero: isZero ? -0 : Math.fround(at),
-    slopeBelowZero: isAlone ? Number.NaN : asSlope(below.slope),
-    slopeAboveZero: isAlone ? Number.NaN : asSlope(above.slope),
+    // -0 is what addition leaves unchanged.
+    atZero: Math.abs(at) + error < 2 ** -80 ? -0 : Math.fround(at),
+    slopeBelowZero: slopes[0]!,
+    slopeAboveZero: slopes[1]!,
   };
 }
-
-/** NaN where float32 has none. */
-const asSlope = (slope: number) => (Math.abs(slope) <= LARGEST ? Math.fround(slope) : Number.NaN);
 
 function limitOf(interpreter: Interpreter, piece: Piece, side: 1 | -1, rows: Float32Array, row: number): number {
   const scale = new Int32Array(rows.buffer)[row + 2]! & SCALE_BITS;

@@ -142,6 +142,8 @@ export function decodePlans(file: Uint8Array): { plans: Plan[]; layout: number }
     const specials = Object.fromEntries(
       [...singles(SPECIALS.length)].map((value, i) => [SPECIALS[i], value]),
     ) as Specials;
+    // Those of version 2 have slopes that are not to be used.
+    if (isOlder && specials.atZero !== 0) specials.slopeBelowZero = specials.slopeAboveZero = Number.NaN;
     const stored = isOlder ? OLDER_BOUNDS : BOUNDS.length;
     const bounds = Object.fromEntries(
       BOUNDS.map((key, i) => [
@@ -176,7 +178,7 @@ export function decodePlans(file: Uint8Array): { plans: Plan[]; layout: number }
   return { plans, layout };
 }
 
-type Specials = Pick<Plan, (typeof SPECIALS)[number]>;
+type Specials = { -readonly [K in (typeof SPECIALS)[number]]: Plan[K] };
 
 /** Rows of version 2 have h1 without a scale, its last 12 bits 0. */
 function unscale(rows: Float32Array): void {

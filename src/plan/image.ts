@@ -57,8 +57,7 @@ export function planImage(plan: Plan): Image {
       wordSlot(layout.BOUNDS, address + boundsAt);
       wordSlot(layout.ROWS, address + rowsAt);
       // Where f(0) is not 0, or pieces are narrower than 2⁻⁶⁰, the segments answer tiny inputs too.
-      const hasSlopes = plan.atZero === 0 && !Number.isNaN(plan.slopeBelowZero) && !Number.isNaN(plan.slopeAboveZero);
-      slot(layout.AT_ZERO, hasSlopes ? plan.atZero : Number.NaN);
+      slot(layout.AT_ZERO, plan.atZero === 0 ? 0 : Number.NaN);
       slot(layout.SLOPE_BELOW_ZERO, plan.slopeBelowZero);
       slot(layout.SLOPE_ABOVE_ZERO, plan.slopeAboveZero);
       slot(layout.LIMIT_LOW, plan.limitLow);

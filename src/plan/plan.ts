@@ -36,7 +36,7 @@ export interface Plan extends SegmentTable {
   /** [cells][4]: the grid's quadratics, derived from the segments (assembly/cells.ts). */
   readonly cellRows: Float32Array;
   readonly periodic?: PeriodicSection;
-  /** f(0) (-0 if zero), and the one-sided slopes there, by which |x| < 2⁻⁶⁰ is answered if f(0) is 0; NaN where segments answer those too. */
+  /** f(0) (-0 if zero), and the one-sided slopes there, by which |x| < 2⁻⁶⁰ is answered; NaN where a side does not pass through 0, and segments answer. */
   readonly atZero: number;
   readonly slopeBelowZero: number;
   readonly slopeAboveZero: number;
@@ -78,7 +78,7 @@ export type Bounds = Pick<
 
 const METHOD = 'proved: docs/numerics.md has every step';
 /** Of a file of version 2. */
-const OLDER_METHOD = 'estimated by ditac 0.1, without the rounding of steep flows: compile again for a proof';
+const OLDER_METHOD = 'estimated by ditac 0.1: compile again for a proof';
 
 export function certificateOf(
   bounds: Bounds,
