@@ -40,10 +40,6 @@ const POLES: Readonly<Record<string, RegExp>> = {
   rational_N_init_gelu: /pole at x = -14\.57\d+, x = -3\.001\d+/,
   rational_R_pole: /pole at x = /,
 };
-/** What a table of gradients does not hold: more than a thousand periods of 1/128. */
-const STEEP_GRADIENTS: Readonly<Record<string, RegExp>> = {
-  snakebeta_alpha_large: /^the gradient needs more than 65536 intervals/,
-};
 /** From here on the nearest float32 is infinite: 2¹²⁸·(1 - 2⁻²⁵). */
 const OVERFLOW = 3.4028235677973366e38;
 const LEAST_NORMAL = 2 ** -126;
@@ -148,13 +144,6 @@ describe.each(cases)('%s', (name) => {
   const reach = periodic ? gradientLimit(periodic.period.reduce((sum, part) => sum + part)) : Number.POSITIVE_INFINITY;
   /** Where gradients are judged: finite inputs that count. */
   const isJudged = (at: number) => Number.isFinite(at) && counts(at) && Math.abs(at) <= reach;
-
-  if (name in STEEP_GRADIENTS) {
-    test('gradients are refused with a sentence', () => {
-      expect(() => act.backward(x, x)).toThrow(STEEP_GRADIENTS[name]);
-    });
-    return;
-  }
 
   test('gradients: within 10⁻⁵ of the largest component', () => {
     const slopes = float64(file.truth.dy_dx);

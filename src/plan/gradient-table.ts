@@ -439,8 +439,7 @@ export function contract(interpreter: Interpreter, table: GradientTable, moments
 }
 
 /**
- * Up to which |x| the gradient of a function of this period is tabulated: 16 and 16 periods, but no more than 1100 periods. Beyond, f′ is the
+ * Up to which |x| the gradient of a function of this period is tabulated: 16 and 16 periods, but no more than 800 periods. Beyond, f′ is the
  * trend's slope and parameters get nothing.
  */
-export const gradientLimit = (period: number): number =>
-  Math.fround(Math.min(Math.max(16, 16 * period), 1100 * period));
+export const gradientLimit = (period: number): number => Math.fround(Math.min(Math.max(16, 16 * period), 800 * period));
