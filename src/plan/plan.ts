@@ -59,7 +59,10 @@ export interface Certificate {
   readonly absoluteAt: number;
   /** Whether these are at most 1 ULP, 2 ULP and 2⁻⁴⁷: what a table is meant to keep. */
   readonly keepsPromise: boolean;
-  /** Bounds hold for |x| up to here: Infinity, but for periodic functions 2¹⁶ periods; and the absolute error beyond. */
+  /**
+   * Bounds hold for |x| up to here: Infinity, but for periodic functions 2¹⁶ periods. Beyond, the error is at most `beyond` and 1 ULP of the result,
+   * which is a trend that may be large.
+   */
   readonly domain: number;
   readonly beyond: number;
   /** Size of the table. */
