@@ -88,7 +88,7 @@ const hexLast = {
   },
 };
 
-// The library. What its entry points share is two files, the kernels and the rest, since every module that Node has to find costs a cold
+// The library. What its entry points share is three files, kernels, formulas and the rest, since every module that Node has to find costs a cold
 // start half a millisecond; only what `ditac` alone never loads stands apart. It is not minified, so that an uncaught mistake shows the line that
 // found it and stack traces have names; whoever bundles it minifies everything at once. The loader is bundled, which leaves the package without
 // dependencies.
@@ -125,6 +125,12 @@ const shared = [
   {
     name: 'kernels',
     test: (file) => /^(?:src\/engines|assembly)\/|(?:^|\/)node_modules\/@assemblyscript\/loader\//.test(fromRoot(file)),
+    priority: 1,
+  },
+  // What is below activations and backends: formulas, and the plans that are made of them.
+  {
+    name: 'formulas',
+    test: (file) => /^src\/(?:(?:calculus|cpab|families|plan)\/|errors\.ts)/.test(fromRoot(file)),
     priority: 1,
   },
   {
