@@ -56,7 +56,7 @@ test('what a checkpoint does not say is asked for, as an option of the command',
   const told = ['--interval=-3,3', '--variant', 'leaky'];
   writeFileSync(file, saveSafetensors({ thetas: thetas!, precision_mat: precision_mat! }));
   const compile = (...more: string[]) => ditac(['compile', file, '-o', join(folder, 'x.plan'), ...more]);
-  expect(compile()).toMatchObject({ status: 1, stderr: expect.stringMatching(/pass --interval=a,b\n$/) });
+  expect(compile()).toMatchObject({ status: 1, stderr: expect.stringMatching(/pass --interval=a,b, --variant\n$/) });
   expect(compile('--variant', 'leaky').stderr).toMatch(/does not say a, b of 'thetas'.*pass --interval=a,b\n$/);
   expect(existsSync(join(folder, 'x.plan'))).toBe(false);
   expect(compile(...told)).toMatchObject({ status: 0, stdout: expect.stringContaining('leaky on [-3, 3]') });

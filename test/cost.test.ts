@@ -189,7 +189,7 @@ describe('state dicts', () => {
     });
     expect(() =>
       DiTAC.fromStateDict({ thetas: thetas!, precision_mat: precision_mat! }, { metadata: counted }),
-    ).toThrow(/does not say a, b of/);
+    ).toThrow(/does not say a, b, variant/);
     expect(asked).toBeLessThan(300);
   });
 });

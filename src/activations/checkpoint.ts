@@ -63,8 +63,7 @@ export function readCheckpoint(tensors: StateDict, chosen: CheckpointOptions): D
   const notes = metadata === undefined || isSaid ? {} : notesFor(prefix, metadata, tensors);
   const a = options.a ?? added.interval?.[0] ?? notes.a;
   const b = options.b ?? added.interval?.[1] ?? notes.b;
-  // The one variant that the PyTorch package released: a state dict of its own cannot be of another.
-  const variant = options.variant ?? added.variant ?? notes.variant ?? 'gelu';
+  const variant = options.variant ?? added.variant ?? notes.variant;
   const basis = options.basis ?? added.basis;
   const isFound = basis !== undefined || precision !== undefined;
   const missing = Object.entries({ a, b, variant, basis: isFound || undefined })
