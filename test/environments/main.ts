@@ -46,7 +46,7 @@ const checkpointFile = join(nets, 'digits_mlp_ditac.safetensors');
 // By the command that was installed.
 execFileSync(
   join(folder, 'node_modules/.bin/ditac'),
-  ['compile', checkpointFile, '-o', 'digits.plan', '--interval=-3,3'],
+  ['compile', checkpointFile, '-o', 'digits.plan', '--interval=-3,3', '--variant=gelu'],
   { cwd: folder, stdio: ['ignore', 'ignore', 'inherit'] },
 );
 const { images, labels } = JSON.parse(readFileSync(join(nets, 'digits_test.json'), 'utf8'));
