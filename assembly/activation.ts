@@ -316,10 +316,11 @@ export function special(table: usize, x: Lanes, y: Lanes): Lanes {
   const flushed = ofBits(pickWord(isSubnormal, andWord(bits, everyWord(SIGN)), bits));
   const slope = pick(isNegative, loadLanes(table + SLOPE_BELOW_ZERO), loadLanes(table + SLOPE_ABOVE_ZERO));
   // A side's slope is NaN in the table where the side does not pass through 0, and f(0) is NaN where it is not 0: there segments answer. They may
-  // meet subnormal numbers, which count for nothing in results from 2⁻⁹⁰ on; smaller ones become zero.
+  // meet subnormal numbers, which count for nothing in results from 2⁻⁹⁰ on; smaller ones become 0, since their sign may hang on a sum of what
+  // hardware flushed.
   const atZero = pick(isSubnormal, loadLanes(table + AT_ZERO), every(0));
   const isSmall = wordAbove(everyWord(SMALL_BITS), andWord(toBits(y), everyWord(MAGNITUDE)));
-  const bySegment = ofBits(pickWord(isSmall, andWord(toBits(y), everyWord(SIGN)), toBits(y)));
+  const bySegment = ofBits(pickWord(isSmall, everyWord(0), toBits(y)));
   const nearZero = pick(eitherMask(isNaNLane(atZero), isNaNLane(slope)), bySegment, times(slope, flushed));
   const limit = pick(isNegative, loadLanes(table + LIMIT_LOW), loadLanes(table + LIMIT_HIGH));
   const finite: Mask = wordAbove(everyWord(INFINITY_BITS), magnitude);

@@ -79,7 +79,8 @@ const VANISHING: f64 = TINY / 562949953421312.0;
 /** From here on the nearest float32 is infinite, 2¹²⁸·(1 - 2⁻²⁵); and where a ULP less is still 2 ULP away, 2¹²⁸·(1 - 2⁻²²). */
 const OVERFLOW: f64 = 3.4028235677973366e38;
 const NEAR_OVERFLOW: f64 = 3.4028228579130005e38;
-/** 2¹²⁶. */
+/** 2⁻¹²⁶ and 2¹²⁶. */
+const LEAST_NORMAL: f64 = 1.1754943508222875e-38;
 const BINADE_126: f64 = 8.507059173023462e37;
 /** Keeps the 12 leading significant bits of a float32. */
 const LEADING_BITS: i32 = -0x1000;
@@ -176,7 +177,7 @@ function fitSegment(job: usize, first: f64, last: f64, out: usize): boolean {
   if (kind === LINEAR) return linearSegment(job, first, last, out);
   if (kind === INFINITE) return saturatedSegment(loadDouble(job + SLOPE) < 0, out);
   if (first === last && loadDouble(job + WRAPPED) === 0) return fitPoint(job, first, out);
-  const centre = Math.min(Math.max(roundToSingle(0.5 * first + 0.5 * last), first), last);
+  const centre = Math.min(Math.max(place(0.5 * first + 0.5 * last), first), last);
   const radius = reachOf(job, first, last, centre);
   const scale = scaleOf(radius);
   const reach = radius / scale;
@@ -227,6 +228,11 @@ function strayOf(job: usize, first: f64, last: f64): f64 {
 /** Whether a shorter segment is asked for hardly less, because offsets stray: whatever it errs is charged then. */
 function isUtmost(job: usize, first: f64, last: f64): boolean {
   return last - first < 0.25 * strayOf(job, first, last);
+}
+
+/** A float32 for a centre: none that hardware might take for 0. */
+function place(x: f64): f64 {
+  return Math.abs(x) < LEAST_NORMAL ? 0 : roundToSingle(x);
 }
 
 /** The power of two by which u = (x - centre)/scale is in [-1, 1]. */
@@ -424,7 +430,7 @@ function fitAroundRoot(job: usize, first: f64, last: f64, middle: f64, unit: f64
     root -= value / derivative;
     if (!(Math.abs(root) <= 16 * reach)) return false;
   }
-  const centre = roundToSingle(middle + root * unit);
+  const centre = place(middle + root * unit);
   const distance = reachOf(job, first, last, centre);
   const scale = scaleOf(distance);
   const radius = distance / scale;

@@ -124,6 +124,23 @@ describe.each(present.filter((name) => name !== 'js'))('%s gives the bits of js'
       }
   });
 
+  test('intervals that begin or end at, or just beside, a subnormal number', async () => {
+    const ends = [-7e-46, 7e-46, -3e-39, 3e-39, -2e-38, 0];
+    const near = [0, 1e-39, 1.17e-38, 2 ** -126, 1.2e-38, 2e-38, 1e-30, 1e-20, 3e-20, 0.1];
+    const x = Float32Array.from(near.flatMap((at) => [at, -at]));
+    for (const variant of VARIANTS)
+      for (const end of ends)
+        for (const tess of [1, 2, 8])
+          for (const [a, b] of [
+            [end, 0.5],
+            [-0.5, end],
+          ]) {
+            const act = new DiTAC({ seed: 2, tess, a, b, variant });
+            expectSameBits(act.on(reference).forward(x), await act.on(backend).forward(x), x);
+            await expectSameGradients(backend, act, x, x);
+          }
+  });
+
   test('random θ, tessellations, intervals and bases', async () => {
     await fc.assert(
       fc.asyncProperty(

@@ -36,6 +36,21 @@ test('both engines compile every plan to the same bytes', () => {
   }
 });
 
+test('no segment begins at, or is centred on, a subnormal number: some hardware takes it for 0', () => {
+  const isSubnormal = (at: number) => at !== 0 && Math.abs(at) < 2 ** -126;
+  for (const variant of VARIANTS)
+    for (const end of [-7e-46, 7e-46, -3e-39, 3e-39])
+      for (const tess of [1, 2, 8])
+        for (const [a, b] of [
+          [end, 0.5],
+          [-0.5, end],
+        ]) {
+          const { bounds, rows } = new DiTAC({ seed: 2, tess, a, b, variant }).plan;
+          expect([...bounds].filter(isSubnormal)).toEqual([]);
+          expect([...rows].filter((each, i) => i % 8 === 0 && isSubnormal(each))).toEqual([]);
+        }
+});
+
 test('what is kept from plans before changes nothing', () => {
   const used = createEngine('wasm');
   const plan = (engine: Engine, seed: number, a: number, b: number, tess: number) => {

@@ -76,3 +76,11 @@ export function below(x: number): number {
   const next = nextDown(x);
   return Math.abs(next) < LEAST_NORMAL ? (x > 0 ? 0 : -LEAST_NORMAL) : next;
 }
+
+/** A part whose ends are no subnormal numbers: those are one place with 0, and some hardware compares them so. Undefined if nothing else is in it. */
+export function withoutSubnormals<T extends { first: number; last: number }>(part: T): T | undefined {
+  const isSubnormal = (x: number) => x !== 0 && Math.abs(x) < LEAST_NORMAL;
+  const first = isSubnormal(part.first) ? (part.first > 0 ? LEAST_NORMAL : 0) : part.first;
+  const last = isSubnormal(part.last) ? (part.last > 0 ? 0 : -LEAST_NORMAL) : part.last;
+  return first <= last ? { ...part, first, last } : undefined;
+}

@@ -327,7 +327,7 @@ function behaviourAtSpecials(interpreter: Interpreter, all: readonly Piece[], wo
     const isZero = Math.abs(side.value) + side.error < 2 ** -80;
     return { ...side, isStraight: isWhole && isZero && Math.abs(side.slope) <= LARGEST };
   });
-  // Where segments answer, what is below 2⁻⁹⁰ becomes zero.
+  // Where segments answer for tiny x, what is below 2⁻⁹⁰ becomes 0.
   if (sides.some(({ isStraight }) => !isStraight)) worst.absolute += 2 ** -89;
   for (const side of sides) {
     if (side.isStraight) {
