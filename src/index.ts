@@ -15,6 +15,7 @@ export {
   type FamilyOptions,
   type ParameterValue,
 } from './activations/family-activation.js';
+export { gradientCertificate } from './activations/gradient-certificate.js';
 export type { Layout } from './activations/layout.js';
 export type { Trainable, TrainableDeviceFunction, TrainableHostFunction } from './activations/trainable.js';
 export type {
@@ -34,5 +35,6 @@ export { DeviceLostError } from './backends/webgpu/errors.js';
 export { LEAKY_SLOPE, VARIANTS, type Variant } from './families/ditac.js';
 export type { StateDict, Tensor } from './io/tensor.js';
 export { PLAN_VERSION, PlanError } from './plan/file.js';
+export type { GradientBound, GradientCertificate } from './plan/gradient-certificate.js';
 export type { BackwardImage, Image } from './plan/image.js';
 export type { Certificate, Plan } from './plan/plan.js';

@@ -1,5 +1,5 @@
 /** Gradients: the golden truth, differences of the oracle, and one answer however a tensor is divided. */
-import { DiTAC, loadBackend, VARIANTS } from 'ditac';
+import { DiTAC, type GradientBound, gradientCertificate, loadBackend, VARIANTS } from 'ditac';
 import { transform, transformBackward } from 'ditac/cpab';
 import { compareBits, doubleDouble, exactActivation, exactTransform, stratified } from 'ditac/oracle';
 import fc from 'fast-check';
@@ -39,6 +39,18 @@ test.each(goldenCases('ditac'))('%s: gradX and gradThetas are the 350-digit trut
   const { gradX, gradThetas } = act.backward(x, floatsOf(j.upstream_bits));
   expect(relative(gradX, j.truth_gx)).toBeLessThan(BAR);
   expect(relative(gradThetas, j.truth_gtheta)).toBeLessThan(BAR);
+  // No component errs by more than the certificate says. Sizes may be larger than `of`; where they are, this asks for more.
+  const { slope, parameters } = gradientCertificate(act);
+  const upstream = floatsOf(j.upstream_bits);
+  gradX.forEach((is, i) => {
+    const size = Math.max(slope.of, Math.abs(j.truth_gx[i] / upstream[i]!) || 0);
+    expect(Math.abs(is - j.truth_gx[i])).toBeLessThanOrEqual(Math.abs(upstream[i]!) * slope.share * size + 2 ** -126);
+  });
+  const total = upstream.reduce((sum, g) => sum + Math.abs(g), 0);
+  gradThetas.forEach((is, k) => {
+    const { share, of } = parameters.thetas![k]!;
+    expect(Math.abs(is - j.truth_gtheta[k])).toBeLessThanOrEqual(share * of * total);
+  });
   // The original's has a factor d: a test that cannot tell the two apart is none.
   expect(relative(gradThetas, j.summary.d_times_gtheta_truth)).toBeGreaterThan(0.5);
 });
@@ -87,7 +99,7 @@ const quotient = (f: (p: number) => doubleDouble.DoubleDouble, p: number, q: num
 
 const bent = (theta: ArrayLike<number>, k: number, value: number) => Array.from(theta, (v, i) => (i === k ? value : v));
 
-test.each(VARIANTS)('%s: 2,000 random central differences of the oracle', (variant) => {
+test.each(VARIANTS)('%s: 2,000 random central differences of the oracle, also against the certificate', (variant) => {
   const uniform = uniformStream(VARIANTS.indexOf(variant) + 1);
   for (let run = 0; run < 20; run++) {
     const tess = 2 + Math.floor(uniform() * 15);
@@ -98,6 +110,10 @@ test.each(VARIANTS)('%s: 2,000 random central differences of the oracle', (varia
     const truth = exactActivation(act.thetas, options);
     const [expected, computed]: number[][] = [[], []];
     const [expectedX, computedX]: number[][] = [[], []];
+    const { slope, parameters } = gradientCertificate(act);
+    // A difference itself is off by 10⁻⁹ or so of the third derivative.
+    const within = (is: number, truth: number, { share, of }: GradientBound) =>
+      Math.abs(is - truth) <= (share + 1e-8) * Math.max(of, Math.abs(truth));
     for (let i = 0; i < 50; i++) {
       const x = Math.fround(a - 1 + (b - a + 2) * uniform());
       // At the ends f has kinks.
@@ -109,6 +125,8 @@ test.each(VARIANTS)('%s: 2,000 random central differences of the oracle', (varia
       computed!.push(gradThetas[k]!);
       expectedX!.push(difference(truth, x));
       computedX!.push(gradX[0]!);
+      expect(within(gradX[0]!, expectedX!.at(-1)!, slope)).toBe(true);
+      expect(within(gradThetas[k]!, expected!.at(-1)!, parameters.thetas![k]!)).toBe(true);
     }
     expect(relative(computedX!, expectedX!)).toBeLessThan(BAR);
     expect(relative(computed!, expected!)).toBeLessThan(BAR);

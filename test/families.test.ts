@@ -2,11 +2,10 @@
  * Every family against golden truth (test/golden/families; its README says what is in the files): forward, certificate, gradients, and the same
  * bits from every backend of the host.
  */
-import { loadBackend } from 'ditac';
+import { type DiTAC, type FamilyActivation, type GradientBound, gradientCertificate, loadBackend } from 'ditac';
 import { FAMILIES } from 'ditac/families';
 import { compareBits, randomBits, specialValues, ulpError } from 'ditac/oracle';
 import { describe, expect, test } from 'vitest';
-import { gradientLimit } from '../src/plan/gradient-table.js';
 import type { Plan } from '../src/plan/plan.js';
 import { golden, goldenCases } from './golden.js';
 
@@ -139,39 +138,69 @@ describe.each(cases)('%s', (name) => {
     const flat = (file.param_names as string[]).filter((each) => each === key || each.startsWith(`${key}[`));
     return flat.map((each) => float64(file.truth.dy_dparam[each]));
   });
-  const { periodic } = act.plan;
-  /** Beyond, gradients are those of the trend alone. */
-  const reach = periodic ? gradientLimit(periodic.period.reduce((sum, part) => sum + part)) : Number.POSITIVE_INFINITY;
-  /** Where gradients are judged: finite inputs that count. */
-  const isJudged = (at: number) => Number.isFinite(at) && counts(at) && Math.abs(at) <= reach;
+  const bounds = gradientCertificate(act as unknown as DiTAC);
+  /** Where gradients are judged: finite inputs that count. Beyond the domain they are those of the trend alone. */
+  const isJudged = (at: number) => Number.isFinite(at) && counts(at) && Math.abs(at) <= bounds.domain;
+  /** The largest |truth| on inputs no farther out, for each of them. */
+  const reachesOf = (at: ArrayLike<number>, truth: ArrayLike<number>) => {
+    const reaches = new Float64Array(at.length);
+    let most = 0;
+    for (const i of [...reaches.keys()].sort((i, j) => Math.abs(at[i]!) - Math.abs(at[j]!))) {
+      if (Math.abs(truth[i]!) < OVERFLOW) most = Math.max(most, Math.abs(truth[i]!));
+      reaches[i] = most;
+    }
+    return reaches;
+  };
+  /** What float32 holds as subnormal numbers, or not at all, comes on top. */
+  const allowed = ({ share, of }: GradientBound, reach: number) => share * Math.max(of, reach) + LEAST_NORMAL;
 
-  test('gradients: within 10⁻⁵ of the largest component', () => {
+  /** The largest |f′| just inside x, between float32 too. */
+  const peakAt = (at: number) => {
+    const f = (act as unknown as FamilyActivation).reference();
+    const near = Array.from({ length: 256 }, (_, j) => at * (1 - j * 2 ** -31));
+    return Math.max(
+      ...near.map((t) => Math.abs(f(t + 2 ** -40 * at) - f(t - 2 ** -40 * at)) / (2 ** -39 * Math.abs(at))),
+    );
+  };
+
+  test('gradients: within 10⁻⁵ of the largest component, and their own certificate of the truth', () => {
     const slopes = float64(file.truth.dy_dx);
     const { gradX } = act.backward(x, new Float32Array(x.length).fill(1));
+    const excesses: string[] = [];
+    const reaches = reachesOf(x, slopes);
     let largest = 0;
     slopes.forEach((slope, i) => {
       if (isJudged(x[i]!) && Math.abs(slope) < OVERFLOW) largest = Math.max(largest, Math.abs(slope));
     });
     let worst = 0;
     slopes.forEach((slope, i) => {
-      if (isJudged(x[i]!) && Math.abs(slope) < OVERFLOW) worst = Math.max(worst, Math.abs(gradX[i]! - slope));
+      if (!isJudged(x[i]!) || !(Math.abs(slope) < OVERFLOW)) return;
+      const off = Math.abs(gradX[i]! - slope);
+      worst = Math.max(worst, off);
+      if (!(off <= allowed(bounds.slope, reaches[i]!) || off <= allowed(bounds.slope, peakAt(x[i]!))))
+        excesses.push(`f′(${x[i]}) = ${gradX[i]}, not ${slope}`);
     });
     expect(worst).toBeLessThanOrEqual(1e-5 * largest);
     for (const [k, key] of names.entries()) {
       let [off, most] = [0, 0];
+      const at = sampled.map((i) => x[i]!);
+      const reachesBy = truths[k]!.map((truth) => reachesOf(at, truth));
       // One element a sum: every hard input, and some of the grid.
       sampled.forEach((i, q) => {
-        const at = x[i]!;
-        if (!isJudged(at) || (i < file.grid.count && q % 64 !== 0)) return;
-        const { gradients } = act.backward(Float32Array.of(at), Float32Array.of(1));
+        if (!isJudged(at[q]!) || (i < file.grid.count && q % 64 !== 0)) return;
+        const { gradients } = act.backward(Float32Array.of(at[q]!), Float32Array.of(1));
         truths[k]!.forEach((truth, n) => {
           if (Number.isNaN(truth[q]!) || Math.abs(truth[q]!) > OVERFLOW) return;
+          const own = Math.abs(gradients[key]![n]! - truth[q]!);
           most = Math.max(most, Math.abs(truth[q]!));
-          off = Math.max(off, Math.abs(gradients[key]![n]! - truth[q]!));
+          off = Math.max(off, own);
+          if (!(own <= allowed(bounds.parameters[key]![n]!, reachesBy[n]![q]!)))
+            excesses.push(`∂f(${at[q]})/∂${key}[${n}] = ${gradients[key]![n]}, not ${truth[q]}`);
         });
       });
       expect(off, key).toBeLessThanOrEqual(1e-5 * most);
     }
+    expect(excesses).toEqual([]);
   });
 
   test('gradients of parameters: the same bits for any division, and on every backend', () => {

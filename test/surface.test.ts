@@ -268,6 +268,7 @@ const rows: Record<string, Row | typeof NOTHING> = {
     call: (...given) => modules.ditac.GradientSum.momentsOf(...given),
     free: [0],
   },
+  'ditac.gradientCertificate': { args: [snake, 0], call: modules.ditac.gradientCertificate },
   'ditac.loadBackend': {
     args: ['threads', { size: 1 }],
     call: async (...given) => {

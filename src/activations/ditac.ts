@@ -94,6 +94,7 @@ export interface DiTACGradients<T = Float32Array> extends Gradients<T> {
 
 /** Images of [a,b] nearer than this share of it are not told apart by gradients. */
 const RESOLUTION = 2 ** -26;
+export const gradientResolution = (a: number, b: number): number => (b - a) * RESOLUTION;
 /** Solving for θ takes O(d³) time. */
 const MOST_SOLVED = 1024;
 
@@ -306,7 +307,7 @@ export class DiTAC extends Trainable<DiTACGradients> {
   }
 
   protected override differentiator(): Differentiator {
-    const resolution = (this.b - this.a) * RESOLUTION;
+    const resolution = gradientResolution(this.a, this.b);
     return new Differentiator(
       Array.from({ length: this.channels }, (_, c) => {
         const field = this.#field(c);

@@ -3,7 +3,6 @@ import { cuts } from '../calculus/cuts.js';
 import { type Parameter, where } from '../calculus/expression.js';
 import { Interpreter } from '../calculus/interpreter.js';
 import { above, below, type Definition, LARGEST } from '../calculus/piece.js';
-import { ballOf } from '../calculus/tails.js';
 import { value } from '../calculus/value.js';
 import { normalStream, uniformStream } from '../cpab/random.js';
 import {
@@ -20,7 +19,7 @@ import {
 } from '../errors.js';
 import type { ConstantKind, Family, ParameterKind, Random, Values, Words } from '../families/family.js';
 import type { StateDict } from '../io/tensor.js';
-import { contract, type Differentiable, gradientLimit, gradientTable } from '../plan/gradient-table.js';
+import { contract, type Differentiable, gradientDomain, gradientTable } from '../plan/gradient-table.js';
 import type { Gradients } from './backward.js';
 import { LAYOUTS, type Layout } from './layout.js';
 import {
@@ -259,13 +258,7 @@ export class FamilyActivation<C extends object = object, P extends string = stri
     const interpreter = new Interpreter();
     const functions = Array.from({ length: this.#functions }, (_, index): Differentiable => {
       const definition = this.define(index);
-      const { periodic } = definition;
-      const limit = periodic?.only
-        ? periodic.only.from
-        : periodic
-          ? gradientLimit(ballOf(interpreter, periodic.period).high)
-          : undefined;
-      const table = gradientTable(interpreter, definition, this.#size, limit);
+      const table = gradientTable(interpreter, definition, this.#size, gradientDomain(interpreter, definition));
       return { table, contract: (moments) => contract(interpreter, table, moments) };
     });
     return new Differentiator(Array.from({ length: this.channels }, (_, c) => functions[this.functionOf(c)]!));

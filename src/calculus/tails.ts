@@ -3,7 +3,17 @@ import { cuts } from './cuts.js';
 import { lineOf } from './differentiate.js';
 import { dependsOnParameters, type Expression, plus, times, x } from './expression.js';
 import type { Ball, Interpreter } from './interpreter.js';
-import { type Asymptote, above, below, clip, type Definition, LARGEST, type Part, type Piece, withoutSubnormals } from './piece.js';
+import {
+  type Asymptote,
+  above,
+  below,
+  clip,
+  type Definition,
+  LARGEST,
+  type Part,
+  type Piece,
+  withoutSubnormals,
+} from './piece.js';
 import { given, tape } from './tape.js';
 
 /** The rest beside an asymptote may be this share of it, a sixteenth of a ULP; and where the asymptote is 0, this much. */
@@ -16,7 +26,10 @@ const STEPS = 8;
 
 /** The pieces of a function: parts cut at their corners; lines, and asymptotes from where on what is left beside them is proved to be nothing. */
 export function pieces(interpreter: Interpreter, { parts, low, high }: Definition): Piece[] {
-  const body = cuts(interpreter, parts.map(withoutSubnormals).filter((part) => part !== undefined));
+  const body = cuts(
+    interpreter,
+    parts.map(withoutSubnormals).filter((part) => part !== undefined),
+  );
   const from = low ? -reachOf(interpreter, low, -1, body[0]!) : Number.NEGATIVE_INFINITY;
   const to = high ? reachOf(interpreter, high, 1, body.at(-1)!) : Number.POSITIVE_INFINITY;
   const inner = body

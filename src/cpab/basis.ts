@@ -150,6 +150,13 @@ function nodalEntry({ rows, columns, data }: Matrix, k: number, j: number): numb
   return data[2 * cell * columns + j]! * (k / cells) + data[(2 * cell + 1) * columns + j]!;
 }
 
+/** The same, and the size of what it is the sum of, of which rounding is a share. */
+export function nodalEntryAt(b: Matrix, k: number, j: number): { entry: number; size: number } {
+  const entry = nodalEntry(b, k, j);
+  const offset = b.data[(2 * Math.min(k, b.rows / 2 - 1) + 1) * b.columns + j]!;
+  return { entry, size: Math.abs(entry - offset) + Math.abs(offset) };
+}
+
 function matrix(rows: number, columns: number): Matrix {
   return { rows, columns, data: new Float64Array(rows * columns) };
 }

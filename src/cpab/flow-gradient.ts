@@ -25,8 +25,8 @@ export type FlowFunctionPiece = {
   /** The float32 inputs to which the piece applies, both ends included. */
   readonly first: number;
   readonly last: number;
-} & (
-  | { readonly law: 'linear'; readonly slope: number }
+} /** A line, but for `rest` of its slope. */ & (
+  | { readonly law: 'linear'; readonly slope: number; readonly rest: number }
   /** x·Φ(x). */
   | { readonly law: 'gelu' }
   /** T(x), or T(x)·Φ(x). */
@@ -59,6 +59,15 @@ interface FlowPoints extends Points {
   readonly farBlock: number;
 }
 
+/** Sees how a table is made, row by row: what a certificate is proved from. A training step has none. */
+export type FlowWatch = (
+  piece: FlowFunctionPiece,
+  first: number,
+  last: number,
+  row: readonly number[],
+  points: readonly number[],
+) => void;
+
 const ONES = [1, 1, 1, 1];
 
 /**
@@ -70,8 +79,8 @@ const MOST_GROWTH = 0.0625;
 const LONGEST_GROWTH = 4 * MOST_GROWTH;
 /** Where Φ bends, [-14, 12], intervals are at most this wide (a 1/|x| of it to the left): a cubic leaves 4·10⁻⁷ of GELU′. */
 const WIDEST = 0.125;
-const NORMAL_LOW = -14;
-const NORMAL_HIGH = 12;
+export const NORMAL_LOW = -14;
+export const NORMAL_HIGH = 12;
 const LARGEST = 3.4028234663852886e38;
 /** A narrow image may be joined where its slope is less than this: nothing beside the largest slope. */
 const FLAT = 1e-7;
@@ -86,18 +95,22 @@ export function flowGradient(
   field: VelocityField,
   pieces: readonly FlowFunctionPiece[],
   resolution: number,
+  watch?: FlowWatch,
 ): Differentiable {
-  const { table, intervals } = rowsThatFit(pieces, resolution);
+  const { table, intervals } = rowsThatFit(pieces, resolution, watch);
   return { table, contract: (moments) => velocityGradient(field, intervals, moments) };
 }
 
 type FlowRows = { readonly table: RowTable; readonly intervals: FlowPoints[] };
 
-function rowsThatFit(pieces: readonly FlowFunctionPiece[], resolution: number): FlowRows {
+function rowsThatFit(pieces: readonly FlowFunctionPiece[], resolution: number, watch: FlowWatch | undefined): FlowRows {
   for (let growth = MOST_GROWTH; ; growth *= 2) {
     const builder = new RowBuilder();
+    const seen: Parameters<FlowWatch>[] = [];
     try {
-      return flowRows(builder, pieces, resolution, growth);
+      const rows = flowRows(builder, pieces, resolution, growth, watch && ((...row) => seen.push(row)));
+      if (watch) for (const row of seen) watch(...row);
+      return rows;
     } catch (error) {
       if (!builder.isFull || growth >= LONGEST_GROWTH) throw error;
     }
@@ -109,29 +122,35 @@ function flowRows(
   pieces: readonly FlowFunctionPiece[],
   resolution: number,
   growth: number,
+  watch?: FlowWatch,
 ): FlowRows {
   const intervals: FlowPoints[] = [];
   for (const piece of pieces) {
-    if (piece.law === 'linear') builder.push(piece.first, constantRow(piece.slope, 0, 0));
+    const push = (first: number, last: number, row: readonly number[], points: readonly number[] = []) => {
+      builder.push(first, row);
+      watch?.(piece, first, last, row, points);
+    };
+    if (piece.law === 'linear') push(piece.first, piece.last, constantRow(piece.slope, 0, 0));
     else if (piece.law === 'gelu') {
       const tail = geluRows(piece.first, piece.last);
       tail.firsts.forEach((first, i) => {
-        builder.push(first, tail.rows[i]!);
+        const row = tail.rows[i]!;
+        const last = i + 1 < tail.firsts.length ? nextDown(tail.firsts[i + 1]!) : piece.last;
+        push(first, last, row, pointsOf(row[0]!, row[1]!));
       });
     } else {
       const { flow, timesNormal } = piece;
       const add = (first: number, last: number) => {
         const { centre, scale } = frame(first, last);
-        const points = NODES.map((node) => (scale === 0 ? centre : centre + node / scale));
-        const isNear = scale >= 2 / WIDEST;
+        const points = pointsOf(centre, scale);
         const { density, distribution } = timesNormal
-          ? normalAt(points, centre, isNear)
+          ? normalsAt(points, centre, scale)
           : { density: [], distribution: ONES };
         const slopes = points.map((x, j) => {
           const slope = flowSlope(flow, x);
           return timesNormal ? slope * distribution[j]! + flowBeyond(flow, x) * density[j]! : slope;
         });
-        builder.push(first, cubicRow(centre, scale, slopes, builder.blocks));
+        push(first, last, cubicRow(centre, scale, slopes, builder.blocks), points);
         intervals.push({ flow, block: builder.blocks, points, factors: distribution, farBlock: 0 });
         builder.blocks += 1;
       };
@@ -139,9 +158,9 @@ function flowRows(
       else if (timesNormal) divideByWidth(piece.first, piece.last, add);
       else if (piece.first > -LARGEST && piece.last < LARGEST) add(piece.first, piece.last);
       else {
-        builder.push(piece.first, constantRow(flow.gain, builder.blocks, builder.blocks + 1));
         const end = piece.first > -LARGEST ? piece.first : piece.last < LARGEST ? piece.last : 0;
         const points = [end, end + (piece.first > -LARGEST ? 1 : -1)];
+        push(piece.first, piece.last, constantRow(flow.gain, builder.blocks, builder.blocks + 1), points);
         intervals.push({ flow, block: builder.blocks, points, factors: ONES, farBlock: builder.blocks + 1 });
         builder.blocks += 2;
       }
@@ -188,8 +207,8 @@ function geluRows(first: number, last: number): Rows {
     const rows: number[][] = [];
     divideByWidth(first, last, (from, to) => {
       const { centre, scale } = frame(from, to);
-      const points = NODES.map((node) => (scale === 0 ? centre : centre + node / scale));
-      const { density, distribution } = normalAt(points, centre, scale >= 2 / WIDEST);
+      const points = pointsOf(centre, scale);
+      const { density, distribution } = normalsAt(points, centre, scale);
       const slopes = points.map((x, j) => distribution[j]! + x * density[j]!);
       firsts.push(from);
       rows.push(cubicRow(centre, scale, slopes, 0));
@@ -201,8 +220,13 @@ function geluRows(first: number, last: number): Rows {
   return found;
 }
 
-function normalAt(points: readonly number[], centre: number, isNear: boolean) {
-  return isNear
+/** Chebyshev's nodes of an interval. */
+const pointsOf = (centre: number, scale: number): number[] =>
+  NODES.map((node) => (scale === 0 ? centre : centre + node / scale));
+
+/** φ and Φ at the points of an interval. */
+export function normalsAt(points: readonly number[], centre: number, scale: number) {
+  return scale >= 2 / WIDEST
     ? normalNear(centre, points)
     : { density: points.map(normalDensity), distribution: points.map(normalDistribution) };
 }

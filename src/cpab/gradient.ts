@@ -27,63 +27,94 @@ export class VelocityGradient {
     else this.#addWithin(piece, x, weight);
   }
 
-  /** y = x + v(x)·E(s), with v(x) interpolated between the cell's vertices. */
-  #addWithin({ cellIn, slopeIn }: FlowPiece, x: number, weight: number): void {
-    const { cellWidth, velocity } = this.#field;
-    const share = (x - vertex(this.#field, cellIn)) / cellWidth;
-    const v = velocity[cellIn]! * (1 - share) + velocity[cellIn + 1]! * share;
-    const direct = expm1Ratio(slopeIn);
-    const bySlope = (v * expm1RatioDerivative(slopeIn)) / cellWidth;
-    this.#total[cellIn]! += weight * ((1 - share) * direct - bySlope);
-    this.#total[cellIn + 1]! += weight * (share * direct + bySlope);
+  #addWithin(piece: FlowPiece, x: number, weight: number): void {
+    const [left, right] = withinDerivatives(this.#field, piece, x);
+    this.#total[piece.cellIn]! += weight * left;
+    this.#total[piece.cellIn + 1]! += weight * right;
   }
 
   #addCrossing(piece: FlowPiece, x: number, weight: number): void {
-    const { cellIn, cellOut, slopeIn, slopeOut, v0, w0 } = piece;
-    const { cellWidth, velocity } = this.#field;
-    const direction = cellOut > cellIn ? 1 : -1;
-    const exit = direction > 0 ? cellIn + 1 : cellIn;
-    const entry = direction > 0 ? cellOut : cellOut + 1;
-    const leaving = timeToLeave(piece, x);
-    const tau = piece.before - leaving;
-    const arriving = piece.after + tau;
-    const pulled = weight * w0 * exp(slopeOut * tau);
-    // x = e - v_e·t₁·E(-s·t₁), so ∂t₁ follows from the derivatives of the right hand side, divided by v(x).
-    const rate = pulled / (v0 * exp(slopeIn * tau));
-    const z = -slopeIn * leaving;
-    const byLeaving = rate * leaving * expm1Ratio(z);
-    const byLeavingSlope =
-      (rate * direction * velocity[exit]! * leaving * leaving * expm1RatioDerivative(z)) / cellWidth;
-    this.#total[exit]! += byLeaving - byLeavingSlope;
-    this.#total[exit - direction]! += byLeavingSlope;
-    // y = n + v_n·t₂·E(s·t₂) in cell j, at fixed t₂.
-    const r = slopeOut * arriving;
-    const byEntering = weight * arriving * expm1Ratio(r);
-    const byEnteringSlope =
-      (weight * direction * velocity[entry]! * arriving * arriving * expm1RatioDerivative(r)) / cellWidth;
-    this.#total[entry]! += byEntering - byEnteringSlope;
-    this.#total[entry + direction]! += byEnteringSlope;
-    this.#crossings[Math.min(exit, entry)]! += pulled;
-    this.#crossings[Math.max(exit, entry)]! -= pulled;
+    const { exit, entry, direction } = wayOf(piece);
+    const [leaving, left, entering, entered, pulled] = crossingDerivatives(this.#field, piece, x);
+    this.#total[exit]! += weight * leaving;
+    this.#total[exit - direction]! += weight * left;
+    this.#total[entry]! += weight * entering;
+    this.#total[entry + direction]! += weight * entered;
+    this.#crossings[Math.min(exit, entry)]! += weight * pulled;
+    this.#crossings[Math.max(exit, entry)]! -= weight * pulled;
   }
 
   /** [vertices]: what was added so far. */
   total(): Float64Array {
-    const { cellWidth, velocity } = this.#field;
     const result = this.#total.slice();
     let crossing = 0;
-    for (let c = 0; c + 1 < velocity.length; c++) {
+    for (let c = 0; c + 1 < result.length; c++) {
       crossing += this.#crossings[c]!;
-      const left = velocity[c]!;
-      const right = velocity[c + 1]!;
-      // T = h·log(right/left)/(right - left): nobody crosses a cell whose velocity has a zero.
-      if (!(left * right > 0) || crossing === 0) continue;
-      const factor = crossing * Math.sign(left) * cellWidth;
-      result[c]! += (factor / left / left) * crossingRatio(right / left - 1);
-      result[c + 1]! += (factor / right / right) * crossingRatio(left / right - 1);
+      if (crossing === 0) continue;
+      const [left, right] = crossed(this.#field, c);
+      result[c]! += crossing * left;
+      result[c + 1]! += crossing * right;
     }
     return result;
   }
+}
+
+/** Through which vertex the points of a piece leave their cell, and through which they enter the last; and which way. */
+export function wayOf({ cellIn, cellOut }: Pick<FlowPiece, 'cellIn' | 'cellOut'>) {
+  const direction = cellOut > cellIn ? 1 : -1;
+  return direction > 0
+    ? { direction, exit: cellIn + 1, entry: cellOut }
+    : { direction, exit: cellIn, entry: cellOut + 1 };
+}
+
+/** By the velocities at both ends of the cell: y = x + v(x)·E(s), with v(x) interpolated between them. */
+export function withinDerivatives(field: VelocityField, { cellIn, slopeIn }: FlowPiece, x: number): [number, number] {
+  const { cellWidth, velocity } = field;
+  const share = (x - vertex(field, cellIn)) / cellWidth;
+  const v = velocity[cellIn]! * (1 - share) + velocity[cellIn + 1]! * share;
+  const direct = expm1Ratio(slopeIn);
+  const bySlope = (v * expm1RatioDerivative(slopeIn)) / cellWidth;
+  return [(1 - share) * direct - bySlope, share * direct + bySlope];
+}
+
+/**
+ * By the velocities at the vertex through which x leaves and the one behind it, at the vertex through which its image enters and the next; and
+ * v(y), by which cells on the way count (`crossed`).
+ */
+export function crossingDerivatives(
+  { cellWidth, velocity }: VelocityField,
+  piece: FlowPiece,
+  x: number,
+): [number, number, number, number, number] {
+  const { slopeIn, slopeOut, v0, w0 } = piece;
+  const { direction, exit, entry } = wayOf(piece);
+  const leaving = timeToLeave(piece, x);
+  const tau = piece.before - leaving;
+  const arriving = piece.after + tau;
+  const pulled = w0 * exp(slopeOut * tau);
+  // x = e - v_e·t₁·E(-s·t₁), so ∂t₁ follows from the derivatives of the right hand side, divided by v(x).
+  const rate = pulled / (v0 * exp(slopeIn * tau));
+  const z = -slopeIn * leaving;
+  const byLeaving = rate * leaving * expm1Ratio(z);
+  const byLeavingSlope = (rate * direction * velocity[exit]! * leaving * leaving * expm1RatioDerivative(z)) / cellWidth;
+  // y = n + v_n·t₂·E(s·t₂) in cell j, at fixed t₂.
+  const r = slopeOut * arriving;
+  const byEntering = arriving * expm1Ratio(r);
+  const byEnteringSlope = (direction * velocity[entry]! * arriving * arriving * expm1RatioDerivative(r)) / cellWidth;
+  return [byLeaving - byLeavingSlope, byLeavingSlope, byEntering - byEnteringSlope, byEnteringSlope, pulled];
+}
+
+/** What a crossed cell adds for v(y) = 1, by the velocities at its ends: of T = h·log(right/left)/(right - left). */
+export function crossed({ cellWidth, velocity }: VelocityField, cell: number): [number, number] {
+  const left = velocity[cell]!;
+  const right = velocity[cell + 1]!;
+  // Nobody crosses a cell whose velocity has a zero.
+  if (!(left * right > 0)) return [0, 0];
+  const factor = Math.sign(left) * cellWidth;
+  return [
+    (factor / left / left) * crossingRatio(right / left - 1),
+    (factor / right / right) * crossingRatio(left / right - 1),
+  ];
 }
 
 /** dφ(x)/dx: e^{s} within a cell, v(y)/v(x) from one cell to another. */

@@ -2,66 +2,31 @@ import * as double from '../../assembly/double';
 import { ELEMENTARY, low, ROUNDING } from '../../assembly/double';
 import { ceilToFloat32, nextDown, nextUp } from '../../assembly/float32';
 import { FLOW } from '../../assembly/layout';
-import { exp } from '../../assembly/numeric';
 import type { Expression, Primitive } from '../calculus/expression.js';
 import { LARGEST, type Part } from '../calculus/piece.js';
 import type { Matrix } from './basis.js';
 import type { Tessellation } from './field.js';
 import { type FlowPiece, flowThrough } from './flow.js';
+import {
+  constant,
+  difference,
+  EXACTLY_0,
+  exact,
+  grown,
+  growth,
+  isLess,
+  isSame,
+  negative,
+  product,
+  quotient,
+  sum,
+  type Triple,
+} from './triple.js';
 
 /**
  * The pieces of a CPAB flow as words of the calculus, with constants that are balls from θ and B on: numbers of two float64 and a bound on
  * what they are off (docs/numerics.md, "Flows"). The line is cut as `flow.ts` cuts it, at the vertices and their preimages.
  */
-
-type Triple = readonly [high: number, low: number, error: number];
-const exact = (x: number): Triple => [x, 0, 0];
-const EXACTLY_0: Triple = [0, 0, 0];
-
-const sum = (a: Triple, b: Triple, sign: 1 | -1 = 1): Triple => {
-  const h = double.add(a[0], a[1], sign * b[0], sign * b[1]);
-  return [h, low, a[2] + b[2] + (h === 0 && low === 0 ? 0 : ROUNDING * Math.abs(h))];
-};
-const difference = (a: Triple, b: Triple): Triple => sum(a, b, -1);
-const product = (a: Triple, b: Triple): Triple => {
-  const h = double.multiply(a[0], a[1], b[0], b[1]);
-  return [h, low, 1.01 * (Math.abs(a[0]) * b[2] + Math.abs(b[0]) * a[2] + a[2] * b[2]) + ROUNDING * Math.abs(h)];
-};
-const quotient = (a: Triple, b: Triple): Triple => {
-  const h = double.divide(a[0], a[1], b[0], b[1]);
-  const l = low;
-  const rest = Math.abs(b[0]) - b[2];
-  return [
-    h,
-    l,
-    rest > 0 ? (1.01 * (a[2] + Math.abs(h) * b[2])) / rest + ROUNDING * Math.abs(h) : Number.POSITIVE_INFINITY,
-  ];
-};
-/** |e^(z±δ) - e^z| ≤ e^z·(e^δ - 1). */
-const exponential = (a: Triple): Triple => {
-  const h = double.expOf(a[0], a[1]);
-  return [h, low, h * (ELEMENTARY + a[2] * exp(a[2])) * 1.0001 + 1e-300];
-};
-/** expm1(z)/z·t with z = s·t: ∫₀ᵗ e^{sr} dr, whose slopes in s and t are at most t²·max(1, e^z) and max(1, e^z). */
-const grown = (s: Triple, t: Triple): Triple => {
-  const z = product(s, t);
-  let [h, l]: [number, number] = [t[0], t[1]];
-  if (z[0] !== 0) {
-    h = double.expm1Of(z[0], z[1]);
-    h = double.divide(h, low, s[0], s[1]);
-    l = low;
-  }
-  const most = Math.max(1, exp(z[0] + z[2])) * 1.0001;
-  return [h, l, Math.abs(h) * 4 * ELEMENTARY + most * (t[2] + t[0] * t[0] * s[2] * 1.01)];
-};
-/** Both of them, by one exponential where 1 + expm1(z) keeps its digits. */
-function growth(s: Triple, t: Triple): { grown: Triple; factor: Triple } {
-  const part = grown(s, t);
-  if (Math.abs(s[0] * t[0]) > 8) return { grown: part, factor: exponential(product(s, t)) };
-  return { grown: part, factor: s[0] === 0 && s[2] === 0 ? exact(1) : sum(exact(1), product(s, part)) };
-}
-const isLess = (a: Triple, b: Triple) => a[0] < b[0] || (a[0] === b[0] && a[1] < b[1]);
-const isSame = (a: Triple, b: Triple) => a[0] === b[0] && a[1] === b[1];
 
 const NEVER: Triple = [Number.POSITIVE_INFINITY, 0, 0];
 
@@ -99,8 +64,9 @@ function nodalOf(basis: Matrix): Nodal {
 }
 
 /** A field on [a,b] with everything known to two float64. */
-class Field {
+export class Field {
   readonly cells: number;
+  readonly width: Triple;
   readonly vertices: Triple[] = [];
   readonly velocities: Triple[] = [];
   readonly slopes: Triple[] = [];
@@ -117,11 +83,11 @@ class Field {
         (k === 0 || k === cells) && zeroBoundary ? EXACTLY_0 : this.#velocity(k, nodal, theta, length),
       );
     }
-    const width = quotient(length, exact(cells));
+    this.width = quotient(length, exact(cells));
     for (let c = 0; c < cells; c++) {
       const [v, w] = [this.velocities[c]!, this.velocities[c + 1]!];
-      this.slopes.push(isSame(v, w) && v[2] === 0 ? EXACTLY_0 : quotient(difference(w, v), width));
-      this.times.push(v[0] * w[0] > 0 ? crossing(width, v, w) : NEVER);
+      this.slopes.push(isSame(v, w) && v[2] === 0 ? EXACTLY_0 : quotient(difference(w, v), this.width));
+      this.times.push(v[0] * w[0] > 0 ? crossing(this.width, v, w) : NEVER);
     }
   }
 
@@ -197,19 +163,22 @@ function preimage(field: Field, k: number): Triple {
   }
 }
 
-const negative = (a: Triple): Triple => [-a[0], -a[1], a[2]];
-
-/** A piece of the flow: its ends, and its law as a word. */
+/** A piece of the flow: its ends, the cells in which its points start and end, and its law as a word. */
 export interface FlowWord {
+  readonly cellIn: number;
+  readonly cellOut: number;
   readonly left: Triple;
   readonly right: Triple;
   readonly word: Primitive;
   /** Where start and end cell agree: slope and intercept. */
   readonly line: { readonly slope: Expression; readonly intercept: Expression } | undefined;
+  /** Where they differ: how long the reference point takes to leave its cell, and how long its image has been in its own. */
+  readonly times: { readonly before: Triple; readonly after: Triple } | undefined;
 }
 
 /** All pieces, and words for the float32 that do not move. */
 export interface FlowWords {
+  readonly field: Field;
   readonly words: readonly FlowWord[];
   readonly rests: readonly Primitive[];
 }
@@ -251,7 +220,7 @@ export function flowWords(
     const nextPreimage = j + 1 < cells ? preimages[j + 1]! : NEVER;
     const right = isLess(nextPreimage, nextVertex) ? nextPreimage : nextVertex;
     if (isLess(left, right)) words.push(wordOf(field, i, j, left, right, reference));
-    if (right === NEVER) return { words, rests: restsOf(field) };
+    if (right === NEVER) return { field, words, rests: restsOf(field) };
     if (isSame(right, nextVertex)) i += 1;
     if (isSame(right, nextPreimage)) j += 1;
     left = right;
@@ -294,10 +263,13 @@ function wordOf(
     const gain: Triple = within.factor[0] < MOST_GAIN ? within.factor : [MOST_GAIN, 0, 0];
     const intercept = difference(y0, product(gain, x0));
     return {
+      cellIn: i,
+      cellOut: j,
       left,
       right,
       word: word(true, x0, v0, y0, v0, slopeIn, slopeOut, gain),
       line: { slope: constant(gain), intercept: constant(intercept) },
+      times: undefined,
     };
   }
   // Points leave cell i through `exit`, cross the cells between, and enter cell j through `entry`. The reference point spends the middle of
@@ -319,10 +291,9 @@ function wordOf(
   const v0 = product(vExit, back.factor);
   const y0 = sum(vertices[entry]!, product(vEntry, on.grown));
   const w0 = product(vEntry, on.factor);
-  return { left, right, word: word(false, x0, v0, y0, w0, slopeIn, slopeOut, NO_GAIN), line: undefined };
+  const law = word(false, x0, v0, y0, w0, slopeIn, slopeOut, NO_GAIN);
+  return { cellIn: i, cellOut: j, left, right, word: law, line: undefined, times: { before, after } };
 }
-
-const constant = ([value, low, error]: Triple): Expression => ({ op: 'constant', value, low, error });
 
 /**
  * The float32 inputs of pieces between two float32, each changed as the caller wishes. Pieces that hold none are left out. A float32 that rests,

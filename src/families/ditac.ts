@@ -79,6 +79,7 @@ export function ditacGradientPieces(variant: Variant, field: VelocityField, a: n
     last,
     law: 'linear',
     slope,
+    rest: 0,
   });
   const beyond: FlowFunctionPiece[] = {
     bare: [linear(-LARGEST, LARGEST, 1)],
@@ -95,10 +96,14 @@ export function ditacGradientPieces(variant: Variant, field: VelocityField, a: n
   ];
 }
 
+/** |Φ(x) + x·φ(x)| at -14, and what it is beside 1 at 6. */
+const GELU_LOW_REST = 1.1e-41;
+const GELU_HIGH_REST = 3.55e-8;
+
 const geluPieces = (): FlowFunctionPiece[] => [
-  { first: -LARGEST, last: nextDown(GELU_ZERO), law: 'linear', slope: 0 },
+  { first: -LARGEST, last: nextDown(GELU_ZERO), law: 'linear', slope: 0, rest: GELU_LOW_REST },
   { first: GELU_ZERO, last: nextDown(GELU_IDENTITY), law: 'gelu' },
-  { first: GELU_IDENTITY, last: LARGEST, law: 'linear', slope: 1 },
+  { first: GELU_IDENTITY, last: LARGEST, law: 'linear', slope: 1, rest: GELU_HIGH_REST },
 ];
 
 /** The same function in float64, without series or tables. */

@@ -125,10 +125,7 @@ export function frame(first: number, last: number): { centre: number; scale: num
 /** The cubic that has the given values at the nodes. */
 export function cubicRow(centre: number, scale: number, values: readonly number[], block: number): number[] {
   if (scale === 0) return [centre, 0, significant(values[0]!), 0, 0, 0, block, 0];
-  const row = [centre, scale, 0, 0, 0, 0, block, 0];
-  values.forEach((value, j) => {
-    for (let m = 0; m < 4; m++) row[2 + m]! += LAGRANGE[4 * j + m]! * value;
-  });
+  const row = [centre, scale, ...cubicOf(values), block, 0];
   const most = Math.abs(row[2]!) + Math.abs(row[3]!) + Math.abs(row[4]!) + Math.abs(row[5]!);
   // A slope beyond float32 is answered by its largest number.
   if (!(most < LARGEST)) return [centre, scale, Math.sign(values[1]! || 0) * LARGEST, 0, 0, 0, block, 0];
@@ -137,10 +134,19 @@ export function cubicRow(centre: number, scale: number, values: readonly number[
   return row;
 }
 
+/** Coefficients of the cubic that has the given values at the nodes, the lowest first. */
+export function cubicOf(values: readonly number[]): [number, number, number, number] {
+  const cubic: [number, number, number, number] = [0, 0, 0, 0];
+  values.forEach((value, j) => {
+    for (let m = 0; m < 4; m++) cubic[m]! += LAGRANGE[4 * j + m]! * value;
+  });
+  return cubic;
+}
+
 const significant = (coefficient: number): number => (Math.abs(coefficient) < LEAST_COEFFICIENT ? 0 : coefficient);
 
 /** Where a function's gradient is computed: the derivatives of one part of it as a tape, f′ first. */
-interface Source {
+export interface Source {
   readonly tape: Tape;
   /** Which parameters, in the order of the tape's results after the first. */
   readonly parameters: readonly number[];
@@ -164,8 +170,20 @@ export interface GradientTable extends RowTable {
   readonly parameters: number;
 }
 
+/** Sees how a table is made: what a certificate is proved from (gradient-certificate.ts). A training step has none. */
+export interface Watch {
+  /** [1 + parameters]: the sizes of f′ and of every ∂f/∂p that errors are measured by. */
+  sizes(typical: Float64Array): void;
+  /** A row that follows f′ of `source`. */
+  curved(source: Source, first: number, last: number, row: readonly number[], points: readonly number[]): void;
+  /** A row where f is a line, or up to `rest` of each derivative: of its own size there, or of the typical one. */
+  straight(line: Pick<Asymptote, 'slope' | 'intercept'>, first: number, last: number, rest: number): void;
+}
+
 /** What a cubic may miss, as a share of the local or the typical size of each derivative. */
 const TOLERANCE = 2e-6;
+/** The same for what an asymptote leaves out. */
+const REST = TOLERANCE / 2;
 /**
  * The typical size is the largest for |x| ≤ 1, or this share of the largest between ±4, where high powers are thousands of times larger. It is
  * looked for at so many points, and at powers of two down to 2⁻³⁰.
@@ -189,6 +207,7 @@ export function gradientTable(
   definition: Definition,
   parameters: number,
   limit = LARGEST,
+  watch?: Watch,
 ): GradientTable {
   const builder = new RowBuilder();
   const intervals: SourcedPoints[] = [];
@@ -203,6 +222,7 @@ export function gradientTable(
     return source;
   };
   const typical = typicalSizes(interpreter, body, sourceOf, parameters);
+  watch?.sizes(typical);
   const { low, high } = definition;
   const [first, last] = [body[0]!, body.at(-1)!];
   const from =
@@ -210,7 +230,13 @@ export function gradientTable(
   const to =
     high && limit === LARGEST ? reach(interpreter, high, 1, last, typical, parameters) : Number.POSITIVE_INFINITY;
 
-  const far = ({ slope, intercept }: Pick<Asymptote, 'slope' | 'intercept'>, begins: number) => {
+  const far = (
+    { slope, intercept }: Pick<Asymptote, 'slope' | 'intercept'>,
+    begins: number,
+    until: number,
+    rest: number,
+  ) => {
+    watch?.straight({ slope, intercept }, begins, until, rest);
     const partials = (e: Expression) =>
       Float64Array.from({ length: parameters }, (_, k) => numberOf(interpreter, differentiate(e, k)));
     const end = { block: builder.blocks, slope: partials(slope), intercept: partials(intercept) };
@@ -224,7 +250,7 @@ export function gradientTable(
     builder.blocks += 2;
   };
 
-  if (low && from > -LARGEST) far(low, -LARGEST);
+  if (low && from > -LARGEST) far(low, -LARGEST, from, REST);
   else if (limit < LARGEST)
     builder.push(-LARGEST, constantRow(numberOf(interpreter, definition.periodic!.trend), 0, 0));
   for (const part of body) {
@@ -236,25 +262,27 @@ export function gradientTable(
     if (!inner) continue;
     const line = lineOf(part.f);
     if (line) {
-      far(line, inner.first);
+      far(line, inner.first, inner.last, 0);
       continue;
     }
     const source = sourceOf(part.f);
-    divide(interpreter, source, inner, typical, (begins, scale, centre) => {
+    divide(interpreter, source, inner, typical, (begins, ends, scale, centre) => {
       const points = NODES.map((node) => (scale === 0 ? centre : centre + node / scale));
       const slopes = points.map((point) => {
         interpreter.values(point);
         return interpreter.value(source.tape.results[0]!);
       });
       const hasParameters = source.parameters.length > 0;
-      builder.push(begins, cubicRow(centre, scale, slopes, hasParameters ? builder.blocks : 0));
+      const row = cubicRow(centre, scale, slopes, hasParameters ? builder.blocks : 0);
+      builder.push(begins, row);
+      watch?.curved(source, begins, ends, row, points);
       if (hasParameters) {
         intervals.push({ source, block: builder.blocks, points });
         builder.blocks += 1;
       }
     });
   }
-  if (high && to < LARGEST) far(high, to);
+  if (high && to < LARGEST) far(high, to, LARGEST, REST);
   else if (limit < LARGEST)
     builder.push(above(limit), constantRow(numberOf(interpreter, definition.periodic!.trend), 0, 0));
   return { ...builder.table(), intervals, ends, parameters };
@@ -314,7 +342,7 @@ function divide(
   source: Source,
   part: Part,
   typical: Float64Array,
-  emit: (first: number, scale: number, centre: number) => void,
+  emit: (first: number, last: number, scale: number, centre: number) => void,
 ): void {
   interpreter.load(source.tape);
   const { results } = source.tape;
@@ -338,7 +366,7 @@ function divide(
     const next = Math.fround(middle);
     if (isShort(first, last) || !(next > first && next <= last)) {
       const { centre, scale } = frame(first, last);
-      emit(first, scale, centre);
+      emit(first, last, scale, centre);
     } else {
       add(first, nextDown(next));
       add(next, last);
@@ -395,7 +423,7 @@ function reach(
       results.every((result, n) => {
         const k = n === 0 ? 0 : 1 + source.parameters[n - 1]!;
         const size = Math.abs(interpreter.value(result)) + interpreter.disc(result);
-        return size <= (TOLERANCE / 2) * Math.max(own[k]!, typical[k]!);
+        return size <= REST * Math.max(own[k]!, typical[k]!);
       })
     );
   };
@@ -439,7 +467,12 @@ export function contract(interpreter: Interpreter, table: GradientTable, moments
 }
 
 /**
- * Up to which |x| the gradient of a function of this period is tabulated: 16 and 16 periods, but no more than 800 periods. Beyond, f′ is the
+ * Up to which |x| the gradient of a function is tabulated: of a periodic one 16 and 16 periods, but no more than 800 periods. Beyond, f′ is the
  * trend's slope and parameters get nothing.
  */
-export const gradientLimit = (period: number): number => Math.fround(Math.min(Math.max(16, 16 * period), 800 * period));
+export function gradientDomain(interpreter: Interpreter, { periodic }: Definition): number {
+  if (!periodic) return LARGEST;
+  if (periodic.only) return periodic.only.from;
+  const period = ballOf(interpreter, periodic.period).high;
+  return Math.fround(Math.min(Math.max(16, 16 * period), 800 * period));
+}
