@@ -1,72 +1,16 @@
-// Builds dist/: the Wasm bytes as a module, type declarations, the package's entry points, and the programs of this repository.
+// Builds dist/: type declarations, the package's entry points, and the programs of this repository.
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { relative, resolve, sep } from 'node:path';
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { build as rolldown } from 'rolldown';
+import { fromRoot, generate } from './generated.mjs';
 import { esbuildLoader, loader } from './loader.mjs';
-import { translate } from './wgsl.mjs';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
-process.chdir(root);
-/** A file as it is called from the root: folders above it may have any name, 'src' and 'node_modules' too. */
-const fromRoot = (file) => relative(root, file).split(sep).join('/');
-
-// Embedded rather than fetched: works in every bundler, in workers and without a file system. In hexadecimal, where a byte always looks
-// the same: longer than base64, but a fifth smaller once it is compressed.
-const embed = (file, name) => {
-  const bytes = readFileSync(`build/${name}.wasm`);
-  writeFileSync(
-    `src/engines/wasm/${file}.generated.ts`,
-    `/** build/${name}.wasm (${bytes.length} bytes) in hexadecimal. Written by scripts/build.mjs. */\nexport const KERNELS_HEX =\n  '${bytes.toString('hex')}';\n`,
-  );
-};
-embed('bytes', 'kernels');
-embed('runtime-bytes', 'kernels-runtime');
-
-// The threads' kernels are built for shared memory; with the workers' code as a string they travel inside the package.
-const worker = await build({
-  entryPoints: ['src/backends/threads/worker.ts'],
-  bundle: true,
-  plugins: [esbuildLoader],
-  minify: true,
-  write: false,
-  format: 'iife',
-  target: 'es2022',
-  platform: 'neutral',
-  mainFields: ['module', 'main'],
-  tsconfig: 'tsconfig.json',
-});
-writeFileSync(
-  'src/backends/threads/kernels.generated.ts',
-  `/** build/kernels-threads.wasm in hexadecimal, and worker.ts as a script. Written by scripts/build.mjs. */\n` +
-    `export const KERNELS_HEX =\n  '${readFileSync('build/kernels-threads.wasm').toString('hex')}';\n` +
-    `export const WORKER = ${JSON.stringify(worker.outputFiles[0].text)};\n`,
-);
-
-const wgsl = (file) => readFileSync(`assembly/${file}.wgsl`, 'utf8');
-const shaders = {
-  vocabulary: wgsl('vocabulary/lanes'),
-  entries: {
-    each: wgsl('entries/each'),
-    cells: wgsl('entries/cells'),
-    search: wgsl('entries/search'),
-    backward: wgsl('entries/backward'),
-  },
-  bodies: {
-    activate: translate('assembly/activation.ts', 'activateLanes'),
-    flow: translate('assembly/flow.ts', 'flowLanes'),
-    backward: translate('assembly/backward.ts', 'backwardLanes'),
-    probe: translate('assembly/probes.ts', 'probeLanes'),
-  },
-};
-writeFileSync(
-  'src/backends/webgpu/kernels.generated.ts',
-  `/** WGSL from assembly/: vocabulary, entry points, and kernels translated by scripts/wgsl.mjs. */\n` +
-    `export const SHADERS = ${JSON.stringify(shaders)};\n`,
-);
+process.chdir(fileURLToPath(new URL('..', import.meta.url)));
+await generate();
 
 rmSync('dist', { recursive: true, force: true });
 const tsc = createRequire(import.meta.url)
