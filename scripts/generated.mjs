@@ -18,7 +18,19 @@ const embedded = async (name) => {
   return `/** build/${name}.wasm (${bytes.length} bytes) in hexadecimal. Written by scripts/generated.mjs. */\nexport const KERNELS_HEX =\n  '${bytes.toString('hex')}';\n`;
 };
 
-// The threads' kernels are built for shared memory; with the workers' code as a string they travel inside the package.
+/** What makes one text of another: from where to where it is replaced, and by what. */
+function edit(text, other) {
+  const least = Math.min(text.length, other.length);
+  let [from, end] = [0, 0];
+  while (from < least && text[from] === other[from]) from++;
+  while (end < least - from && text.at(-1 - end) === other.at(-1 - end)) end++;
+  const made = { from, to: text.length - end, by: other.slice(from, other.length - end) };
+  if (text.slice(0, made.from) + made.by + text.slice(made.to) !== other) throw new Error('an edit that is none');
+  return made;
+}
+
+// The threads' kernels are built for shared memory, and differ from the others in how they say where memory comes from: that difference and the
+// workers' code as a string travel inside the package.
 async function threads() {
   const worker = await build({
     absWorkingDir: root,
@@ -33,9 +45,12 @@ async function threads() {
     mainFields: ['module', 'main'],
     tsconfig: 'tsconfig.json',
   });
+  const [own, shared] = [await kernels('kernels'), await kernels('kernels-threads')].map((each) =>
+    each.toString('hex'),
+  );
   return (
-    `/** build/kernels-threads.wasm in hexadecimal, and worker.ts as a script. Written by scripts/generated.mjs. */\n` +
-    `export const KERNELS_HEX =\n  '${(await kernels('kernels-threads')).toString('hex')}';\n` +
+    `/** What makes build/kernels-threads.wasm of build/kernels.wasm, in hexadecimal; worker.ts as a script. Written by scripts/generated.mjs. */\n` +
+    `export const SHARED_MEMORY = ${JSON.stringify(edit(own, shared))};\n` +
     `export const WORKER = ${JSON.stringify(worker.outputFiles[0].text)};\n`
   );
 }
