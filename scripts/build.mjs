@@ -1,78 +1,35 @@
-// Builds dist/: the Wasm bytes as a module, type declarations, the package's entry points, and the programs of this repository.
+// Builds dist/: type declarations, the package's entry points, and the programs of this repository.
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { relative, resolve, sep } from 'node:path';
+import { builtinModules, createRequire } from 'node:module';
+import { join, normalize, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { build, transform as minify } from 'esbuild';
 import { build as rolldown } from 'rolldown';
+import { esmExternalRequirePlugin } from 'rolldown/plugins';
+import { fromRoot, generate } from './generated.mjs';
 import { esbuildLoader, loader } from './loader.mjs';
-import { translate } from './wgsl.mjs';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
-process.chdir(root);
-/** A file as it is called from the root: folders above it may have any name, 'src' and 'node_modules' too. */
-const fromRoot = (file) => relative(root, file).split(sep).join('/');
-
-// Embedded rather than fetched: works in every bundler, in workers and without a file system. In hexadecimal, where a byte always looks
-// the same: longer than base64, but a fifth smaller once it is compressed.
-const embed = (file, name) => {
-  const bytes = readFileSync(`build/${name}.wasm`);
-  writeFileSync(
-    `src/engines/wasm/${file}.generated.ts`,
-    `/** build/${name}.wasm (${bytes.length} bytes) in hexadecimal. Written by scripts/build.mjs. */\nexport const KERNELS_HEX =\n  '${bytes.toString('hex')}';\n`,
-  );
-};
-embed('bytes', 'kernels');
-embed('runtime-bytes', 'kernels-runtime');
-
-// The threads' kernels are built for shared memory; with the workers' code as a string they travel inside the package.
-const worker = await build({
-  entryPoints: ['src/backends/threads/worker.ts'],
-  bundle: true,
-  plugins: [esbuildLoader],
-  minify: true,
-  write: false,
-  format: 'iife',
-  target: 'es2022',
-  platform: 'neutral',
-  mainFields: ['module', 'main'],
-  tsconfig: 'tsconfig.json',
-});
-writeFileSync(
-  'src/backends/threads/kernels.generated.ts',
-  `/** build/kernels-threads.wasm in hexadecimal, and worker.ts as a script. Written by scripts/build.mjs. */\n` +
-    `export const KERNELS_HEX =\n  '${readFileSync('build/kernels-threads.wasm').toString('hex')}';\n` +
-    `export const WORKER = ${JSON.stringify(worker.outputFiles[0].text)};\n`,
-);
-
-const wgsl = (file) => readFileSync(`assembly/${file}.wgsl`, 'utf8');
-const shaders = {
-  vocabulary: wgsl('vocabulary/lanes'),
-  entries: {
-    each: wgsl('entries/each'),
-    cells: wgsl('entries/cells'),
-    search: wgsl('entries/search'),
-    backward: wgsl('entries/backward'),
-  },
-  bodies: {
-    activate: translate('assembly/activation.ts', 'activateLanes'),
-    flow: translate('assembly/flow.ts', 'flowLanes'),
-    backward: translate('assembly/backward.ts', 'backwardLanes'),
-    probe: translate('assembly/probes.ts', 'probeLanes'),
-  },
-};
-writeFileSync(
-  'src/backends/webgpu/kernels.generated.ts',
-  `/** WGSL from assembly/: vocabulary, entry points, and kernels translated by scripts/wgsl.mjs. */\n` +
-    `export const SHADERS = ${JSON.stringify(shaders)};\n`,
-);
+process.chdir(fileURLToPath(new URL('..', import.meta.url)));
+await generate();
 
 rmSync('dist', { recursive: true, force: true });
 const tsc = createRequire(import.meta.url)
   .resolve('typescript/package.json')
   .replace('package.json', 'bin/tsc');
 execFileSync(process.execPath, [tsc, '-p', 'tsconfig.json'], { stdio: 'inherit' });
+const { exports, version } = JSON.parse(readFileSync('package.json', 'utf8'));
+// Declarations are of what the entry points name; those of nothing else are for nobody.
+const named = new Set();
+const declare = (file) => {
+  if (named.has(file)) return;
+  named.add(file);
+  for (const [, source] of readFileSync(file, 'utf8').matchAll(/(?:from|import)\s*\(?\s*['"](\.[^'"]+)\.js['"]/g))
+    declare(join(file, '..', `${source}.d.ts`));
+};
+for (const { types } of Object.values(exports)) if (types) declare(normalize(types));
+for (const file of readdirSync('dist/types/src', { recursive: true }).map((name) => join('dist/types/src', name)))
+  if (file.endsWith('.d.ts') && !named.has(file)) rmSync(file);
 
 // Bytes in hexadecimal are one line of 33,000 characters: nobody who reads a chunk should have to pass it. An empty line stays in its place,
 // so that source maps hold; the constant is read when a function is called, long after the module was evaluated.
@@ -88,17 +45,28 @@ const hexLast = {
   },
 };
 
-// The library. What its entry points share is three files, kernels, formulas and the rest, since every module that Node has to find costs a cold
-// start half a millisecond; only what `ditac` alone never loads stands apart. It is not minified, so that an uncaught mistake shows the line that
-// found it and stack traces have names; whoever bundles it minifies everything at once. The loader is bundled, which leaves the package without
-// dependencies.
-const bundle = (input, dir, { replaced = {}, external = [], groups }) =>
+/** The command line's tools travel with it, so that the package itself needs none of them: small, since nobody reads them there. */
+const smallTools = {
+  name: 'small-tools',
+  async transform(code, id) {
+    if (!/(?:^|\/)node_modules\/(?!@assemblyscript\/)/.test(fromRoot(id)) || !/\.[cm]?js$/.test(id)) return null;
+    const { code: small } = await minify(code, { minify: true, target: 'es2022', legalComments: 'none' });
+    return { code: small, map: null };
+  },
+};
+
+// The library and its command. What entry points share is a few files, kernels, formulas and the rest, since every module that Node has to find
+// costs a cold start half a millisecond; only what `ditac` alone never loads stands apart. It is not minified, so that an uncaught mistake shows
+// the line that found it and stack traces have names; whoever bundles it minifies everything at once. Nor are there source maps: the text of the
+// sources would be more than all the rest. The loader is bundled, which leaves the package without dependencies.
+const bundle = (input, { replaced = {}, groups } = {}) =>
   rolldown({
     input,
     platform: 'neutral',
     tsconfig: 'tsconfig.json',
-    external: [/^@tensorflow\//, ...external],
+    external: [/^@tensorflow\//, /^wasm:/],
     resolve: { mainFields: ['module', 'main'] },
+    transform: { define: { VERSION: JSON.stringify(version) } },
     plugins: [
       {
         name: 'replace',
@@ -109,12 +77,13 @@ const bundle = (input, dir, { replaced = {}, external = [], groups }) =>
         },
       },
       loader,
+      smallTools,
+      esmExternalRequirePlugin({ external: [/^node:/, ...builtinModules] }),
       hexLast,
     ],
     output: {
-      dir,
+      dir: 'dist',
       minify: false,
-      sourcemap: true,
       // What bundlers are told: '@vite-ignore', '@__PURE__'.
       comments: { legal: false, annotation: true, jsdoc: false },
       chunkFileNames: '[name]-[hash].js',
@@ -125,49 +94,51 @@ const shared = [
   {
     name: 'kernels',
     test: (file) => /^(?:src\/engines|assembly)\/|(?:^|\/)node_modules\/@assemblyscript\/loader\//.test(fromRoot(file)),
-    priority: 1,
+    priority: 2,
   },
   // What is below activations and backends: formulas, and the plans that are made of them.
   {
     name: 'formulas',
-    test: (file) => /^src\/(?:(?:calculus|cpab|families|plan)\/|errors\.ts)/.test(fromRoot(file)),
-    priority: 1,
+    test: (file) => /^src\/(?:(?:calculus|cpab|families|plan)\/|(?:errors|platform)\.ts)/.test(fromRoot(file)),
+    priority: 2,
   },
+  // Alone with its import(), so that a bundler that drops it makes no files for what it would load.
+  { name: 'load', test: (file) => fromRoot(file) === 'src/backends/load.ts' },
   {
     name: 'core',
-    test: (file) => /^src\/(?!backends\/(?:webgpu|threads)|oracle|verify|tfjs)/.test(fromRoot(file)),
+    test: (file) =>
+      /^src\/(?!backends\/(?:webgpu\/(?!errors)|threads|load)|oracle|cli|workerd|[\w]+\.ts$)/.test(fromRoot(file)),
+    priority: 1,
   },
 ];
-const entries = {
-  index: 'src/index.ts',
-  cpab: 'src/cpab.ts',
-  families: 'src/families.ts',
-  oracle: 'src/oracle/index.ts',
-  tfjs: 'src/tfjs.ts',
-  verify: 'src/verify.ts',
-};
-const library = await bundle(entries, 'dist', { groups: shared });
+const library = await bundle(
+  {
+    index: 'src/index.ts',
+    cpab: 'src/cpab.ts',
+    families: 'src/families.ts',
+    oracle: 'src/oracle/index.ts',
+    tfjs: 'src/tfjs.ts',
+    verify: 'src/verify.ts',
+    cli: 'src/cli/main.ts',
+    'workerd/index': 'src/workerd/index.ts',
+    'workerd/cpab': 'src/workerd/cpab.ts',
+    'workerd/families': 'src/workerd/families.ts',
+  },
+  { groups: shared },
+);
 // Reading files needs nothing of the rest.
-const safetensors = { safetensors: 'src/io/safetensors.ts' };
-await bundle(safetensors, 'dist', {});
-await bundle(safetensors, 'dist/workerd', {});
+await bundle({ safetensors: 'src/io/safetensors.ts' });
 // `ditac/runtime` stands alone, with kernels for evaluation only.
-const runtimeKernels = {
-  'src/engines/wasm/bytes.generated.ts': 'src/engines/wasm/runtime-bytes.generated.ts',
-  'src/engines/js/kernels.ts': 'src/engines/js/runtime-kernels.ts',
-};
-await bundle({ runtime: 'src/runtime.ts' }, 'dist', { replaced: runtimeKernels });
-// Cloudflare's workerd compiles no bytes: there a module of Wasm is imported.
-const { index, cpab, families } = entries;
-await bundle({ index, cpab, families }, 'dist/workerd', {
-  replaced: { 'src/engines/wasm/engine.ts': 'src/engines/wasm/workerd.ts' },
-  external: ['wasm:kernels'],
-  groups: shared,
-});
-await bundle({ runtime: 'src/runtime.ts' }, 'dist/workerd', {
-  replaced: { ...runtimeKernels, 'src/engines/wasm/engine.ts': 'src/engines/wasm/workerd-runtime.ts' },
-  external: ['wasm:kernels-runtime'],
-});
+await bundle(
+  { runtime: 'src/runtime.ts', 'workerd/runtime': 'src/workerd/runtime.ts' },
+  {
+    replaced: {
+      'src/engines/wasm/bytes.generated.ts': 'src/engines/wasm/runtime-bytes.generated.ts',
+      'src/engines/js/kernels.ts': 'src/engines/js/runtime-kernels.ts',
+    },
+    groups: [{ name: 'runtime', test: (file) => /^src\/(?!workerd)/.test(fromRoot(file)) }],
+  },
+);
 for (const name of ['kernels', 'kernels-runtime']) copyFileSync(`build/${name}.wasm`, `dist/workerd/${name}.wasm`);
 // A bundler would rewrite a relative path; it is put in afterwards.
 for (const file of readdirSync('dist/workerd').filter((name) => name.endsWith('.js'))) {
@@ -180,17 +151,7 @@ const program = {
   ...common,
   platform: 'node',
   target: 'node20',
-  define: { VERSION: JSON.stringify(JSON.parse(readFileSync('package.json', 'utf8')).version) },
-  banner: { js: "import { createRequire } from 'node:module';\nconst require = createRequire(import.meta.url);" },
 };
-// The command line brings its tools along, so that the package itself needs none of them.
-const commandLine = await build({
-  ...program,
-  metafile: true,
-  entryPoints: ['src/cli/main.ts'],
-  outfile: 'dist/cli.js',
-  banner: { js: `#!/usr/bin/env node\n${program.banner.js}` },
-});
 await build({
   ...program,
   entryPoints: {
@@ -207,7 +168,6 @@ await build({
   },
   outdir: 'dist/programs',
   packages: 'external',
-  banner: {},
 });
 
 // The part of the WebGPU tests that runs in a page.
@@ -232,10 +192,9 @@ await build({
 
 // What is bundled keeps its licence.
 const bundled = new Set(
-  [
-    ...library.output.flatMap(({ moduleIds }) => moduleIds ?? []).map(fromRoot),
-    ...Object.keys(commandLine.metafile.inputs),
-  ]
+  library.output
+    .flatMap(({ moduleIds }) => moduleIds ?? [])
+    .map(fromRoot)
     .map((file) => /(?:^|\/)node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1])
     .filter((name) => name !== undefined),
 );

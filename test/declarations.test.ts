@@ -24,6 +24,7 @@ writeFileSync(join(project, 'package.json'), '{ "type": "module" }');
 
 const USE = `import { DiTAC, loadBackend } from 'ditac';
 import { transform } from 'ditac/cpab';
+import { FAMILIES, type Family } from 'ditac/families';
 import { doubleDouble, exact } from 'ditac/oracle';
 import { Activation } from 'ditac/runtime';
 import { loadSafetensors } from 'ditac/safetensors';
@@ -39,6 +40,8 @@ export async function onDevice(): Promise<Float32Array> {
   void found;
   return gpu.download(gpu.upload(x));
 }
+export const snake: Float32Array = new FAMILIES.snake({ alpha: 0.5 }).forward(x);
+export type Named = Family<{ eps: number }, 'alpha'>;
 export { Activation, exact, loadSafetensors, verifyBackends };
 `;
 const SIGNAL = `

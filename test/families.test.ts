@@ -181,25 +181,24 @@ describe.each(cases)('%s', (name) => {
         excesses.push(`f′(${x[i]}) = ${gradX[i]}, not ${slope}`);
     });
     expect(worst).toBeLessThanOrEqual(1e-5 * largest);
-    for (const [k, key] of names.entries()) {
-      let [off, most] = [0, 0];
-      const at = sampled.map((i) => x[i]!);
-      const reachesBy = truths[k]!.map((truth) => reachesOf(at, truth));
-      // One element a sum: every hard input, and some of the grid.
-      sampled.forEach((i, q) => {
-        if (!isJudged(at[q]!) || (i < file.grid.count && q % 64 !== 0)) return;
-        const { gradients } = act.backward(Float32Array.of(at[q]!), Float32Array.of(1));
+    const [off, most] = [names.map(() => 0), names.map(() => 0)];
+    const at = sampled.map((i) => x[i]!);
+    const reachesBy = truths.map((own) => own.map((truth) => reachesOf(at, truth)));
+    // One element a sum: every hard input, and some of the grid.
+    sampled.forEach((i, q) => {
+      if (!isJudged(at[q]!) || (i < file.grid.count && q % 64 !== 0)) return;
+      const { gradients } = act.backward(Float32Array.of(at[q]!), Float32Array.of(1));
+      for (const [k, key] of names.entries())
         truths[k]!.forEach((truth, n) => {
           if (Number.isNaN(truth[q]!) || Math.abs(truth[q]!) > OVERFLOW) return;
           const own = Math.abs(gradients[key]![n]! - truth[q]!);
-          most = Math.max(most, Math.abs(truth[q]!));
-          off = Math.max(off, own);
-          if (!(own <= allowed(bounds.parameters[key]![n]!, reachesBy[n]![q]!)))
+          most[k] = Math.max(most[k]!, Math.abs(truth[q]!));
+          off[k] = Math.max(off[k]!, own);
+          if (!(own <= allowed(bounds.parameters[key]![n]!, reachesBy[k]![n]![q]!)))
             excesses.push(`∂f(${at[q]})/∂${key}[${n}] = ${gradients[key]![n]}, not ${truth[q]}`);
         });
-      });
-      expect(off, key).toBeLessThanOrEqual(1e-5 * most);
-    }
+    });
+    for (const [k, key] of names.entries()) expect(off[k], key).toBeLessThanOrEqual(1e-5 * most[k]!);
     expect(excesses).toEqual([]);
   });
 

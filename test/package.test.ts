@@ -3,7 +3,7 @@
  * of the build that matched absolute paths made one chunk of everything; else it is packed here, from dist.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -27,7 +27,8 @@ function packed(): string {
 
 const installed = join(folder, 'node_modules', 'ditac');
 mkdirSync(installed, { recursive: true });
-const unpacked = spawnSync('tar', ['-xzf', packed(), '-C', installed, '--strip-components=1'], { encoding: 'utf8' });
+const tarball = packed();
+const unpacked = spawnSync('tar', ['-xzf', tarball, '-C', installed, '--strip-components=1'], { encoding: 'utf8' });
 
 test('it unpacks, and holds what its exports name', () => {
   expect(unpacked).toMatchObject({ status: 0, stderr: '' });
@@ -35,6 +36,50 @@ test('it unpacks, and holds what its exports name', () => {
   const files = Object.values(exports).flatMap((each) => (typeof each === 'string' ? [each] : Object.values(each)));
   expect(files.length).toBeGreaterThan(15);
   for (const file of files) expect([file, existsSync(join(installed, file as string))]).toEqual([file, true]);
+});
+
+const filesOf = (under: string): string[] =>
+  (readdirSync(under, { recursive: true }) as string[]).map((name) => name.replaceAll('\\', '/'));
+
+test('links of its texts lead to files that it has', () => {
+  const texts = filesOf(installed).filter((name) => name.endsWith('.md'));
+  expect(texts).toEqual(expect.arrayContaining(['README.md', 'SECURITY.md', 'CHANGELOG.md']));
+  let count = 0;
+  for (const name of texts) {
+    const text = readFileSync(join(installed, name), 'utf8').replace(/^```[\s\S]*?^```/gm, '');
+    for (const [, link] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^(https?:|#)/.test(link!)) continue;
+      count += 1;
+      expect([name, link, existsSync(join(installed, name, '..', link!.replace(/#.*/, '')))]).toEqual([
+        name,
+        link,
+        true,
+      ]);
+    }
+  }
+  expect(count).toBeGreaterThan(0);
+});
+
+test('it is small: 400 kB to download, 1.6 MB installed', () => {
+  expect(statSync(tarball).size).toBeLessThanOrEqual(400e3);
+  const sizes = filesOf(installed).map((name) => statSync(join(installed, name)));
+  expect(sizes.reduce((sum, each) => sum + (each.isFile() ? each.size : 0), 0)).toBeLessThanOrEqual(1.6e6);
+});
+
+test('declarations are those of the entry points, and all that these name are there', () => {
+  const types = filesOf(installed).filter((name) => name.endsWith('.d.ts'));
+  const { exports } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as {
+    exports: Record<string, { types?: string }>;
+  };
+  const reached = new Set<string>();
+  const visit = (name: string): void => {
+    if (reached.has(name)) return;
+    reached.add(name);
+    for (const [, source] of readFileSync(join(installed, name), 'utf8').matchAll(/['"](\.{1,2}\/[^'"]+)\.js['"]/g))
+      visit(join(name, '..', `${source}.d.ts`).replaceAll('\\', '/'));
+  };
+  for (const { types: entry } of Object.values(exports)) if (entry) visit(entry.slice(2));
+  expect(types.sort()).toEqual([...reached].sort());
 });
 
 test('every entry point is imported by its name, and gives the bits of this checkout', () => {

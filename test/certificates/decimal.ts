@@ -68,11 +68,10 @@ function erf(x: D): D {
   }
   return new D(sum.times(2).div(W.sqrt(new W(PI))));
 }
-/** Reduced by 2π in 400 digits. */
-const reduced = (x: D): D => {
-  const turn = PI.times(2);
-  return new D(new Wide(x).minus(turn.times(new Wide(x).div(turn).round())));
-};
+/** Reduced by 2π in 400 digits, of which 100 go on: sines are asked for 60. */
+const TURN = PI.times(2);
+const reduced = (x: D): D =>
+  new D(new Wide(x).minus(TURN.times(new Wide(x).div(TURN).round())).toSignificantDigits(100));
 const sin = (x: D): D => reduced(x).sin();
 const cos = (x: D): D => reduced(x).cos();
 const horner = (c: readonly D[], x: D): D => {

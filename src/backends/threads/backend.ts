@@ -1,3 +1,4 @@
+import { KERNELS_HEX } from '../../engines/wasm/bytes.generated.js';
 import { abortReason, expectFloat32Array, expectInteger, throwIfAborted } from '../../errors.js';
 import { type BackwardImage, type Image, WINDOWS } from '../../plan/image.js';
 import type { Moments } from '../../plan/moments.js';
@@ -7,7 +8,7 @@ import { asBackendError, BackendError } from '../errors.js';
 import { copyOut, defaultBackend, expectCopy, readSums } from '../host.js';
 import { RUNNER_BYTES } from '../runner.js';
 import { onAbort } from '../signals.js';
-import { KERNELS_HEX, WORKER } from './kernels.generated.js';
+import { SHARED_MEMORY, WORKER } from './kernels.generated.js';
 import { SharedMemory } from './memory.js';
 import { expectThreadsOptions, type ThreadsOptions } from './options.js';
 import { type Job, type Member, Pool } from './pool.js';
@@ -105,7 +106,9 @@ export class ThreadsBackend implements PoolBackend {
     const pool = new Pool(spawn, WORKER);
     const backend = new ThreadsBackend(size, memory, pool, host, flags);
     try {
-      await pool.start(windows.map((window) => ({ memory: memory.memory, kernels: KERNELS_HEX, window })));
+      const { from, to, by } = SHARED_MEMORY;
+      const kernels = KERNELS_HEX.slice(0, from) + by + KERNELS_HEX.slice(to);
+      await pool.start(windows.map((window) => ({ memory: memory.memory, kernels, window })));
       await backend.#measure(threshold);
     } catch (cause) {
       pool.close();

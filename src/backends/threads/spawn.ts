@@ -61,14 +61,20 @@ async function nodeThreads(): Promise<{ spawn: Spawn; cores: number }> {
       if (!isExpected)
         onEnd(new BackendError(`a thread ended (${reason?.message ?? `exit code ${code}`})`, { cause: reason }));
     });
+    let isEnding = false;
+    const end = () => {
+      // Once: until the thread has ended, Node keeps a listener for every time that it is told to.
+      if (!isEnding) void worker.terminate();
+      isEnding = true;
+    };
     return {
       post: (message) => worker.postMessage(message),
       keepAlive: (keeps) => (keeps ? worker.ref() : worker.unref()),
       terminate: () => {
         isExpected = true;
-        void worker.terminate();
+        end();
       },
-      crash: () => void worker.terminate(),
+      crash: end,
     };
   };
   return { spawn, cores };

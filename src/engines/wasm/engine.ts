@@ -4,6 +4,11 @@ import { compileHex, instantiate } from './instance.js';
 
 let compiled: WebAssembly.Module | undefined;
 
+/** Takes the kernels as a module, where a platform compiles no bytes but imports modules. */
+export function provideModule(module: WebAssembly.Module): void {
+  compiled = module;
+}
+
 /**
  * The kernels on WebAssembly SIMD.
  * @throws {WebAssembly.CompileError|Error} where WebAssembly, SIMD, or compiling from bytes is not allowed.
