@@ -205,7 +205,8 @@ export function meet(x: Float32Array, y: Float32Array): boolean {
 export function expectOutput(x: Float32Array, out: unknown): Float32Array {
   const y = expectFloat32Array('out', out);
   if (y.length !== x.length) throw new RangeError(`out must have length ${x.length} as x has, got ${y.length}`);
-  if (y.buffer === x.buffer && y.byteOffset !== x.byteOffset && meet(x, y))
+  // The buffer last: of a small array it is made when it is first asked for.
+  if (y.byteOffset !== x.byteOffset && meet(x, y) && y.buffer === x.buffer)
     throw new RangeError('out must be x itself or not overlap x; it overlaps x partly');
   return y;
 }

@@ -1,6 +1,7 @@
 import type { Backend, DeviceBackend, HostBackend, WorkOptions } from '../backends/backend.js';
 import { evaluate, WORK_OPTIONS } from '../backends/evaluate.js';
 import { defaultBackend } from '../backends/host.js';
+import { CHUNK } from '../backends/runner.js';
 import { ChannelTables } from '../backends/tables.js';
 import {
   describe,
@@ -114,7 +115,9 @@ export class CompiledActivation {
     const inner = innerSize(this.channels, this.layout, x.length, options?.shape);
     const tables = { images: this.#tables.for(backend), inner };
     const y = out ?? new Float32Array(x.length);
-    return evaluate(backend, 'activate', tables, inputFor(x, y), y, options);
+    // One channel's few elements are all read before any is written.
+    const isApart = out === undefined || (backend.isSynchronous && this.channels === 1 && x.length <= CHUNK);
+    return evaluate(backend, 'activate', tables, isApart ? x : inputFor(x, y), y, options);
   }
 
   #forwardTensor<T>(backend: Backend<T>, x: T, out: T | undefined, options: ForwardOptions | undefined): T {

@@ -2,7 +2,7 @@ import { type Engine, type EngineName, FREE_ADDRESS } from '../engines/engine.js
 import { alignImage, type Image, MOST_IMAGE_ADDRESS } from '../plan/image.js';
 import type { Kernel, Tables } from './backend.js';
 import { Regions } from './regions.js';
-import { RUNNER_BYTES, Runner } from './runner.js';
+import { CHUNK, RUNNER_BYTES, Runner } from './runner.js';
 
 const TABLES_ADDRESS = alignImage(FREE_ADDRESS + RUNNER_BYTES);
 
@@ -37,8 +37,12 @@ export class Evaluator {
 
   run(kernel: Kernel, { images, inner, offset = 0 }: Tables, x: Float32Array, y: Float32Array): void {
     if (y.length === 0) return;
-    const addressOf = (channel: number) => this.place(images[channel]!);
-    this.#runner.run(kernel, { channels: images.length, inner, offset, addressOf }, x, y);
+    if (images.length === 1 && y.length <= CHUNK && x.length === y.length)
+      this.#runner.few(kernel, this.place(images[0]!), x, y);
+    else {
+      const addressOf = (channel: number) => this.place(images[channel]!);
+      this.#runner.run(kernel, { channels: images.length, inner, offset, addressOf }, x, y);
+    }
   }
 
   protected place(image: Image): number {

@@ -20,6 +20,9 @@ export function isIn(engine: Engine, { buffer }: Float32Array): boolean {
   return buffer === engine.floats.buffer;
 }
 
+/** So many floats are copied faster by a loop than by `set`. */
+const LOOPED = 64;
+
 /** Takes tensors through the kernels of an engine: by channels, a chunk at a time through a window of its memory. */
 export class Runner {
   readonly #engine: Engine;
@@ -35,6 +38,20 @@ export class Runner {
     this.#x = window;
     this.#y = window + 4 * CHUNK;
     this.#scratch = window + 8 * CHUNK;
+  }
+
+  /** As `run`, for at most CHUNK floats of one channel: all are read before any is written, and nothing is allocated on the way. */
+  few(kernel: Kernel, table: number, x: Float32Array, y: Float32Array): void {
+    const { kernels, floats } = this.#engine;
+    const count = x.length;
+    const [from, to] = [this.#x >> 2, this.#y >> 2];
+    if (count > LOOPED) floats.set(x, from);
+    else for (let i = 0; i < count; i++) floats[from + i] = x[i]!;
+    const whole = (count + 3) & -4;
+    if (kernel === 'activate') kernels.activate(table, this.#x, this.#y, whole, this.#scratch);
+    else kernels[kernel](table, this.#x, this.#y, whole);
+    if (count > LOOPED) y.set(floats.subarray(to, to + count));
+    else for (let i = 0; i < count; i++) y[i] = floats[to + i]!;
   }
 
   /** y[i] = f(x[i mod x.length]); y may be x. */

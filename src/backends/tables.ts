@@ -6,6 +6,8 @@ export class ChannelTables<I extends Image> {
   readonly #make: () => readonly I[];
   readonly #users = new Set<Backend>();
   #images: readonly I[] | undefined;
+  /** Who asked last: a call on few elements need not look through a set. */
+  #last: Backend | undefined;
 
   constructor(make: () => readonly I[]) {
     this.#make = make;
@@ -13,8 +15,10 @@ export class ChannelTables<I extends Image> {
 
   /** For a backend that will keep them. */
   for(backend: Backend): readonly I[] {
+    if (backend === this.#last && this.#images) return this.#images;
     this.#images ??= this.#make();
     this.#users.add(backend);
+    this.#last = backend;
     return this.#images;
   }
 
@@ -23,5 +27,6 @@ export class ChannelTables<I extends Image> {
     if (this.#images) for (const backend of this.#users) backend.release(this.#images);
     this.#users.clear();
     this.#images = undefined;
+    this.#last = undefined;
   }
 }

@@ -4,6 +4,7 @@ import {
   dependsOnX,
   type Expression,
   expression,
+  hasCorners,
   inOrder,
   mapping,
   minus,
@@ -28,8 +29,8 @@ export function cuts(interpreter: Interpreter, parts: readonly Part[]): Part[] {
 }
 
 function cutPart(interpreter: Interpreter, part: Part): Part[] {
-  const corner = inOrder(part.f).find((e) => e.op === 'where' || e.op === 'abs');
-  if (corner === undefined) return [part];
+  if (!hasCorners(part.f)) return [part];
+  const corner = inOrder(part.f).find((e) => e.op === 'where' || e.op === 'abs')!;
   // In order operands come first, so the condition itself has no corners.
   const condition = corner.op === 'where' ? corner.condition : (corner as { a: Expression }).a;
   const positive = corner.op === 'where' ? corner.a : condition;

@@ -95,6 +95,8 @@ export function differentiate(e: Expression, by: 'x' | number): Expression {
 
 /** How far an expression is from being c·xⁿ or the like: its slope and intercept, both without x, if it is a line. */
 export function lineOf(e: Expression): { slope: Expression; intercept: Expression } | undefined {
+  // As most are that are none: a product of two with x.
+  if (e.op === 'times' && dependsOnX(e.a) && dependsOnX(e.b)) return undefined;
   const known = new Map<Expression, { slope: Expression; intercept: Expression } | undefined>();
   for (const each of inOrder(e)) known.set(each, line(each));
   return known.get(e);

@@ -259,11 +259,11 @@ export function mapping(change: (e: Expression, operands: readonly Expression[])
 const reaching = (test: (e: Expression) => boolean) => {
   const known = new WeakMap<Expression, boolean>();
   const reaches = (e: Expression): boolean => {
+    if (test(e)) return true;
+    const own = operands(e);
+    if (own.length === 0) return false;
     let found = known.get(e);
-    if (found === undefined) {
-      found = test(e) || operands(e).some(reaches);
-      known.set(e, found);
-    }
+    if (found === undefined) known.set(e, (found = own.some(reaches)));
     return found;
   };
   return reaches;
@@ -273,6 +273,8 @@ const reaching = (test: (e: Expression) => boolean) => {
 export const dependsOnX: (e: Expression) => boolean = reaching(
   (e) => e.op === 'x' || e.op === 'primitive' || (e.op === 'polynomial' && e.coefficients.length > 1),
 );
+/** Whether an expression has a corner: `cuts` takes them out. */
+export const hasCorners: (e: Expression) => boolean = reaching((e) => e.op === 'where' || e.op === 'abs');
 export const dependsOnParameters: (e: Expression) => boolean = reaching(
   (e) => e.op === 'parameter' || e.op === 'primitive',
 );

@@ -7,9 +7,11 @@ import {
   type Expression,
   exp,
   inOrder,
+  type Primitive,
   plus,
   sigmoid,
   square,
+  x,
 } from './expression.js';
 import type { Ball, Interpreter } from './interpreter.js';
 
@@ -79,7 +81,41 @@ export function given(e: Expression): Ball | undefined {
  * @throws {RangeError} if the expression is too long.
  */
 export function tape(interpreter: Interpreter, ...roots: readonly Expression[]): Tape {
+  if (roots.length === 1) {
+    const [root] = roots as [Expression];
+    if (root.op === 'primitive') return likeAnother(interpreter, root, root, x);
+    if (root.op === 'times' && root.a.op === 'primitive' && !dependsOnParameters(root.b))
+      return likeAnother(interpreter, root, root.a, root.b);
+  }
   return assemble(roots, foldConstants(interpreter, roots));
+}
+
+const alike = new WeakMap<Expression, { readonly tape: Tape; readonly operation: number; readonly size: number }>();
+
+/** The pieces of a flow, alone or times the same: their tapes differ in the flow's constants, which come first. */
+function likeAnother(interpreter: Interpreter, root: Expression, flow: Primitive, key: Expression): Tape {
+  const { operation, constants } = flow;
+  const known = alike.get(key);
+  if (known?.operation !== operation || known.size !== constants.length) {
+    const first = assemble([root], foldConstants(interpreter, [root]));
+    alike.set(key, { tape: first, operation, size: constants.length });
+    return first;
+  }
+  const bytes = known.tape.bytes.slice();
+  writeConstants(new DataView(bytes.buffer), firstConstant(bytes), constants);
+  return { ...known.tape, bytes };
+}
+
+/** Where the constants of a tape begin. */
+const firstConstant = (bytes: Uint8Array): number =>
+  layout.TAPE_HEAD_BYTES + layout.INSTRUCTION_BYTES * new DataView(bytes.buffer).getInt32(layout.TAPE_COUNT, true);
+
+function writeConstants(view: DataView, at: number, constants: readonly (readonly [number, number, number])[]): void {
+  for (const [i, [high, low, error]] of constants.entries()) {
+    view.setFloat64(at + layout.VALUE_BYTES * i, high, true);
+    view.setFloat64(at + layout.VALUE_BYTES * i + 8, low, true);
+    view.setFloat64(at + layout.VALUE_BYTES * i + 16, error, true);
+  }
 }
 
 /** Everything without x, as numbers: computed once with two float64. */
@@ -247,12 +283,12 @@ function encode(list: readonly Instruction[], result: number): Uint8Array {
     [operation, a, b, free].forEach((word, n) => {
       view.setInt32(at + 4 * n, word, true);
     });
-    for (const { high, low, error } of constants) {
-      [high, low, error].forEach((value, n) => {
-        view.setFloat64(free + 8 * n, value, true);
-      });
-      free += layout.VALUE_BYTES;
-    }
+    writeConstants(
+      view,
+      free,
+      constants.map(({ high, low, error }) => [high, low, error]),
+    );
+    free += layout.VALUE_BYTES * constants.length;
   });
   return bytes;
 }

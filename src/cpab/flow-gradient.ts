@@ -133,11 +133,8 @@ function flowRows(
     if (piece.law === 'linear') push(piece.first, piece.last, constantRow(piece.slope, 0, 0));
     else if (piece.law === 'gelu') {
       const tail = geluRows(piece.first, piece.last);
-      tail.firsts.forEach((first, i) => {
-        const row = tail.rows[i]!;
-        const last = i + 1 < tail.firsts.length ? nextDown(tail.firsts[i + 1]!) : piece.last;
-        push(first, last, row, pointsOf(row[0]!, row[1]!));
-      });
+      builder.append(tail);
+      if (watch) watchTail(piece, tail, watch);
     } else {
       const { flow, timesNormal } = piece;
       const add = (first: number, last: number) => {
@@ -192,8 +189,8 @@ function ofTwo([p, q]: [number, number], sum: number, withX: number): number[] {
 }
 
 interface Rows {
-  readonly firsts: readonly number[];
-  readonly rows: readonly (readonly number[])[];
+  readonly firsts: Float32Array;
+  readonly rows: Float32Array;
 }
 
 const knownTails = new Map<string, Rows>();
@@ -203,21 +200,26 @@ function geluRows(first: number, last: number): Rows {
   const key = `${first} ${last}`;
   let found = knownTails.get(key);
   if (!found) {
-    const firsts: number[] = [];
-    const rows: number[][] = [];
+    const builder = new RowBuilder();
     divideByWidth(first, last, (from, to) => {
       const { centre, scale } = frame(from, to);
       const points = pointsOf(centre, scale);
       const { density, distribution } = normalsAt(points, centre, scale);
       const slopes = points.map((x, j) => distribution[j]! + x * density[j]!);
-      firsts.push(from);
-      rows.push(cubicRow(centre, scale, slopes, 0));
+      builder.push(from, cubicRow(centre, scale, slopes, 0));
     });
-    found = { firsts, rows };
+    found = builder.parts();
     if (knownTails.size > 64) knownTails.clear();
     knownTails.set(key, found);
   }
   return found;
+}
+
+function watchTail(piece: FlowFunctionPiece, { firsts, rows }: Rows, watch: FlowWatch): void {
+  firsts.forEach((first, i) => {
+    const row = [...rows.subarray(8 * i, 8 * i + 8)];
+    watch(piece, first, i + 1 < firsts.length ? nextDown(firsts[i + 1]!) : piece.last, row, pointsOf(row[0]!, row[1]!));
+  });
 }
 
 /** Chebyshev's nodes of an interval. */

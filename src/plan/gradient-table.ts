@@ -75,31 +75,56 @@ export function weightsOf(moments: readonly number[]): number[] {
 
 /** Rows as they are added. */
 export class RowBuilder {
-  readonly firsts: number[] = [];
-  readonly #rows: number[] = [];
+  #firsts = new Float32Array(256);
+  #rows = new Float32Array(8 * 256);
+  #count = 0;
   blocks = FIRST_BLOCK;
 
   /** Whether there are as many as a table may have. */
   get isFull(): boolean {
-    return this.firsts.length >= MOST_ROWS;
+    return this.#count >= MOST_ROWS;
   }
 
   /** @throws {RangeError} if there is no room. */
-  push(first: number, row: readonly number[]): void {
-    if (this.isFull)
-      throw new RangeError(
-        `the gradient needs more than ${MOST_ROWS} intervals; the function bends too much for a table`,
-      );
-    this.firsts.push(first);
-    for (const value of row) this.#rows.push(value);
+  push(first: number, row: ArrayLike<number>): void {
+    const at = this.#room(1);
+    this.#firsts[at] = ofNormals(first);
+    for (let n = 0; n < 8; n++) this.#rows[8 * at + n] = row[n]!;
+  }
+
+  /** All rows of a table. @throws {RangeError} if there is no room. */
+  append({ firsts, rows }: { readonly firsts: Float32Array; readonly rows: Float32Array }): void {
+    const at = this.#room(firsts.length);
+    this.#firsts.set(firsts, at);
+    this.#rows.set(rows, 8 * at);
+  }
+
+  /** What was added, with the first input of the first row too. */
+  parts(): { firsts: Float32Array; rows: Float32Array } {
+    return { firsts: this.#firsts.slice(0, this.#count), rows: this.#rows.slice(0, 8 * this.#count) };
   }
 
   table(): RowTable {
-    return {
-      bounds: Float32Array.from(this.firsts.slice(1), ofNormals),
-      rows: Float32Array.from(this.#rows),
-      blocks: this.blocks,
-    };
+    const { firsts, rows } = this.parts();
+    return { bounds: firsts.subarray(1), rows, blocks: this.blocks };
+  }
+
+  /** The number of the next row, when there is room for so many. */
+  #room(more: number): number {
+    const at = this.#count;
+    if (at + more > MOST_ROWS)
+      throw new RangeError(
+        `the gradient needs more than ${MOST_ROWS} intervals; the function bends too much for a table`,
+      );
+    if (at + more > this.#firsts.length) {
+      const size = Math.max(2 * this.#firsts.length, at + more);
+      const [firsts, rows] = [new Float32Array(size), new Float32Array(8 * size)];
+      firsts.set(this.#firsts);
+      rows.set(this.#rows);
+      [this.#firsts, this.#rows] = [firsts, rows];
+    }
+    this.#count = at + more;
+    return at;
   }
 }
 

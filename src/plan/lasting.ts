@@ -13,7 +13,12 @@ import { type Cells, fillCells, reserveSegments, SEGMENT_RECORDS, SEGMENT_WORDS 
 interface Lasting {
   readonly records: Int32Array;
   /** By grid. Unused cells count segments from the piece's first. */
-  readonly cells: Map<string, Cells>;
+  readonly cells: Map<string, KeptCells>;
+}
+
+interface KeptCells extends Omit<Cells, 'rows'> {
+  readonly words: Int32Array;
+  readonly marked: readonly number[];
 }
 
 /** A piece whose segments, from number `segment` on, were kept. */
@@ -71,20 +76,14 @@ export function fillAround(engine: Engine, grid: CellGrid, count: number, lastin
     [0, 0],
   ];
   let unused = 0;
-  const put = (from: number, cells: Cells, shift: number) => {
-    const words = new Int32Array(cells.rows.buffer);
-    const at = 4 * (from - grid.first);
-    rows.set(words, at);
-    if (shift !== 0) {
-      for (let i = 0; i < words.length; i += 4) if (Number.isNaN(cells.rows[i])) rows[at + i + 1]! += shift;
-    }
-    unused += cells.unused;
-    cells.worst.forEach(([bound, place], i) => {
+  const charge = (own: Omit<Cells, 'rows'>) => {
+    unused += own.unused;
+    own.worst.forEach(([bound, place], i) => {
       if (bound > worst[i]![0]) worst[i] = [bound, place];
     });
   };
   const fill = (from: number, to: number) => {
-    if (from <= to) put(from, fillCells(engine, grid, count, from, to), 0);
+    if (from <= to) charge(fillCells(engine, grid, count, from, to, rows));
   };
   let next = grid.first;
   for (const { piece, segment, kept } of lasting) {
@@ -92,19 +91,33 @@ export function fillAround(engine: Engine, grid: CellGrid, count: number, lastin
     const from = Math.max(Math.floor(piece.first * 2 ** grid.exponent) + 2, grid.first + 1);
     const to = Math.min(Math.ceil(piece.last * 2 ** grid.exponent) - 2, grid.last - 1);
     if (from > to) continue;
-    const key = `${grid.exponent} ${from} ${to}`;
-    let cells = kept.cells.get(key);
-    if (!cells) {
-      cells = fillCells(engine, grid, count, from, to);
-      const words = new Int32Array(cells.rows.buffer);
-      for (let i = 0; i < words.length; i += 4) if (Number.isNaN(cells.rows[i])) words[i + 1]! -= segment;
-      if (kept.cells.size >= MOST_KEPT) kept.cells.clear();
-      kept.cells.set(key, cells);
-    }
     fill(next, from - 1);
-    put(from, cells, segment);
+    const at = 4 * (from - grid.first);
+    const key = `${grid.exponent} ${from} ${to}`;
+    const cells = kept.cells.get(key);
+    if (cells) {
+      rows.set(cells.words, at);
+      for (const i of cells.marked) rows[at + i + 1]! += segment;
+      charge(cells);
+    } else {
+      const own = fillCells(engine, grid, count, from, to, rows);
+      const words = rows.slice(at, 4 * (to + 1 - grid.first));
+      const marked = markedIn(words);
+      for (const i of marked) words[i + 1]! -= segment;
+      if (kept.cells.size >= MOST_KEPT) kept.cells.clear();
+      kept.cells.set(key, { ...own, words, marked });
+      charge(own);
+    }
     next = to + 1;
   }
   fill(next, grid.last);
   return { rows: new Float32Array(rows.buffer), unused, worst };
+}
+
+/** Where the rows of unused cells begin. */
+function markedIn(words: Int32Array): number[] {
+  const floats = new Float32Array(words.buffer);
+  const marked: number[] = [];
+  for (let i = 0; i < words.length; i += 4) if (Number.isNaN(floats[i])) marked.push(i);
+  return marked;
 }

@@ -70,8 +70,11 @@ export function writeSegments(engine: Engine, { bounds, rows, slack }: SegmentTa
 }
 
 /** The cells over segments, and the largest bounds among those in use (see assembly/cells.ts). */
-export interface Cells {
+export interface Cells extends Bounded {
   readonly rows: Float32Array;
+}
+
+interface Bounded {
   readonly unused: number;
   /** {bound, place} where |y| ≥ 2⁻⁸, down to 2⁻²⁴, and below. */
   readonly worst: readonly (readonly [number, number])[];
@@ -79,11 +82,20 @@ export interface Cells {
 
 /** Derives a whole grid from `count` segments that lie in the engine's memory. */
 export function fillGrid(engine: Engine, grid: CellGrid, count: number): Cells {
-  return fillCells(engine, grid, count, grid.first, grid.last);
+  const rows = new Int32Array(4 * (grid.last - grid.first + 1));
+  const bounded = fillCells(engine, grid, count, grid.first, grid.last, rows);
+  return { ...bounded, rows: new Float32Array(rows.buffer) };
 }
 
-/** Derives cells `from` to `to` of the grid, both included. */
-export function fillCells(engine: Engine, grid: CellGrid, count: number, from: number, to: number): Cells {
+/** Derives cells `from` to `to` of the grid, both included, into their places among all of its rows. */
+export function fillCells(
+  engine: Engine,
+  grid: CellGrid,
+  count: number,
+  from: number,
+  to: number,
+  rows: Int32Array,
+): Bounded {
   const { words, doubles } = engine;
   doubles[(JOB + WIDTH) >> 3] = 2 ** -grid.exponent;
   words[(JOB + FIRST_CELL) >> 2] = grid.first;
@@ -93,10 +105,10 @@ export function fillCells(engine: Engine, grid: CellGrid, count: number, from: n
   words[(JOB + CELL_ROWS) >> 2] = GRID;
   words[(JOB + COUNT) >> 2] = count;
   engine.kernels.fillCells(JOB);
+  // Copied as words: an unused cell holds integers, which a copy as floats need not preserve.
+  rows.set(words.subarray(GRID >> 2, (GRID >> 2) + 4 * (to - from + 1)), 4 * (from - grid.first));
   const stat = (offset: number) => doubles[(JOB + offset) >> 3]!;
   return {
-    // Copied as words: an unused cell holds an integer, which a copy as floats need not preserve.
-    rows: new Float32Array(words.slice(GRID >> 2, (GRID >> 2) + 4 * (to - from + 1)).buffer),
     unused: words[(JOB + UNUSED) >> 2]!,
     worst: [
       [stat(WORST_LARGE), stat(WORST_LARGE_AT)],

@@ -3,7 +3,7 @@ import type { Engine, Kernels } from '../engine.js';
 
 const PAGE = 65536;
 
-type Exports = { memory: WebAssembly.Memory } & Kernels & Record<string, unknown>;
+type Exports = { memory: WebAssembly.Memory } & Kernels;
 
 /** A module from the hexadecimal digits of its bytes. @throws {Error} where WebAssembly, SIMD, or compiling from bytes is not allowed. */
 export function compileHex(text: string): WebAssembly.Module {
@@ -26,7 +26,9 @@ function ofHex(text: string): Uint8Array<ArrayBuffer> {
 
 /** An engine on the module's own memory, or on the given one if the module imports its memory. */
 export function instantiate(module: WebAssembly.Module, shared?: WebAssembly.Memory): Engine {
-  const { exports } = instantiateSync<Exports>(module, shared ? { env: { memory: shared } } : {});
+  // The module's own exports: the loader's count their arguments, which takes as long as eight elements.
+  const exports = instantiateSync(module, shared ? { env: { memory: shared } } : {}).instance
+    .exports as unknown as Exports;
   const memory = shared ?? exports.memory;
   let floats = new Float32Array(memory.buffer);
   let words = new Int32Array(memory.buffer);
