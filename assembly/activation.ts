@@ -15,7 +15,13 @@ import {
   fillLanes,
   gather,
   gatherWord,
+  IS_VECTOR,
+  integerBits,
   isNaNLane,
+  keptRow0,
+  keptRow1,
+  keptRow2,
+  keptRow3,
   Lanes,
   larger,
   loadLanes,
@@ -23,11 +29,13 @@ import {
   loadWords,
   Mask,
   minus,
+  minusExactly,
   ofBits,
   orWord,
   pick,
   pickWord,
   plus,
+  Row,
   row0,
   row1,
   row2,
@@ -38,7 +46,9 @@ import {
   smaller,
   storeLanes,
   storeWord,
+  storeWords,
   times,
+  timesExactly,
   toBits,
   Words,
   wordAbove,
@@ -84,12 +94,20 @@ import { segmentOf } from './search';
  * `src/plan/image.ts` writes the table.
  */
 
+/**
+ * So many bytes at a time the cells are found before any is read: their addresses, kept where the results will be, are then loaded one by one, which
+ * costs less than taking them out of a vector.
+ */
+const BLOCK: usize = 1024;
+
 const LARGEST_FLOAT: f32 = 3.4028234663852886e38;
 /** Bit patterns: 2⁻⁶⁰, below which x is "tiny"; infinity; the canonical NaN; the smallest normal number. */
 const TINY_BITS: i32 = 0x21800000;
 const INFINITY_BITS: i32 = 0x7f800000;
 const NAN_BITS: i32 = 0x7fc00000;
 const NORMAL_BITS: i32 = 0x00800000;
+/** What a NaN holds beside being one. */
+const PAYLOAD: i32 = 0x3fffff;
 /** 2⁻⁹⁰. */
 const SMALL_BITS: i32 = 0x12800000;
 const MAGNITUDE: i32 = 0x7fffffff;
@@ -110,14 +128,31 @@ export function activate(table: usize, x: usize, y: usize, count: usize, list: u
   const addressBits = loadWords(table + ADDRESS_BITS);
   const bytes = count << 2;
   let listed = list;
-  for (let offset: usize = 0; offset < bytes; offset += STRIDE) {
-    const v = loadLanes(x + offset);
-    const t = cellOf(v, lowest, highest, inverseWidth, magic);
-    const at = andWord(shiftLeft(toBits(t), 4), addressBits);
-    const result = cellValue(at, minus(v, times(minus(t, magic), width)));
-    storeLanes(y + offset, result);
-    storeWord(listed, <i32>offset);
-    listed += countIfAny(isNaNLane(result)) << 2;
+  for (let from: usize = 0; from < bytes; from += BLOCK) {
+    const to = from + BLOCK < bytes ? from + BLOCK : bytes;
+    if (IS_VECTOR) {
+      for (let offset = from; offset < to; offset += STRIDE) {
+        const t = cellOf(loadLanes(x + offset), lowest, highest, inverseWidth, magic);
+        storeWords(y + offset, andWord(shiftLeft(integerBits(t), 4), addressBits));
+      }
+    }
+    for (let offset = from; offset < to; offset += STRIDE) {
+      const v = loadLanes(x + offset);
+      const t = cellOf(v, lowest, highest, inverseWidth, magic);
+      const cell = andWord(shiftLeft(integerBits(t), 4), addressBits);
+      const u = offsetIn(v, t, magic, width);
+      const kept = y + offset;
+      const result = quadratic(
+        keptRow0(kept, cell),
+        keptRow1(kept, cell),
+        keptRow2(kept, cell),
+        keptRow3(kept, cell),
+        u,
+      );
+      storeLanes(y + offset, result);
+      storeWord(listed, <i32>offset);
+      listed += countIfAny(isNaNLane(result)) << 2;
+    }
   }
   // Few lanes of those vectors are unfinished: they are collected, so that the search works on full vectors.
   const lanes = list + bytes;
@@ -131,7 +166,7 @@ export function activate(table: usize, x: usize, y: usize, count: usize, list: u
     const offsets = loadWords(at);
     const v = gather(addWord(offsets, everyWord(<i32>x)));
     const t = cellOf(v, lowest, highest, inverseWidth, magic);
-    const cell = andWord(shiftLeft(toBits(t), 4), addressBits);
+    const cell = andWord(shiftLeft(integerBits(t), 4), addressBits);
     scatter(addWord(offsets, everyWord(<i32>y)), activateBySearch(table, v, cell));
   }
 }
@@ -140,23 +175,28 @@ export function activate(table: usize, x: usize, y: usize, count: usize, list: u
 export function activateLanes(table: usize, x: Lanes): Lanes {
   const magic = loadLanes(table + MAGIC);
   const t = cellOf(x, loadLanes(table + LOWEST), loadLanes(table + HIGHEST), loadLanes(table + INVERSE_WIDTH), magic);
-  const cell = andWord(shiftLeft(toBits(t), 4), loadWords(table + ADDRESS_BITS));
-  const y = cellValue(cell, minus(x, times(minus(t, magic), loadLanes(table + CELL_WIDTH))));
+  const cell = andWord(shiftLeft(integerBits(t), 4), loadWords(table + ADDRESS_BITS));
+  const y = cellValue(cell, offsetIn(x, t, magic, loadLanes(table + CELL_WIDTH)));
   if (anyLane(eitherMask(isNaNLane(y), isNaNLane(x)))) return activateBySearch(table, x, cell);
   return y;
 }
 
 /** The cell that holds x: adding 2²³ + k rounds to an integer and leaves it, an address / 16, in the low bits. */
 export function cellOf(x: Lanes, lowest: Lanes, highest: Lanes, inverseWidth: Lanes, magic: Lanes): Lanes {
-  return plus(times(smaller(highest, larger(lowest, x)), inverseWidth), magic);
+  return plus(timesExactly(smaller(highest, larger(lowest, x)), inverseWidth), magic);
+}
+
+/** x less its cell's centre, an integer of widths: the nearest, so that nothing is rounded. */
+export function offsetIn(x: Lanes, t: Lanes, magic: Lanes, width: Lanes): Lanes {
+  return minusExactly(x, timesExactly(minusExactly(t, magic), width));
 }
 
 /** A cell's quadratic at u from its centre; NaN if the cell is not in use. */
 export function cellValue(cell: Words, u: Lanes): Lanes {
-  const a = row0(cell, 0);
-  const b = row1(cell, 0);
-  const c = row2(cell, 0);
-  const d = row3(cell, 0);
+  return quadratic(row0(cell, 0), row1(cell, 0), row2(cell, 0), row3(cell, 0), u);
+}
+
+function quadratic(a: Row, b: Row, c: Row, d: Row, u: Lanes): Lanes {
   const tail = plus(column1(a, b, c, d), times(u, plus(column2(a, b, c, d), times(u, column3(a, b, c, d)))));
   return plus(column0(a, b, c, d), tail);
 }
@@ -165,10 +205,11 @@ export function cellValue(cell: Words, u: Lanes): Lanes {
 export function activateBySearch(table: usize, x: Lanes, cell: Words): Lanes {
   const largest = every(LARGEST_FLOAT);
   const v = smaller(largest, larger(every(-LARGEST_FLOAT), withoutSubnormal(x)));
-  // A cell that is not in use holds, in place of coefficients, where the search starts and its first step.
+  // A cell that is not in use holds, in place of coefficients, NaN with where the search starts and its first step.
   const isOutside = eitherMask(atLeast(loadLanes(table + LOWEST), v), atLeast(v, loadLanes(table + HIGHEST)));
-  const start = pickWord(isOutside, everyWord(0), gatherWord(addWord(cell, everyWord(4))));
-  const half = pickWord(isOutside, loadWords(table + HALF), gatherWord(addWord(cell, everyWord(8))));
+  const payload = everyWord(PAYLOAD);
+  const start = pickWord(isOutside, everyWord(0), andWord(gatherWord(addWord(cell, everyWord(4))), payload));
+  const half = pickWord(isOutside, loadWords(table + HALF), andWord(gatherWord(addWord(cell, everyWord(8))), payload));
   const index = segmentOf(v, start, half, loadWord(table + BOUNDS));
   const at = addWord(shiftLeft(index, ROW_SHIFT), loadWords(table + ROWS));
   let y = segmentPolynomial(minus(v, gather(at)), at);

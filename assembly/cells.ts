@@ -63,11 +63,12 @@ export function fillCells(job: usize): void {
       if (loadSingle(next + SLACK) < 0 || loadSingle(next + START) < centre + radius) isSmooth = false;
     }
     if (!isSmooth || !fillCell(job, segment(job, m), centre, radius, row)) {
-      // An unused cell: NaN, then where the kernel's search for the segment starts, and its first step.
+      // An unused cell: NaN throughout, since a grid's quadratic is computed whatever it holds, and subnormal numbers would slow it down; in the
+      // payloads where the kernel's search for the segment starts, and its first step.
       storeWord(row, NAN_BITS);
-      storeWord(row + 4, m);
-      storeWord(row + 8, firstStep(end - m));
-      storeWord(row + 12, 0);
+      storeWord(row + 4, NAN_BITS | m);
+      storeWord(row + 8, NAN_BITS | firstStep(end - m));
+      storeWord(row + 12, NAN_BITS);
       unused += 1;
     }
     row += 16;

@@ -6,6 +6,7 @@ import {
   column0,
   everyWord,
   gather,
+  integerBits,
   isNaNLane,
   Lanes,
   larger,
@@ -22,7 +23,6 @@ import {
   shiftRight,
   smaller,
   times,
-  toBits,
   Words,
   wordAbove,
   wordColumn1,
@@ -50,7 +50,7 @@ const ROW_BYTES: usize = 112;
 export function rowOf(table: usize, x: Lanes): Words {
   const inGrid = smaller(loadLanes(table + HIGHEST), larger(loadLanes(table + LOWEST), x));
   const t = plus(times(inGrid, loadLanes(table + INVERSE_WIDTH)), loadLanes(table + MAGIC));
-  const cell = andWord(shiftLeft(toBits(t), 4), loadWords(table + ADDRESS_BITS));
+  const cell = andWord(shiftLeft(integerBits(t), 4), loadWords(table + ADDRESS_BITS));
   const a = row0(cell, 0);
   const b = row1(cell, 0);
   const c = row2(cell, 0);

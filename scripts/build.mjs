@@ -8,6 +8,7 @@ import { build, transform as minify } from 'esbuild';
 import { build as rolldown } from 'rolldown';
 import { esmExternalRequirePlugin } from 'rolldown/plugins';
 import { fromRoot, generate } from './generated.mjs';
+import { inline } from './inline.mjs';
 import { esbuildLoader, loader } from './loader.mjs';
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
@@ -77,6 +78,7 @@ const bundle = (input, { replaced = {}, groups } = {}) =>
         },
       },
       loader,
+      inline,
       smallTools,
       esmExternalRequirePlugin({ external: [/^node:/, ...builtinModules] }),
       hexLast,

@@ -18,7 +18,7 @@ struct Header {
 fn answer(bits: u32, header: Header) -> u32 {
   let value = bitcast<f32>(bits);
   let t = cellOf(value, header.lowest, header.highest, header.inverseWidth, header.magic);
-  let cell = andWord(shiftLeft(toBits(t), 4), header.addressBits);
+  let cell = andWord(shiftLeft(integerBits(t), 4), header.addressBits);
   return bitcast<u32>(cellValue(cell, minus(value, times(minus(t, header.magic), header.width))));
 }
 

@@ -52,6 +52,8 @@ fn barrier(value: f32) -> f32 { return bitcast<f32>(bitcast<u32>(value) ^ zero);
 fn plus(a: Lanes, b: Lanes) -> Lanes { return barrier(a + b); }
 fn minus(a: Lanes, b: Lanes) -> Lanes { return barrier(a - b); }
 fn times(a: Lanes, b: Lanes) -> Lanes { return barrier(a * b); }
+fn minusExactly(a: Lanes, b: Lanes) -> Lanes { return minus(a, b); }
+fn timesExactly(a: Lanes, b: Lanes) -> Lanes { return times(a, b); }
 fn larger(a: Lanes, b: Lanes) -> Lanes { return select(a, b, a < b); }
 fn smaller(a: Lanes, b: Lanes) -> Lanes { return select(a, b, b < a); }
 
@@ -59,6 +61,7 @@ fn smaller(a: Lanes, b: Lanes) -> Lanes { return select(a, b, b < a); }
 fn every(value: f32) -> Lanes { return barrier(value); }
 fn everyWord(value: i32) -> Words { return value; }
 fn toBits(a: Lanes) -> Words { return bitcast<i32>(a); }
+fn integerBits(a: Lanes) -> Words { return bitcast<i32>(a); }
 fn ofBits(a: Words) -> Lanes { return bitcast<f32>(a); }
 fn nearestInteger(a: Lanes) -> Lanes { return round(a); }
 fn toFloat(a: Words) -> Lanes { return f32(a); }

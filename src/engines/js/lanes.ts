@@ -12,15 +12,20 @@ export type Lanes = number;
 export type Words = number;
 export type Mask = boolean;
 
+export const IS_VECTOR = false;
 export const STRIDE = 4;
 
-const float = new Float32Array(1);
-const word = new Int32Array(float.buffer);
+/** Where a float32 and its bits are one. */
+export const float = new Float32Array(1);
+export const word = new Int32Array(float.buffer);
 
 export const loadLanes = (address: usize): Lanes => floats[address >> 2]!;
 export const loadWords = (address: usize): Words => words[address >> 2]!;
 export const storeLanes = (address: usize, x: Lanes): void => {
   floats[address >> 2] = x;
+};
+export const storeWords = (address: usize, x: Words): void => {
+  words[address >> 2] = x;
 };
 export const loadWord = (address: usize): i32 => words[address >> 2]!;
 export const storeWord = (address: usize, x: i32): void => {
@@ -32,6 +37,8 @@ export const everyWord = (x: i32): Words => x | 0;
 export const plus = (a: Lanes, b: Lanes): Lanes => Math.fround(a + b);
 export const minus = (a: Lanes, b: Lanes): Lanes => Math.fround(a - b);
 export const times = (a: Lanes, b: Lanes): Lanes => Math.fround(a * b);
+export const minusExactly = (a: Lanes, b: Lanes): Lanes => a - b;
+export const timesExactly = (a: Lanes, b: Lanes): Lanes => a * b;
 export const larger = (a: Lanes, b: Lanes): Lanes => (a < b ? b : a);
 export const smaller = (a: Lanes, b: Lanes): Lanes => (b < a ? b : a);
 
@@ -45,14 +52,13 @@ export const countIfAny = (mask: Mask): usize => (mask ? 1 : 0);
 export const pick = (mask: Mask, a: Lanes, b: Lanes): Lanes => (mask ? a : b);
 export const pickWord = (mask: Mask, a: Words, b: Words): Words => (mask ? a : b);
 
-export const toBits = (x: Lanes): Words => {
-  float[0] = x;
-  return word[0]!;
-};
-export const ofBits = (x: Words): Lanes => {
-  word[0] = x;
-  return float[0]!;
-};
+// One expression each, so that the build can write them out (scripts/inline.mjs).
+// biome-ignore-start lint/complexity/noCommaOperator: as above
+export const toBits = (x: Lanes): Words => ((float[0] = x), word[0]!);
+export const ofBits = (x: Words): Lanes => ((word[0] = x), float[0]!);
+// biome-ignore-end lint/complexity/noCommaOperator: as above
+/** 2²³, whose bits are 0x4b000000, as a number and less. */
+export const integerBits = (x: Lanes): Words => (x + 1249902592) | 0;
 export const andWord = (a: Words, b: Words): Words => a & b;
 export const orWord = (a: Words, b: Words): Words => a | b;
 export const addWord = (a: Words, b: Words): Words => (a + b) | 0;
@@ -61,7 +67,7 @@ export const shiftLeft = (a: Words, by: i32): Words => a << by;
 export const shiftRight = (a: Words, by: i32): Words => a >> by;
 export const toFloat = (a: Words): Lanes => Math.fround(a);
 /** Added to a number below 2⁵¹ this leaves no room for a fraction. */
-const INTEGERS = 6755399441055744;
+export const INTEGERS = 6755399441055744;
 export const nearestInteger = (x: Lanes): Lanes => x + INTEGERS - INTEGERS;
 
 export const gather = (at: Words): Lanes => floats[at >> 2]!;
@@ -88,6 +94,10 @@ export const row0 = (at: Words, skip: usize): Row => (at + skip) >> 2;
 export const row1 = (_at: Words, _skip: usize): Row => 0;
 export const row2 = row1;
 export const row3 = row1;
+export const keptRow0 = (_kept: usize, at: Words): Row => at >> 2;
+export const keptRow1 = (_kept: usize, _at: Words): Row => 0;
+export const keptRow2 = keptRow1;
+export const keptRow3 = keptRow1;
 export const column0 = (a: Row, _b: Row, _c: Row, _d: Row): Lanes => floats[a]!;
 export const column1 = (a: Row, _b: Row, _c: Row, _d: Row): Lanes => floats[a + 1]!;
 export const column2 = (a: Row, _b: Row, _c: Row, _d: Row): Lanes => floats[a + 2]!;
