@@ -98,7 +98,7 @@ import { segmentOf } from './search';
  * So many bytes at a time the cells are found before any is read: their addresses, kept where the results will be, are then loaded one by one, which
  * costs less than taking them out of a vector.
  */
-const BLOCK: usize = 1024;
+export const BLOCK: usize = 1024;
 
 const LARGEST_FLOAT: f32 = 3.4028234663852886e38;
 /** Bit patterns: 2⁻⁶⁰, below which x is "tiny"; infinity; the canonical NaN; the smallest normal number. */
@@ -196,7 +196,8 @@ export function cellValue(cell: Words, u: Lanes): Lanes {
   return quadratic(row0(cell, 0), row1(cell, 0), row2(cell, 0), row3(cell, 0), u);
 }
 
-function quadratic(a: Row, b: Row, c: Row, d: Row, u: Lanes): Lanes {
+/** A row's quadratic. */
+export function quadratic(a: Row, b: Row, c: Row, d: Row, u: Lanes): Lanes {
   const tail = plus(column1(a, b, c, d), times(u, plus(column2(a, b, c, d), times(u, column3(a, b, c, d)))));
   return plus(column0(a, b, c, d), tail);
 }

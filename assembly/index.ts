@@ -2,6 +2,7 @@
 export { activate } from './activation';
 export { backward } from './backward';
 export { fillCells } from './cells';
+export { activateChannels } from './channels';
 export { fit } from './fit';
 export { flow } from './flow';
 export { discs, expand, settle, values } from './jets';

@@ -13,6 +13,9 @@ export const MAGIC: usize = 48;
 export const CELL_WIDTH: usize = 64;
 export const ADDRESS_BITS: usize = 80;
 export const HALF: usize = 96;
+/** A vector's header, where its lanes belong to different channels: the slots up to HALF, then the tables' addresses (assembly/channels.ts). */
+export const GROUP_TABLES: usize = 96;
+export const GROUP_BYTES: usize = 112;
 export const BOUNDS: usize = 112;
 export const ROWS: usize = 128;
 export const AT_ZERO: usize = 144;

@@ -132,9 +132,10 @@ export function inlined(code, file) {
     const views = new Set();
     const own = printed(declared.body, views);
     text += code.slice(end, declared.body.start);
-    // A kernel's memory stays the same while it runs.
+    // A kernel's memory stays the same while it runs: a loop need not look where it is.
+    const isLoop = [...nodesOf(declared.body)].some(({ type }) => /^(?:For|While)Statement$/.test(type));
     const kept = [...views].map((name) => `const ${name}$ = $${name};`).join(' ');
-    text += own.replace('{', `{ ${kept}`).replace(/\$(floats|words|doubles)\b(?!;)/g, '$1$');
+    text += isLoop ? own.replace('{', `{ ${kept}`).replace(/\$(floats|words|doubles)\b(?!;)/g, '$1$') : own;
     end = declared.body.end;
   }
   text += code.slice(end);

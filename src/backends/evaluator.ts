@@ -2,9 +2,7 @@ import { type Engine, type EngineName, FREE_ADDRESS } from '../engines/engine.js
 import { alignImage, type Image, MOST_IMAGE_ADDRESS } from '../plan/image.js';
 import type { Kernel, Tables } from './backend.js';
 import { Regions } from './regions.js';
-import { CHUNK, RUNNER_BYTES, Runner } from './runner.js';
-
-const TABLES_ADDRESS = alignImage(FREE_ADDRESS + RUNNER_BYTES);
+import { CHUNK, type PlacedTables, RUNNER_BYTES, Runner } from './runner.js';
 
 /**
  * Evaluates on an engine with linear memory: tables have their places there, tensors of any size stream through a fixed window of it. All that
@@ -13,14 +11,18 @@ const TABLES_ADDRESS = alignImage(FREE_ADDRESS + RUNNER_BYTES);
 export class Evaluator {
   protected readonly engine: Engine;
   readonly #runner: Runner;
-  #regions = new Regions(TABLES_ADDRESS, MOST_IMAGE_ADDRESS);
+  readonly #tables: number;
+  #regions: Regions;
   /** Where images are. Forgotten with `#regions` when memory is full. */
   #places = new WeakMap<Image, number>();
 
-  constructor(engine: Engine) {
+  /** @param Kind what takes tensors through the kernels, in so many bytes of the engine's memory. */
+  constructor(engine: Engine, Kind = Runner, bytes = RUNNER_BYTES) {
     this.engine = engine;
-    engine.reserve(TABLES_ADDRESS);
-    this.#runner = new Runner(engine, FREE_ADDRESS);
+    this.#tables = alignImage(FREE_ADDRESS + bytes);
+    this.#regions = new Regions(this.#tables, MOST_IMAGE_ADDRESS);
+    engine.reserve(this.#tables);
+    this.#runner = new Kind(engine, FREE_ADDRESS);
   }
 
   get name(): EngineName {
@@ -39,10 +41,12 @@ export class Evaluator {
     if (y.length === 0) return;
     if (images.length === 1 && y.length <= CHUNK && x.length === y.length)
       this.#runner.few(kernel, this.place(images[0]!), x, y);
-    else {
-      const addressOf = (channel: number) => this.place(images[channel]!);
-      this.#runner.run(kernel, { channels: images.length, inner, offset, addressOf }, x, y);
-    }
+    else this.#runner.run(kernel, this.placed(images, inner, offset), x, y);
+  }
+
+  /** Tables that are given their places as they are asked for. */
+  protected placed(images: readonly Image[], inner: number, offset: number): PlacedTables {
+    return { channels: images.length, inner, offset, addressOf: (channel) => this.place(images[channel]!) };
   }
 
   protected place(image: Image): number {
@@ -84,7 +88,7 @@ export class Evaluator {
 
   /** All that has a place loses it. */
   protected forget(): void {
-    this.#regions = new Regions(TABLES_ADDRESS, MOST_IMAGE_ADDRESS);
+    this.#regions = new Regions(this.#tables, MOST_IMAGE_ADDRESS);
     this.#places = new WeakMap();
   }
 }

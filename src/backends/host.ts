@@ -1,11 +1,13 @@
 import { type Engine, type EngineName, FREE_ADDRESS } from '../engines/engine.js';
 import { createEngine } from '../engines/engines.js';
 import { expectFloat32Array, expectInteger } from '../errors.js';
-import { type BackwardImage, WINDOWS } from '../plan/image.js';
+import { type BackwardImage, type Image, WINDOWS } from '../plan/image.js';
 import type { Moments } from '../plan/moments.js';
+import { ALTERNATING_BYTES, AlternatingRunner } from './alternating.js';
 import type { HostBackend, Tables } from './backend.js';
 import { BackwardRunner } from './backward-runner.js';
 import { Evaluator } from './evaluator.js';
+import type { PlacedTables } from './runner.js';
 
 /** The longest array that engines promise. */
 const MOST_LENGTH = 2 ** 32;
@@ -34,9 +36,11 @@ class EngineBackend extends Evaluator implements HostBackend {
   readonly maxLength = Number.POSITIVE_INFINITY;
   readonly #runner: BackwardRunner;
   #sums = { address: 0, bytes: 0 };
+  /** One for tables as long as all of them stay where they are. */
+  #epochs = new WeakMap<readonly Image[], object>();
 
   constructor(engine: Engine) {
-    super(engine);
+    super(engine, AlternatingRunner, ALTERNATING_BYTES);
     this.#runner = new BackwardRunner(engine, FREE_ADDRESS);
     this.device = engine.name === 'wasm' ? 'WebAssembly SIMD' : 'plain JavaScript';
   }
@@ -65,8 +69,7 @@ class EngineBackend extends Evaluator implements HostBackend {
     moments: readonly Moments[],
   ): void {
     if (gradY.length === 0) return;
-    const addressOf = (channel: number) => this.place(images[channel]!);
-    const tables = { channels: images.length, inner, offset, addressOf };
+    const tables = this.placed(images, inner, offset);
     for (const [c, image] of images.entries()) {
       // First, since room for the sums may cost other tables their places, and a table's the sums theirs.
       this.place(image);
@@ -92,8 +95,23 @@ class EngineBackend extends Evaluator implements HostBackend {
     return this.#sums.address;
   }
 
+  override release(images: readonly Image[]): void {
+    super.release(images);
+    this.#epochs.delete(images);
+  }
+
+  protected override placed(images: readonly Image[], inner: number, offset: number): PlacedTables {
+    const epochOf = () => {
+      let epoch = this.#epochs.get(images);
+      if (!epoch) this.#epochs.set(images, (epoch = {}));
+      return epoch;
+    };
+    return Object.defineProperty(super.placed(images, inner, offset), 'epoch', { get: epochOf });
+  }
+
   protected override forget(): void {
     super.forget();
+    this.#epochs = new WeakMap();
     this.#sums = { address: 0, bytes: 0 };
   }
 }

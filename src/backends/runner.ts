@@ -13,6 +13,8 @@ export interface PlacedTables {
   readonly offset: number;
   /** The address of a channel's table; good until the next call. */
   addressOf(channel: number): number;
+  /** The same as long as every table stays where it is and what it is; undefined if that is not known. */
+  readonly epoch?: object;
 }
 
 /** Whether an array lies in the engine's own memory. */
@@ -42,14 +44,13 @@ export class Runner {
 
   /** As `run`, for at most CHUNK floats of one channel: all are read before any is written, and nothing is allocated on the way. */
   few(kernel: Kernel, table: number, x: Float32Array, y: Float32Array): void {
-    const { kernels, floats } = this.#engine;
+    const { floats } = this.#engine;
     const count = x.length;
     const [from, to] = [this.#x >> 2, this.#y >> 2];
     if (count > LOOPED) floats.set(x, from);
     else for (let i = 0; i < count; i++) floats[from + i] = x[i]!;
-    const whole = (count + 3) & -4;
-    if (kernel === 'activate') kernels.activate(table, this.#x, this.#y, whole, this.#scratch);
-    else kernels[kernel](table, this.#x, this.#y, whole);
+    // The kernel takes whole vectors; what lies behind the end of x is computed and dropped.
+    this.#call(kernel, table, this.#x, this.#y, (count + 3) & -4);
     if (count > LOOPED) y.set(floats.subarray(to, to + count));
     else for (let i = 0; i < count; i++) y[i] = floats[to + i]!;
   }
@@ -63,6 +64,7 @@ export class Runner {
         this.run(kernel, { ...tables, offset: offset + from }, x.subarray(0, part.length), part);
       }
     } else if (channels === 1) this.#evaluate(kernel, tables.addressOf(0), x, y);
+    else if (kernel === 'activate' && this.alternate?.(tables, x, y)) return;
     else if (inner === 1) this.#interleaved(kernel, tables, x, y);
     else {
       for (let from = 0; from < y.length; ) {
@@ -73,6 +75,9 @@ export class Runner {
       }
     }
   }
+
+  /** Evaluates where channels take turns within a vector, if there is a way; `AlternatingRunner` has one. */
+  protected alternate?(tables: PlacedTables, x: Float32Array, y: Float32Array): boolean;
 
   /** Channels are neighbours: each is collected into a contiguous block, a bounded number of rows at a time. */
   #interleaved(kernel: Kernel, tables: PlacedTables, x: Float32Array, y: Float32Array): void {
@@ -95,10 +100,6 @@ export class Runner {
 
   #evaluate(kernel: Kernel, table: number, x: Float32Array, y: Float32Array): void {
     const engine = this.#engine;
-    const call = (from: number, to: number, count: number) => {
-      if (kernel === 'activate') engine.kernels.activate(table, from, to, count, this.#scratch);
-      else engine.kernels[kernel](table, from, to, count);
-    };
     let from = 0;
     if (isIn(engine, x) && isIn(engine, y)) {
       // In the engine's own memory whole vectors need no window, but for an x that is overwritten.
@@ -106,7 +107,7 @@ export class Runner {
         const whole = Math.min(CHUNK, x.length - from) & -4;
         const isSame = x.byteOffset === y.byteOffset;
         if (isSame) engine.floats.copyWithin(this.#x / 4, x.byteOffset / 4 + from, x.byteOffset / 4 + from + whole);
-        call(isSame ? this.#x : x.byteOffset + 4 * from, y.byteOffset + 4 * from, whole);
+        this.#call(kernel, table, isSame ? this.#x : x.byteOffset + 4 * from, y.byteOffset + 4 * from, whole);
         from += whole;
       }
     }
@@ -114,9 +115,14 @@ export class Runner {
       const count = Math.min(CHUNK, x.length - from);
       const { floats } = engine;
       floats.set(count === x.length ? x : x.subarray(from, from + count), this.#x >> 2);
-      // The kernel takes whole vectors; what lies behind the end of x is computed and dropped.
-      call(this.#x, this.#y, (count + 3) & -4);
+      this.#call(kernel, table, this.#x, this.#y, (count + 3) & -4);
       y.set(floats.subarray(this.#y >> 2, (this.#y >> 2) + count), from);
     }
+  }
+
+  #call(kernel: Kernel, table: number, x: number, y: number, count: number): void {
+    const { kernels } = this.#engine;
+    if (kernel === 'activate') kernels.activate(table, x, y, count, this.#scratch);
+    else kernels[kernel](table, x, y, count);
   }
 }

@@ -4,6 +4,8 @@
  */
 export interface Engine {
   readonly name: EngineName;
+  /** Lanes of a vector. */
+  readonly lanes: number;
   /** Views of the whole memory, valid until the next call of `reserve`. */
   readonly floats: Float32Array;
   readonly words: Int32Array;
@@ -19,6 +21,19 @@ export type EngineName = 'wasm' | 'js';
 export interface Kernels {
   /** A compiled activation (`planImage`) on `count` floats, a multiple of 4. `list` has room for 2·count + 4 words; y must not overlap x. */
   activate(table: number, x: number, y: number, count: number, list: number): void;
+  /**
+   * The same where neighbours belong to different channels (assembly/channels.ts): `groups` headers of GROUP_BYTES at `pattern`, one a vector, in
+   * turn, from number `first` on.
+   */
+  activateChannels(
+    pattern: number,
+    groups: number,
+    first: number,
+    x: number,
+    y: number,
+    count: number,
+    list: number,
+  ): void;
   /** A CPAB transformation (`flowImage`) on `count` floats, a multiple of 4. */
   flow(table: number, x: number, y: number, count: number): void;
   /**

@@ -2,11 +2,11 @@ import { KERNELS_HEX } from '../../engines/wasm/bytes.generated.js';
 import { abortReason, expectFloat32Array, expectInteger, throwIfAborted } from '../../errors.js';
 import { type BackwardImage, type Image, WINDOWS } from '../../plan/image.js';
 import type { Moments } from '../../plan/moments.js';
+import { ALTERNATING_BYTES } from '../alternating.js';
 import type { HostBackend, Kernel, PoolBackend, Tables, WorkOptions } from '../backend.js';
 import { expectImages, expectKernel, expectMoments, expectTables, expectTensors, expectWork } from '../check.js';
 import { asBackendError, BackendError } from '../errors.js';
 import { copyOut, defaultBackend, expectCopy, readSums } from '../host.js';
-import { RUNNER_BYTES } from '../runner.js';
 import { onAbort } from '../signals.js';
 import { SHARED_MEMORY, WORKER } from './kernels.generated.js';
 import { SharedMemory } from './memory.js';
@@ -102,7 +102,7 @@ export class ThreadsBackend implements PoolBackend {
     if (host.name !== 'wasm') throw new BackendError('no threads here: WebAssembly SIMD is not available');
     const memory = new SharedMemory(most);
     const flags = memory.take(4 * 3 * size);
-    const windows = Array.from({ length: size }, () => memory.take(RUNNER_BYTES));
+    const windows = Array.from({ length: size }, () => memory.take(ALTERNATING_BYTES));
     const pool = new Pool(spawn, WORKER);
     const backend = new ThreadsBackend(size, memory, pool, host, flags);
     try {

@@ -8,7 +8,7 @@ export interface StartMessage {
   readonly memory: Memory;
   /** The kernels' bytes in hexadecimal. */
   readonly kernels: string;
-  /** The worker's own window of RUNNER_BYTES. */
+  /** The worker's own window of ALTERNATING_BYTES. */
   readonly window: number;
 }
 

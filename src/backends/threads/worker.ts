@@ -1,7 +1,8 @@
 import { compileHex, instantiate } from '../../engines/wasm/instance.js';
 import { WINDOWS } from '../../plan/image.js';
+import { AlternatingRunner } from '../alternating.js';
 import { BackwardRunner } from '../backward-runner.js';
-import { Runner } from '../runner.js';
+
 import { type Answer, BEGUN, DONE, FAILED, type Piece, type StartMessage } from './protocol.js';
 
 /**
@@ -32,7 +33,7 @@ port.listen((message) => {
 
 function begin({ memory, kernels, window }: StartMessage): (piece: Piece) => void {
   const engine = instantiate(compileHex(kernels), memory as WebAssembly.Memory);
-  const runner = new Runner(engine, window);
+  const runner = new AlternatingRunner(engine, window);
   const backwards = new BackwardRunner(engine, window);
   return (piece) => {
     const { flag, ticket } = piece;

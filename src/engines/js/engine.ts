@@ -10,6 +10,7 @@ export function createJsEngine(): Engine {
   let doubles = new Float64Array(memory);
   return {
     name: 'js',
+    lanes: 1,
     get floats() {
       return floats;
     },

@@ -1,5 +1,6 @@
 import {
   activate,
+  activateChannels,
   backward,
   discs,
   expand,
@@ -18,4 +19,16 @@ import {
  * An object of our own and not `import *`: what a bundler makes of that is filled by `for…in`, which on a page with additions to
  * Object.prototype finds those too.
  */
-export const kernels = { activate, flow, backward, probe, fit, fillCells, expand, values, settle, discs };
+export const kernels = {
+  activate,
+  activateChannels,
+  flow,
+  backward,
+  probe,
+  fit,
+  fillCells,
+  expand,
+  values,
+  settle,
+  discs,
+};

@@ -20,10 +20,12 @@ export const float = new Float32Array(1);
 export const word = new Int32Array(float.buffer);
 
 export const loadLanes = (address: usize): Lanes => floats[address >> 2]!;
+export const loadEvery = loadLanes;
 export const loadWords = (address: usize): Words => words[address >> 2]!;
 export const storeLanes = (address: usize, x: Lanes): void => {
   floats[address >> 2] = x;
 };
+export const storeFirst = storeLanes;
 export const storeWords = (address: usize, x: Words): void => {
   words[address >> 2] = x;
 };

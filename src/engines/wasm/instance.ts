@@ -47,6 +47,7 @@ export function instantiate(module: WebAssembly.Module, shared?: WebAssembly.Mem
   };
   return {
     name: 'wasm',
+    lanes: 4,
     get floats() {
       seen();
       return floats;
