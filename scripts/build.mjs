@@ -8,7 +8,7 @@ import { build, transform as minify } from 'esbuild';
 import { build as rolldown } from 'rolldown';
 import { esmExternalRequirePlugin } from 'rolldown/plugins';
 import { fromRoot, generate } from './generated.mjs';
-import { inline } from './inline.mjs';
+import { esbuildInline, inline } from './inline.mjs';
 import { esbuildLoader, loader } from './loader.mjs';
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
@@ -148,7 +148,13 @@ for (const file of readdirSync('dist/workerd').filter((name) => name.endsWith('.
   writeFileSync(`dist/workerd/${file}`, code.replace(/wasm:(kernels[\w-]*)/g, './$1.wasm'));
 }
 
-const common = { plugins: [esbuildLoader], bundle: true, format: 'esm', target: 'es2022', logLevel: 'warning' };
+const common = {
+  plugins: [esbuildLoader, esbuildInline],
+  bundle: true,
+  format: 'esm',
+  target: 'es2022',
+  logLevel: 'warning',
+};
 const program = {
   ...common,
   platform: 'node',

@@ -159,3 +159,16 @@ export const inline = {
     return text === undefined ? null : { code: text, map: null };
   },
 };
+
+/** The same for esbuild, which the programs of this repository are built with. */
+export const esbuildInline = {
+  name: 'inline-vocabulary',
+  setup(build) {
+    build.onLoad({ filter: /\.ts$/ }, ({ path }) => {
+      const file = fromRoot(path);
+      if (!/^assembly\/[\w-]+\.ts$/.test(file)) return undefined;
+      const contents = inlined(readFileSync(path, 'utf8'), file);
+      return contents === undefined ? undefined : { contents, loader: 'ts' };
+    });
+  },
+};
