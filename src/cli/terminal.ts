@@ -2,6 +2,10 @@
  * What goes to the terminal. Names and metadata of a file that somebody sent may hold escape sequences, which clear the screen, set its
  * title or forge a line (CWE-150): such characters are shown, not sent.
  */
+import { Presets, SingleBar } from 'cli-progress';
+import Table from 'cli-table3';
+import { createColors } from 'picocolors';
+import stringWidth from 'string-width';
 
 /** Controls (C0, DEL, C1), line separators, zero-width and bidirectional marks, halves of surrogate pairs. */
 const UNSAFE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
@@ -17,6 +21,11 @@ export const print = (text: string): void => {
   process.stdout.write(`${text}\n`);
 };
 
+/** To whoever watches, not to whoever reads the result. */
+export const say = (text: string): void => {
+  process.stderr.write(`${text}\n`);
+};
+
 /** JSON escapes C0 alone; the rest is escaped as JSON allows it. */
 export const printJson = (value: unknown): void =>
   print(
@@ -30,6 +39,85 @@ export const printJson = (value: unknown): void =>
       .join('\n'),
   );
 
+/** What is taken out of the arguments before commands see them: it may stand anywhere. */
+export const NO_COLOR = '--no-color';
+
+const { env, argv } = process;
+/** On a terminal only, unless NO_COLOR (no-color.org) or --no-color say otherwise, and FORCE_COLOR asks for them. */
+const isColored =
+  !argv.includes(NO_COLOR) &&
+  !env.NO_COLOR &&
+  (env.FORCE_COLOR ? env.FORCE_COLOR !== '0' : process.stdout.isTTY === true && env.TERM !== 'dumb');
+export const colors = createColors(isColored);
+
+/** A cell: what is written, and its colour; or what spans several columns. */
+export type Cell = string | number | { text: string; paint: (text: string) => string } | { text: string; span: number };
+
+/** Columns that a table may take: those of the terminal; elsewhere as many as a terminal has at the least. */
+const columns = (): number => process.stdout.columns ?? 80;
+const BETWEEN = 2;
+/** No column gets narrower. */
+const LEAST = 6;
+
+const textOf = (cell: Cell | undefined): string => (typeof cell === 'object' ? cell.text : String(cell ?? ''));
+
+/** Lines of at most so many columns, broken between words, and within those that are longer. */
+function wrap(text: string, width: number): string[] {
+  const lines: string[] = [''];
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1)!;
+    if (line !== '' && stringWidth(line) + 1 + stringWidth(word) <= width) lines[lines.length - 1] = `${line} ${word}`;
+    else {
+      const pieces: string[] = [''];
+      for (const c of word) {
+        if (stringWidth(pieces.at(-1)! + c) > width && pieces.at(-1) !== '') pieces.push('');
+        pieces[pieces.length - 1] += c;
+      }
+      if (line === '') lines.pop();
+      lines.push(...pieces);
+    }
+  }
+  return lines;
+}
+
+/** Rows under their heads, in as many columns as there are; the widest give way, and wrap. */
+export function table(heads: readonly string[], rows: readonly (readonly Cell[])[]): string {
+  const isOne = (cell: Cell | undefined) => !(typeof cell === 'object' && 'span' in cell);
+  const widths = heads.map((head, k) =>
+    Math.max(...[head, ...rows.map((row) => row[k])].map((cell) => (isOne(cell) ? stringWidth(textOf(cell)) : 0))),
+  );
+  const room = Math.max(columns(), 40) - BETWEEN * (heads.length - 1);
+  for (let over = widths.reduce((sum, each) => sum + each, 0) - room; over > 0; over--) {
+    const widest = widths.indexOf(Math.max(...widths));
+    if (widths[widest]! <= LEAST) break;
+    widths[widest]! -= 1;
+  }
+  const cell = (content: Cell | undefined, k: number) => {
+    const span = typeof content === 'object' && 'span' in content ? content.span : 1;
+    // What spans columns is given one blank for each that lies between them.
+    const width = widths.slice(k, k + span).reduce((sum, each) => sum + each + 1, -1);
+    const paint = typeof content === 'object' && 'paint' in content ? content.paint : String;
+    return { colSpan: span, content: wrap(textOf(content), width).map(paint).join('\n') };
+  };
+  const nothing = ['top', 'bottom', 'left', 'right', 'mid'].flatMap((side) =>
+    ['', '-mid', '-left', '-right'].map((corner) => [side + corner, '']),
+  );
+  const made = new Table({
+    chars: { ...Object.fromEntries(nothing), middle: ' '.repeat(BETWEEN) },
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
+    colWidths: widths,
+  });
+  made.push(
+    heads.map((head, k) => cell({ text: head, paint: colors.bold }, k)),
+    ...rows.map((row) => row.map(cell)),
+  );
+  return made
+    .toString()
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .join('\n');
+}
+
 /** A reader that has seen enough closes the pipe (`| head`), which is no error of ours. */
 export function endWithThePipe(): void {
   for (const stream of [process.stdout, process.stderr]) {
@@ -38,4 +126,31 @@ export function endWithThePipe(): void {
       process.exit();
     });
   }
+}
+
+/** Runs `work`; an interrupt (Ctrl-C) meanwhile calls `stop`, which says how to go on, and ends the command with 130, as shells expect. */
+export async function interruptible<T>(stop: () => void, work: () => Promise<T>): Promise<T> {
+  const onSignal = () => {
+    stop();
+    process.exit(130);
+  };
+  process.once('SIGINT', onSignal);
+  try {
+    return await work();
+  } finally {
+    process.removeListener('SIGINT', onSignal);
+  }
+}
+
+/**
+ * A bar on the terminal of whoever watches, if there is one. The cursor is hidden only where an interrupt gives it back: while this thread works,
+ * nobody hears one.
+ */
+export function progressBar(isShown: boolean, hideCursor = false): SingleBar | undefined {
+  return isShown && process.stderr.isTTY
+    ? new SingleBar(
+        { format: '{bar} {percentage}% {what} {eta_formatted} left', hideCursor, stream: process.stderr },
+        Presets.shades_classic,
+      )
+    : undefined;
 }
