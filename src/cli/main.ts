@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 import { mkdtempSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
