@@ -83,15 +83,21 @@ function wrap(text: string, width: number): string[] {
 /** Rows under their heads, in as many columns as there are; the widest give way, and wrap. */
 export function table(heads: readonly string[], rows: readonly (readonly Cell[])[]): string {
   const isOne = (cell: Cell | undefined) => !(typeof cell === 'object' && 'span' in cell);
-  const widths = heads.map((head, k) =>
-    Math.max(...[head, ...rows.map((row) => row[k])].map((cell) => (isOne(cell) ? stringWidth(textOf(cell)) : 0))),
-  );
-  const room = Math.max(columns(), 40) - BETWEEN * (heads.length - 1);
-  for (let over = widths.reduce((sum, each) => sum + each, 0) - room; over > 0; over--) {
-    const widest = widths.indexOf(Math.max(...widths));
-    if (widths[widest]! <= LEAST) break;
-    widths[widest]! -= 1;
-  }
+  const texts = heads.map((head, k) => [head, ...rows.map((row) => row[k]).filter(isOne)].map(textOf));
+  const widest = (parts: readonly string[]) => Math.max(...parts.map(stringWidth));
+  const widths = texts.map(widest);
+  // Between words first; words are broken only where that is not enough.
+  for (const least of [
+    texts.map((column) => widest(column.flatMap((text) => text.split(' ')))),
+    texts.map(() => LEAST),
+  ])
+    for (;;) {
+      const taken = widths.reduce((sum, each) => sum + each, BETWEEN * (heads.length - 1));
+      const free = widths.map((width, k) => (width > least[k]! ? width : 0));
+      const most = Math.max(...free);
+      if (taken <= Math.max(columns(), 40) || most === 0) break;
+      widths[free.indexOf(most)]! -= 1;
+    }
   const cell = (content: Cell | undefined, k: number) => {
     const span = typeof content === 'object' && 'span' in content ? content.span : 1;
     // What spans columns is given one blank for each that lies between them.
