@@ -3,7 +3,6 @@
  * title or forge a line (CWE-150): such characters are shown, not sent.
  */
 import { Presets, SingleBar } from 'cli-progress';
-import Table from 'cli-table3';
 import { createColors } from 'picocolors';
 import stringWidth from 'string-width';
 
@@ -98,30 +97,26 @@ export function table(heads: readonly string[], rows: readonly (readonly Cell[])
       if (taken <= Math.max(columns(), 40) || most === 0) break;
       widths[free.indexOf(most)]! -= 1;
     }
-  const cell = (content: Cell | undefined, k: number) => {
-    const span = typeof content === 'object' && 'span' in content ? content.span : 1;
-    // What spans columns is given one blank for each that lies between them.
-    const width = widths.slice(k, k + span).reduce((sum, each) => sum + each + 1, -1);
-    const paint = typeof content === 'object' && 'paint' in content ? content.paint : String;
-    return { colSpan: span, content: wrap(textOf(content), width).map(paint).join('\n') };
-  };
-  const nothing = ['top', 'bottom', 'left', 'right', 'mid'].flatMap((side) =>
-    ['', '-mid', '-left', '-right'].map((corner) => [side + corner, '']),
-  );
-  const made = new Table({
-    chars: { ...Object.fromEntries(nothing), middle: ' '.repeat(BETWEEN) },
-    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
-    colWidths: widths,
+  const lines = [heads.map((text): Cell => ({ text, paint: colors.bold })), ...rows].flatMap((row) => {
+    let k = 0;
+    const cells = row.map((cell) => {
+      const span = typeof cell === 'object' && 'span' in cell ? cell.span : 1;
+      const width = widths.slice(k, k + span).reduce((sum, each) => sum + each + BETWEEN, -BETWEEN);
+      k += span;
+      return {
+        width,
+        lines: wrap(textOf(cell), width),
+        paint: typeof cell === 'object' && 'paint' in cell ? cell.paint : String,
+      };
+    });
+    return Array.from({ length: Math.max(...cells.map((cell) => cell.lines.length)) }, (_, i) =>
+      cells.map(({ width, lines: own, paint }) => {
+        const text = own[i] ?? '';
+        return (text && paint(text)) + ' '.repeat(Math.max(width - stringWidth(text), 0));
+      }),
+    );
   });
-  made.push(
-    heads.map((head, k) => cell({ text: head, paint: colors.bold }, k)),
-    ...rows.map((row) => row.map(cell)),
-  );
-  return made
-    .toString()
-    .split('\n')
-    .map((line) => line.trimEnd())
-    .join('\n');
+  return lines.map((line) => line.join(' '.repeat(BETWEEN)).trimEnd()).join('\n');
 }
 
 /** A reader that has seen enough closes the pipe (`| head`), which is no error of ours. */
