@@ -8,6 +8,7 @@ import { build, transform as minify } from 'esbuild';
 import { build as rolldown } from 'rolldown';
 import { esmExternalRequirePlugin } from 'rolldown/plugins';
 import { fromRoot, generate } from './generated.mjs';
+import { esbuildLoader, loader } from './loader.mjs';
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 await generate();
@@ -48,7 +49,7 @@ const hexLast = {
 const smallTools = {
   name: 'small-tools',
   async transform(code, id) {
-    if (!/(?:^|\/)node_modules\//.test(fromRoot(id)) || !/\.[cm]?js$/.test(id)) return null;
+    if (!/(?:^|\/)node_modules\/(?!@assemblyscript\/)/.test(fromRoot(id)) || !/\.[cm]?js$/.test(id)) return null;
     const { code: small } = await minify(code, { minify: true, target: 'es2022', legalComments: 'none' });
     return { code: small, map: null };
   },
@@ -57,7 +58,7 @@ const smallTools = {
 // The library and its command. What entry points share is a few files, kernels, formulas and the rest, since every module that Node has to find
 // costs a cold start half a millisecond; only what `ditac` alone never loads stands apart. It is not minified, so that an uncaught mistake shows
 // the line that found it and stack traces have names; whoever bundles it minifies everything at once. Nor are there source maps: the text of the
-// sources would be more than all the rest.
+// sources would be more than all the rest. The loader is bundled, which leaves the package without dependencies.
 const bundle = (input, { replaced = {}, groups } = {}) =>
   rolldown({
     input,
@@ -75,6 +76,7 @@ const bundle = (input, { replaced = {}, groups } = {}) =>
           return other ? resolve(other) : found;
         },
       },
+      loader,
       smallTools,
       esmExternalRequirePlugin({ external: [/^node:/, ...builtinModules] }),
       hexLast,
@@ -91,7 +93,7 @@ const bundle = (input, { replaced = {}, groups } = {}) =>
 const shared = [
   {
     name: 'kernels',
-    test: (file) => /^(?:src\/engines|assembly)\//.test(fromRoot(file)),
+    test: (file) => /^(?:src\/engines|assembly)\/|(?:^|\/)node_modules\/@assemblyscript\/loader\//.test(fromRoot(file)),
     priority: 2,
   },
   // What is below activations and backends: formulas, and the plans that are made of them.
@@ -144,7 +146,7 @@ for (const file of readdirSync('dist/workerd').filter((name) => name.endsWith('.
   writeFileSync(`dist/workerd/${file}`, code.replace(/wasm:(kernels[\w-]*)/g, './$1.wasm'));
 }
 
-const common = { bundle: true, format: 'esm', target: 'es2022', logLevel: 'warning' };
+const common = { plugins: [esbuildLoader], bundle: true, format: 'esm', target: 'es2022', logLevel: 'warning' };
 const program = {
   ...common,
   platform: 'node',

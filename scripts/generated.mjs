@@ -4,6 +4,7 @@ import { relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { kernels } from './kernels.mjs';
+import { esbuildLoader } from './loader.mjs';
 import { translate } from './wgsl.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -35,6 +36,7 @@ async function threads() {
     absWorkingDir: root,
     entryPoints: ['src/backends/threads/worker.ts'],
     bundle: true,
+    plugins: [esbuildLoader],
     minify: true,
     write: false,
     format: 'iife',

@@ -110,6 +110,25 @@ test.each(modules)('%s is definitions at its top, and readable', (name) => {
   expect(text).not.toMatch(/for \((var|const|let) \w+ in /);
 });
 
+test('a loader whose code is another than the one known is not built in', async () => {
+  const { whatIsUsed } = await import(new URL('../scripts/loader.mjs', import.meta.url).href);
+  const code = readFileSync(join(root, 'node_modules/@assemblyscript/loader/index.js'), 'utf8');
+  const lines = whatIsUsed(code).split('\n');
+  // As many lines: source maps hold.
+  expect(lines.length).toBe(code.split('\n').length);
+  for (const statement of parse(lines.join('\n'), { sourceType: 'module' }).program.body)
+    expect(statement.type).toMatch(/^Export|^(Variable|Function)Declaration$/);
+  for (const other of [
+    code.replace('utf-16le', 'utf-16'),
+    code.replace('Object.hasOwn = ', 'Object.own = '),
+    code.replace('  // Pull basic exports', '  // pull basic exports'),
+    code + code,
+  ])
+    expect(() => whatIsUsed(other)).toThrow(
+      /@assemblyscript\/loader was to have (this once, and has it [02] times|these lines)/,
+    );
+});
+
 test('the chunks are what they should be, wherever the checkout is', () => {
   const text = (prefix: string) => {
     const found = modules.filter((name) => name.startsWith(prefix));

@@ -1,3 +1,4 @@
+import { instantiateSync } from '@assemblyscript/loader';
 import type { Engine, Kernels } from '../engine.js';
 
 const PAGE = 65536;
@@ -25,9 +26,7 @@ function ofHex(text: string): Uint8Array<ArrayBuffer> {
 
 /** An engine on the module's own memory, or on the given one if the module imports its memory. */
 export function instantiate(module: WebAssembly.Module, shared?: WebAssembly.Memory): Engine {
-  // Kernels import nothing else (asconfig.json): no strings, no errors, no runtime.
-  const instance = new WebAssembly.Instance(module, shared ? { env: { memory: shared } } : {});
-  const exports = instance.exports as Exports;
+  const { exports } = instantiateSync<Exports>(module, shared ? { env: { memory: shared } } : {});
   const memory = shared ?? exports.memory;
   let floats = new Float32Array(memory.buffer);
   let words = new Int32Array(memory.buffer);
