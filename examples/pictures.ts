@@ -32,10 +32,15 @@ export function surface(title: string, values: Float32Array, gain = 1): string {
     const fade = Math.round(255 * (1 - Math.abs(v)));
     data.set(v < 0 ? [fade, fade, 255] : [255, fade, fade], 3 * i);
   });
-  return `<figure><img src="${image(SIZE, SIZE, data, 3)}" width="${SIZE}" alt=""><figcaption>${escapeMarkup(title)}</figcaption></figure>`;
+  const [text, png] = [escapeMarkup(title), image(SIZE, SIZE, data, 3)];
+  return `<figure><img src="${png}" width="${SIZE}" height="${SIZE}" alt="surface: ${text}"><figcaption>${text}</figcaption></figure>`;
 }
 
-/** A handwritten digit, 8×8 in [0,1], and the class that was read; red with the right one as a hint if it is wrong. */
+/** How surfaces are to be read. */
+export const SURFACE_NOTE =
+  '<p>x₁ goes to the right and x₂ up, each from −1 to 1. Colours: <span class="low">−1</span> blue, 0 white, <span class="high">1</span> red.</p>';
+
+/** A handwritten digit, 8×8 in [0,1], what it was read as and, if that is an error, what it is. */
 export function digit(pixels: Float32Array, read: number, right: number): string {
   const png = image(
     8,
@@ -43,14 +48,22 @@ export function digit(pixels: Float32Array, read: number, right: number): string
     Uint8Array.from(pixels, (v) => 255 - Math.round(255 * v)),
     1,
   );
-  const mark = read === right ? '' : ` class="wrong" title="it is a ${right}"`;
-  return `<figure><img src="${png}" width="48" height="48" alt="digit"><figcaption${mark}>${read}</figcaption></figure>`;
+  const [mark, says] = read === right ? ['', `${read} ✓`] : [' class="wrong"', `${read} ✗ is ${right}`];
+  return `<figure${mark}><img src="${png}" width="48" height="48" alt="a handwritten ${right}"><figcaption>${says}</figcaption></figure>`;
 }
+
+/** How they are to be read. */
+export const DIGIT_NOTE =
+  '<p>Under each digit what it was read as: ✓ rightly; ✗ an error, with what it is, in a frame.</p>';
+
+/** A picture that may be wider than a phone: it scrolls there. */
+export const wide = (content: string): string =>
+  `<div class="wide" tabindex="0" role="region" aria-label="scrolls sideways">${content}</div>`;
 
 export function htmlTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const cells = (tag: string, row: readonly string[]) =>
     `<tr>${row.map((cell) => `<${tag}>${escapeMarkup(cell)}</${tag}>`).join('')}</tr>`;
-  return `<table>${cells('th', head)}${rows.map((row) => cells('td', row)).join('')}</table>`;
+  return wide(`<table>${cells('th', head)}${rows.map((row) => cells('td', row)).join('')}</table>`);
 }
 
 /** Writes a self-contained page into out/ of the repository and says where. */
@@ -61,15 +74,23 @@ export function writePage(name: string, title: string, body: string): void {
   writeFileSync(
     file,
     `<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>ditac: ${escapeMarkup(title)}</title>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark"><title>ditac: ${escapeMarkup(title)}</title>
 <style>
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 1300px; margin: 2em auto; padding: 0 1em; color: #222 }
-table { border-collapse: collapse; margin: 1em 0 } th, td { padding: .3em .8em; border-bottom: 1px solid #ddd; text-align: left }
-figure { display: inline-block; margin: 0 .6em .6em 0; text-align: center } figcaption.wrong { color: #c02020; font-weight: bold }
-img { image-rendering: pixelated } svg { max-width: 100%; height: auto }
+:root { --ink: #222; --paper: #fff; --line: #ddd; --wrong: #b01818 }
+@media screen and (prefers-color-scheme: dark) { :root { --ink: #e4e4e4; --paper: #16181c; --line: #3a3d44; --wrong: #ff8a80 } }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 1300px; margin: 2em auto; padding: 0 1em; color: var(--ink); background: var(--paper) }
+h1 { line-height: 1.2 } table { border-collapse: collapse } .wide { overflow-x: auto; margin: 1em 0 }
+th, td { padding: .3em .8em; border-bottom: 1px solid var(--line); text-align: left; white-space: nowrap }
+figure { display: inline-block; margin: 0 .6em .6em 0; text-align: center; vertical-align: top } img { image-rendering: pixelated; border: 1px solid var(--line) }
+figure.wrong img { border-color: var(--wrong); outline: 2px solid var(--wrong) } .wrong figcaption { color: var(--wrong); font-weight: bold }
+.low { color: #00f; background: #fff; padding: 0 .3em } .high { color: #c00; background: #fff; padding: 0 .3em }
+.wide svg { max-width: 100%; min-width: 780px; height: auto }
 </style>
+<main>
 <h1>${escapeMarkup(title)}</h1>
 ${body}
+</main>
 </html>
 `,
   );

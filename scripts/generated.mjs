@@ -55,7 +55,32 @@ async function threads() {
   );
 }
 
-const wgsl = (file) => readFileSync(`assembly/${file}.wgsl`, 'utf8');
+/** What a shader may be specialised by; `shader` (src/backends/webgpu/shader.ts) chooses. */
+const FLAGS = ['plain', 'bare', 'x in place', 'gradY in place'];
+
+/** A file's parts: those between `//: if FLAG` (`//: else`) and `//: end` are there if the flag is (not), the others always. */
+function wgsl(file) {
+  const parts = [];
+  let condition;
+  let lines = [];
+  const close = () => {
+    if (lines.length > 0) parts.push({ ...condition, text: `${lines.join('\n')}\n` });
+    lines = [];
+  };
+  for (const line of readFileSync(`assembly/${file}.wgsl`, 'utf8').trimEnd().split('\n')) {
+    const [, word, flag] = /^\/\/: (if|else|end)(?: (.*))?$/.exec(line) ?? [];
+    if (word === undefined) lines.push(line);
+    else {
+      if (word === 'if' ? condition || !FLAGS.includes(flag) : !condition)
+        throw new Error(`assembly/${file}.wgsl: ${line}`);
+      close();
+      condition = { if: { when: flag }, else: { unless: condition?.when }, end: undefined }[word];
+    }
+  }
+  close();
+  if (condition) throw new Error(`assembly/${file}.wgsl: //: end is missing`);
+  return parts;
+}
 async function shaders() {
   const made = {
     vocabulary: wgsl('vocabulary/lanes'),
@@ -74,6 +99,7 @@ async function shaders() {
   };
   return (
     `/** WGSL from assembly/: vocabulary, entry points, and kernels translated by scripts/wgsl.mjs. */\n` +
+    `export type Part = { readonly text: string; readonly when?: string; readonly unless?: string };\n` +
     `export const SHADERS = ${JSON.stringify(made)};\n`
   );
 }

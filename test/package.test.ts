@@ -123,6 +123,8 @@ test('threads and WebGPU are chunks of their own, and a layer is registered wher
 });
 
 test('the command line runs', () => {
+  // By which npm's links start it.
+  expect(readFileSync(join(installed, 'dist', 'cli.js'), 'utf8')).toMatch(/^#!\/usr\/bin\/env node\n/);
   const { stdout } = spawnSync(process.execPath, [join(installed, 'dist', 'cli.js'), '--version'], {
     encoding: 'utf8',
   });

@@ -2,7 +2,12 @@
 // input and are listed; `search.wgsl` finishes them. A branch here would cost every element, on software rasterisers even untaken.
 
 @group(0) @binding(2) var<storage, read_write> y: array<vec4<u32>>;
+//: if x in place
+fn xAt(i: u32) -> vec4<u32> { return y[i]; }
+//: else
 @group(0) @binding(3) var<storage, read> x: array<vec4<u32>>;
+fn xAt(i: u32) -> vec4<u32> { return x[i]; }
+//: end
 // How many entries there are, then the entries: 16 times the number of a group of four, and a bit for each that is not answered.
 @group(0) @binding(4) var<storage, read_write> list: array<atomic<u32>>;
 
@@ -39,7 +44,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     loadLanes(table + CELL_WIDTH),
     loadWords(table + ADDRESS_BITS),
   );
-  let four = x[sourceOf(i) >> 2u];
+  let four = xAt(sourceOf(i) >> 2u);
   let answers = vec4<u32>(answer(four.x, header), answer(four.y, header), answer(four.z, header), answer(four.w, header));
   let open = areNaN(answers) | areNaN(four);
   y[i >> 2u] = select(answers, four, open);

@@ -1,7 +1,12 @@
 // One element an invocation.
 
 @group(0) @binding(2) var<storage, read_write> y: array<u32>;
+//: if x in place
+fn xAt(i: u32) -> u32 { return y[i]; }
+//: else
 @group(0) @binding(3) var<storage, read> x: array<u32>;
+fn xAt(i: u32) -> u32 { return x[i]; }
+//: end
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -10,5 +15,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   if (i >= call.end) { return; }
   let table = tableOf(i);
   if (table < 0) { return; }
-  y[i] = bitcast<u32>(KERNEL(table, bitcast<f32>(x[sourceOf(i)])));
+  y[i] = bitcast<u32>(KERNEL(table, bitcast<f32>(xAt(sourceOf(i)))));
 }

@@ -1,7 +1,12 @@
 // Finishes the elements that `cells.wgsl` listed, with as many invocations as there are, again and again.
 
 @group(0) @binding(2) var<storage, read_write> y: array<u32>;
+//: if x in place
+fn xAt(i: u32) -> u32 { return y[i]; }
+//: else
 @group(0) @binding(3) var<storage, read> x: array<u32>;
+fn xAt(i: u32) -> u32 { return x[i]; }
+//: end
 @group(0) @binding(4) var<storage, read_write> list: array<u32>;
 
 @compute @workgroup_size(64)
@@ -11,7 +16,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let entry = list[k + 1u];
     for (var mask = entry & 15u; mask != 0u; mask &= mask - 1u) {
       let i = (entry >> 4u) * 4u + countTrailingZeros(mask);
-      y[i] = bitcast<u32>(activateLanes(tableOf(i), bitcast<f32>(x[sourceOf(i)])));
+      y[i] = bitcast<u32>(activateLanes(tableOf(i), bitcast<f32>(xAt(sourceOf(i)))));
     }
   }
 }

@@ -36,6 +36,12 @@ struct Call {
 // Copied from `call` by every entry point: a register is cheaper to read than a buffer.
 var<private> zero: u32;
 
+//: if plain
+// There is one table, and x does not repeat: no divisions to find either.
+fn sourceOf(i: u32) -> u32 { return i; }
+fn channelOf(i: u32) -> u32 { return 0u; }
+fn tableOf(i: u32) -> i32 { return FIRST_TABLE; }
+//: else
 // Which element of x element i of y reads.
 fn sourceOf(i: u32) -> u32 { return i % call.period; }
 // The address of its table; -1 if that is not here.
@@ -46,8 +52,13 @@ fn tableOf(i: u32) -> i32 {
   let entry = channel - call.channelsFrom;
   return bitcast<i32>(memory[entry >> 2u][entry & 3u]);
 }
+//: end
 
+//: if bare
+fn barrier(value: f32) -> f32 { return value; }
+//: else
 fn barrier(value: f32) -> f32 { return bitcast<f32>(bitcast<u32>(value) ^ zero); }
+//: end
 
 fn plus(a: Lanes, b: Lanes) -> Lanes { return barrier(a + b); }
 fn minus(a: Lanes, b: Lanes) -> Lanes { return barrier(a - b); }

@@ -1,8 +1,9 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { extname } from 'node:path';
 import { readHeader } from '../io/header.js';
 import { loadSafetensors } from '../io/safetensors.js';
 import type { Format } from '../oracle/index.js';
+import { writeOut } from './output.js';
 
 /** Arrays of floats in files: .npy (numpy's format 1.0 to 3.0, https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html), .safetensors, raw little-endian. */
 
@@ -127,7 +128,7 @@ function halfBits(value: number, word: number): number {
 export function writeArray(path: string, format: Format, values: Float32Array): void {
   const data = encode(format, values);
   if (extname(path) !== '.npy') {
-    writeFileSync(path, data);
+    writeOut(path, data);
     return;
   }
   const descr = { float32: '<f4', float16: '<f2', bfloat16: '<V2' }[format];
@@ -137,5 +138,5 @@ export function writeArray(path: string, format: Format, values: Float32Array): 
   file.set([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0, header.length & 255, header.length >> 8]);
   file.set(new TextEncoder().encode(header), 10);
   file.set(data, 10 + header.length);
-  writeFileSync(path, file);
+  writeOut(path, file);
 }

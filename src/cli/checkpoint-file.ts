@@ -4,6 +4,7 @@ import { MOST_ENTRIES } from '../activations/checkpoint-notes.js';
 import { decode, isFloat } from '../io/floats.js';
 import { type DType, dataStart, type Entry, readHeader, SafetensorsError } from '../io/header.js';
 import type { StateDict, Tensor } from '../io/tensor.js';
+import { HEAD, kindOf } from './kind.js';
 
 /** Bytes that are read at a time: a file may be larger than memory, and than the 2 GiB that `readFileSync` takes. */
 const PIECE = 2 ** 24;
@@ -29,10 +30,10 @@ export class CheckpointFile {
     this.#file = openSync(path, 'r');
     try {
       const info = fstatSync(this.#file);
+      if (info.isDirectory()) throw new SafetensorsError(`${path} is a folder: name the .safetensors file in it`);
       if (!info.isFile()) this.#whole = readFileSync(this.#file);
       const size = this.#whole?.length ?? info.size;
-      const head = this.#read(0, Math.min(8, size));
-      const { entries, metadata, start } = readHeader(this.#read(0, dataStart(head, size)), size);
+      const { entries, metadata, start } = this.#header(size);
       this.entries = entries;
       this.metadata = metadata;
       this.notes = Object.fromEntries(Object.entries(metadata).slice(0, MOST_ENTRIES));
@@ -47,6 +48,17 @@ export class CheckpointFile {
         Object.defineProperty(tensors, entry.name, { enumerable: true, get: () => this.#tensor(entry) });
     }
     this.tensors = tensors;
+  }
+
+  #header(size: number): ReturnType<typeof readHeader> {
+    try {
+      const head = this.#read(0, Math.min(8, size));
+      return readHeader(this.#read(0, dataStart(head, size)), size);
+    } catch (cause) {
+      const kind = kindOf(this.path, this.#read(0, Math.min(HEAD, size)));
+      if (!(cause instanceof SafetensorsError)) throw cause;
+      throw new SafetensorsError(kind ?? `${this.path} is no .safetensors file: ${cause.message}`, { cause });
+    }
   }
 
   close(): void {

@@ -1,8 +1,9 @@
-import { type BigIntStats, statSync, writeFileSync } from 'node:fs';
+import { type BigIntStats, statSync } from 'node:fs';
 import { type FamilyName, identify } from '../families.js';
 import { type CheckpointOptions, DiTAC } from '../index.js';
 import { CheckpointFile } from './checkpoint-file.js';
 import { read, titleOf, type Where } from './family.js';
+import { STDOUT, writeOut } from './output.js';
 
 export interface CompileReport {
   readonly prefix: string;
@@ -90,6 +91,10 @@ export function compileCheckpoint(
             : '';
       throw new RangeError(`${file} holds no DiTAC activation: no thetas with a precision_mat beside them${hint}`);
     }
+    if (out === STDOUT && prefixes.length > 1)
+      throw new RangeError(
+        `${file} holds ${prefixes.length} activations, and standard output takes one plan: choose with --prefix`,
+      );
     const names = prefixes.map((each) => nameFor(out, each, prefixes.length));
     const taken = new Set<string>();
     for (const name of names) {
@@ -115,12 +120,20 @@ export function compileCheckpoint(
         return { ...report, plans: act.compiled().toBytes() };
       })
       .map(({ plans, ...report }) => {
-        writeFileSync(report.file, plans);
+        writeOut(report.file, plans);
         return { ...report, bytes: plans.length };
       });
   } finally {
     checkpoint.close();
   }
+}
+
+/** Where a file holds activations of a family, as far as names and shapes tell. */
+export function prefixesOf(checkpoint: CheckpointFile, family: FamilyName): string[] {
+  if (family === 'ditac') return checkpoint.activations.prefixes;
+  return identify(checkpoint.tensors)
+    .filter((each) => each.candidates.some((candidate) => candidate.family === family))
+    .map(({ prefix }) => prefix);
 }
 
 /** What else a file holds, and how to say which it is. */
@@ -134,7 +147,7 @@ function couldBe(identified: ReturnType<typeof identify>): string {
 
 /** @throws {RangeError} if what is to be written is the checkpoint. */
 export function expectOther(name: string, file: string): void {
-  if (isSameFile(name, file))
+  if (name !== STDOUT && isSameFile(name, file))
     throw new RangeError(`${name} is the checkpoint itself, which would be lost; write to another file`);
 }
 

@@ -1,6 +1,4 @@
-import Table from 'cli-table3';
 import { type Command, InvalidArgumentError } from 'commander';
-import colors from 'picocolors';
 import type { Definition } from '../calculus/piece.js';
 import { fromOrdinal, ordinal } from '../oracle/float32.js';
 import { everyFloat32, exactFamily, type Format, specialValues, stratified } from '../oracle/index.js';
@@ -8,7 +6,8 @@ import { type JudgedPoint, type Judgement, judge } from '../oracle/judge.js';
 import { encode, readArray, writeArray } from './arrays.js';
 import type { AnyActivation } from './family.js';
 import { definitionOf, FUNCTION_NAMES, readExpression } from './formula.js';
-import { print, printJson, visible } from './terminal.js';
+import { STDOUT } from './output.js';
+import { colors, print, printJson, say, table, visible } from './terminal.js';
 
 const FORMATS: readonly Format[] = ['float32', 'float16', 'bfloat16'];
 
@@ -116,7 +115,7 @@ export function addJudge(program: Command, making: Making): void {
     program
       .command('inputs')
       .description('write the x to run a kernel on: hard places, and numbers of all sizes')
-      .requiredOption('-o, --out <file>', '.npy, or raw')
+      .requiredOption('-o, --out <file>', '.npy, or raw; - is standard output, raw')
       .option('--range <low,high>', 'inputs, besides NaN, infinities and limits', range, [-16, 16])
       .option('--count <n>', 'how many, spread over all binades', integer, 100_000)
       .option('--seed <n>', 'draws them', integer, 1)
@@ -143,7 +142,8 @@ export function addJudge(program: Command, making: Making): void {
       ) => {
         const values = inputs(options, read(command, options, making));
         writeArray(options.out, options.dtype, values);
-        print(`${visible(options.out)}: ${values.length.toLocaleString('en')} ${options.dtype}`);
+        const tell = options.out === STDOUT ? say : print;
+        tell(`${visible(options.out)}: ${values.length.toLocaleString('en')} ${options.dtype}`);
       },
     );
 }
@@ -212,15 +212,21 @@ function report(name: string, found: Judgement, differing: number | undefined): 
       `(${((100 * nearest) / Math.max(compared, 1)).toFixed(4)} %)`,
   ];
   if (first) lines.push(`first that is not: ${place(format, first)}`);
-  const worst = new Table({ head: ['', 'points', 'worst'] });
-  bands.forEach(({ count, worst: point }, i) => {
-    if (count > 0) worst.push([BANDS[i]!, count.toLocaleString('en'), place(format, point)]);
-  });
-  lines.push(worst.toString());
-  const distances = new Table({ head: ['off the nearest by', 'results'] });
-  for (const [low, high, count] of histogram)
-    distances.push([low === high ? String(low) : `${low}–${high}`, count.toLocaleString('en')]);
-  lines.push(distances.toString());
+  lines.push(
+    table(
+      ['', 'points', 'worst'],
+      bands.flatMap(({ count, worst: point }, i) =>
+        count > 0 ? [[BANDS[i]!, count.toLocaleString('en'), place(format, point)]] : [],
+      ),
+    ),
+    table(
+      ['off the nearest by', 'results'],
+      histogram.map(([low, high, count]) => [
+        low === high ? String(low) : `${low}–${high}`,
+        count.toLocaleString('en'),
+      ]),
+    ),
+  );
   const { nan, infinity, zeroSign } = mismatched;
   const marked = (count: number) => (count > 0 ? colors.red(String(count)) : '0');
   lines.push(

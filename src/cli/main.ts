@@ -1,20 +1,19 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+#!/usr/bin/env node
+import { mkdtempSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
-import { Presets, SingleBar } from 'cli-progress';
-import Table from 'cli-table3';
 import { Command, InvalidArgumentError } from 'commander';
 import open from 'open';
-import colors from 'picocolors';
 import { LAYOUTS } from '../activations/layout.js';
 import type { Kernel } from '../backends/backend.js';
 import { BASIS_NAMES } from '../cpab/basis.js';
 import type { FamilyName } from '../families.js';
 import { DiTAC, VARIANTS } from '../index.js';
+import type { SweepResult } from '../oracle/index.js';
 import { shader, type VerifyReport, verifyBackends } from '../verify.js';
 import { CheckpointFile } from './checkpoint-file.js';
-import { type CompileOptions, compileCheckpoint, expectOther, rebuild, type Told } from './compile.js';
+import { type CompileOptions, compileCheckpoint, expectOther, prefixesOf, rebuild, type Told } from './compile.js';
 import {
   type AnyActivation,
   activationOf,
@@ -30,9 +29,23 @@ import {
 } from './family.js';
 import { type ActivationReport, type InspectOptions, inspect } from './inspect.js';
 import { addJudge } from './judge.js';
+import { STDOUT, writeOut } from './output.js';
 import { activationPanels, drawPanels, familyPanels } from './plot.js';
-import { runJob, type SweepJob, sweepInParallel } from './sweep.js';
-import { endWithThePipe, print, printJson, visible, visibleLines } from './terminal.js';
+import { answerSweeps, Sweep, type SweepJob } from './sweep.js';
+import {
+  type Cell,
+  colors,
+  endWithThePipe,
+  interruptible,
+  NO_COLOR,
+  print,
+  printJson,
+  progressBar,
+  say,
+  table,
+  visible,
+  visibleLines,
+} from './terminal.js';
 
 /** The `ditac` command. Exit codes: 0 all is well, 1 a difference or an unreadable file, 2 wrong usage. */
 
@@ -54,20 +67,12 @@ function interval(text: string): [number, number] {
   return [a, b];
 }
 
-function progressBar(isShown: boolean): SingleBar | undefined {
-  return isShown && process.stderr.isTTY
-    ? new SingleBar(
-        { format: '{bar} {percentage}% {what} {eta_formatted} left', hideCursor: true, stream: process.stderr },
-        Presets.shades_classic,
-      )
-    : undefined;
-}
-
 const program = new Command('ditac')
   .description('Trainable activation functions with the same bits on every backend.')
   // Rationals have a --version too.
   .enablePositionalOptions()
   .version(VERSION)
+  .option(NO_COLOR, 'no colours, as the variable NO_COLOR says; there are none but on a terminal')
   .configureOutput({ writeErr: (text) => void process.stderr.write(visibleLines(text)) })
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
@@ -194,63 +199,76 @@ verify
   );
 
 function verdicts(reports: readonly VerifyReport[]): string {
-  const table = new Table({
-    head: [
-      'backend',
-      'device',
-      'elements',
-      'differing bits in',
-      'in gradients',
-      'worst error / ULP, |y| ≥ 2⁻⁸',
-      'and ≥ 2⁻²⁴',
-      'verdict',
-    ],
-  });
-  for (const report of reports) {
-    if (!report.available) {
-      table.push([report.name, { colSpan: 7, content: `not here: ${visible(report.reason ?? '')}` }]);
-      continue;
-    }
+  const heads = ['backend', 'elements', 'differ', 'gradients', 'worst ULP', 'below 2⁻⁸', 'verdict'];
+  const devices: string[] = [];
+  const rows = reports.map((report): Cell[] => {
+    if (!report.available)
+      return [report.name, { span: heads.length - 1, text: `not here: ${visible(report.reason ?? '')}` }];
+    devices.push(`${report.name}: ${visible(report.device ?? '')}, worst at x = ${report.worstUlpAt.toPrecision(6)}`);
     const inexact = report.failures?.map(({ probe }) => visible(probe)).join(', ');
-    table.push([
+    return [
       report.name,
-      visible(report.device ?? ''),
       report.elements.toLocaleString('en'),
       report.differing,
       `${report.differingGradients} of ${report.gradients.toLocaleString('en')}`,
-      `${report.worstUlp.toFixed(3)} (certified ${report.certifiedUlp.toFixed(2)}) at ${report.worstUlpAt.toPrecision(6)}`,
-      `${report.worstUlpSmall.toFixed(3)} (${report.certifiedUlpSmall.toFixed(1)})`,
+      `${report.worstUlp.toFixed(3)} of ${report.certifiedUlp.toFixed(2)}`,
+      `${report.worstUlpSmall.toFixed(3)} of ${report.certifiedUlpSmall.toFixed(1)}`,
       report.ok
         ? inexact
-          ? colors.yellow(`same bits here, but not exact in: ${inexact}`)
-          : colors.green('same bits')
-        : colors.red(inexact ? `DIFFERS; not exact in: ${inexact}` : 'DIFFERS'),
-    ]);
-  }
-  return table.toString();
+          ? { text: `same bits here, but not exact in: ${inexact}`, paint: colors.yellow }
+          : { text: 'same bits', paint: colors.green }
+        : { text: inexact ? `DIFFERS; not exact in: ${inexact}` : 'DIFFERS', paint: colors.red },
+    ];
+  });
+  return [table(heads, rows), ...devices.map((each) => colors.dim(each))].join('\n');
 }
 
 weights(parameters(program.command('plot')))
   .description('draw an activation: function, derivatives, velocity field, error in ULP (SVG)')
+  .argument('[file]', 'a .safetensors file that holds it')
   .option('--seed <n>', 'draws the parameters that are not given', integer(0, 2 ** 32 - 1), 1)
   .option('--range <low,high>', 'inputs', interval)
-  .option('-o, --out <file>', 'write here; without it, a temporary file is opened')
+  .option('-o, --out <file>', 'write here, - is standard output; without it, a temporary file is opened')
   .option('--json', 'print the numbers behind the picture instead')
-  .action(async (options: Made & { range?: [number, number]; out?: string; json?: boolean }) => {
-    if (options.out !== undefined && options.weights !== undefined) expectOther(options.out, options.weights);
-    const { act, origin } = made(options);
-    const title = `${titleOf(options.family)}, ${origin}`;
-    const panels =
-      act instanceof DiTAC
-        ? activationPanels(act, title, options.range)
-        : familyPanels(act, title, options.range ?? [-4, 4]);
-    if (options.json) return printJson({ panels, certificate: act.plan.certificate });
-    // In a folder of its own: in a shared one a link of that name may lie in wait (CWE-377).
-    const file = options.out ?? join(mkdtempSync(join(tmpdir(), 'ditac-')), 'plot.svg');
-    writeFileSync(file, drawPanels(panels), options.out ? {} : { flag: 'wx' });
-    print(visible(file));
-    if (!options.out) await open(file).catch(() => print('(no viewer found; open the file yourself)'));
-  });
+  .action(
+    async (path: string | undefined, asked: Made & { range?: [number, number]; out?: string; json?: boolean }) => {
+      const options = path === undefined ? asked : { ...asked, ...within(path, asked) };
+      if (options.out !== undefined && options.weights !== undefined) expectOther(options.out, options.weights);
+      const { act, origin } = made(options);
+      const title = `${titleOf(options.family)}, ${origin}`;
+      const panels =
+        act instanceof DiTAC
+          ? activationPanels(act, title, options.range)
+          : familyPanels(act, title, options.range ?? [-4, 4]);
+      if (options.json) return printJson({ panels, certificate: act.plan.certificate });
+      // In a folder of its own: in a shared one a link of that name may lie in wait (CWE-377).
+      const file = options.out ?? join(mkdtempSync(join(tmpdir(), 'ditac-')), 'plot.svg');
+      writeOut(file, drawPanels(panels), options.out ? {} : { flag: 'wx' });
+      if (file === STDOUT) return;
+      print(visible(file));
+      if (!options.out) await open(file).catch(() => print('(no viewer found; open the file yourself)'));
+    },
+  );
+
+/** The one activation of a file, of the family that is told. @throws {RangeError} if there is none, or several and it is not said which. */
+function within(path: string, { family: name, weights: other, prefix }: Made): { weights: string; prefix: string } {
+  if (other !== undefined && other !== path) throw new Error('pass the file once: as it is, or with --weights');
+  if (prefix) return { weights: path, prefix };
+  const checkpoint = new CheckpointFile(path);
+  try {
+    const prefixes = prefixesOf(checkpoint, name);
+    if (prefixes.length === 1) return { weights: path, prefix: prefixes[0]! };
+    if (prefixes.length > 1) {
+      const names = prefixes.slice(0, 8).map((each) => `'${each}'`);
+      throw new RangeError(
+        `${path} holds ${prefixes.length} activations: choose with --prefix ${names.join(', ')}${prefixes.length > 8 ? ', …' : ''}`,
+      );
+    }
+    throw new RangeError(`${path} holds no ${titleOf(name)}: \`ditac inspect\` shows what it does, and --family tells`);
+  } finally {
+    checkpoint.close();
+  }
+}
 
 /** What a checkpoint may not say. */
 const told = (command: Command): Command => {
@@ -282,13 +300,18 @@ told(
   .action((file: string, { json, ...options }: InspectOptions & { json?: boolean }) => {
     const report = inspect(file, isDiTAC ? options : { ...options, constants: optionsOf(options as Made) });
     if (json) return printJson(report);
-    const tensors = new Table({
-      style: { head: [], border: [] },
-      head: ['tensor', 'dtype', 'shape', 'least', 'largest'],
-    });
-    for (const { name, dtype, shape, least, largest } of report.tensors)
-      tensors.push([visible(name), dtype, `[${shape.join(', ')}]`, short(least), short(largest)]);
-    print(tensors.toString());
+    print(
+      table(
+        ['tensor', 'dtype', 'shape', 'least', 'largest'],
+        report.tensors.map(({ name, dtype, shape, least, largest }) => [
+          visible(name),
+          dtype,
+          `[${shape.join(', ')}]`,
+          short(least),
+          short(largest),
+        ]),
+      ),
+    );
     for (const [key, value] of Object.entries(report.metadata)) print(`${colors.dim(visible(key))}: ${visible(value)}`);
     for (const each of report.activations) {
       print(
@@ -337,7 +360,7 @@ told(
     .argument('<file>', 'a .safetensors file')
     .requiredOption(
       '-o, --out <file>',
-      'where to write; of several activations, each with its prefix before the ending',
+      'where to write, - is standard output; of several activations, each with its prefix before the ending',
     )
     .option('--prefix <prefix>', 'only this activation'),
 )
@@ -345,17 +368,18 @@ told(
   .option('--json', 'print JSON')
   .action((file: string, { json, ...options }: CompileOptions & { json?: boolean }) => {
     const reports = compileCheckpoint(file, isDiTAC ? options : { ...options, constants: optionsOf(options as Made) });
-    if (json) return printJson(reports);
+    const tell = options.out === STDOUT ? say : print;
+    if (json) return tell === print ? printJson(reports) : undefined;
     for (const each of reports) {
       const { prefix, file: name, bytes, channels, interval: at, variant, certifiedUlp, notes } = each;
       const theta = channels === 1 ? '' : `, ${channels} ${isDiTAC ? 'θ' : 'channels'}`;
       const what = at
         ? `${variant} on [${at.join(', ')}]`
         : `${titleOf(each.family)}, ${visible(summary(each.constants ?? {}))}`;
-      print(
+      tell(
         `${visible(name)}: '${visible(prefix)}'${theta}, ${what}, ${bytes} bytes, certified to ${certifiedUlp.toFixed(2)} ULP`,
       );
-      for (const note of notes ?? []) print(`  ${colors.yellow('note:')} ${visible(note)}`);
+      for (const note of notes ?? []) tell(`  ${colors.yellow('note:')} ${visible(note)}`);
     }
   });
 
@@ -372,36 +396,62 @@ weights(parameters(program.command('sweep')))
   .option('--json', 'print JSON')
   .action(async (options: Made & { seeds: number[]; range: [number, number]; threads: number; json?: boolean }) => {
     const [low, high] = options.range;
-    const table = new Table({
-      head: ['seed', 'inputs', '|y| ≥ 2⁻⁸ / ULP', '2⁻²⁴ ≤ |y| < 2⁻⁸ / ULP', 'below / 2⁻⁴⁷', 'correctly rounded'],
-    });
-    const results = [];
+    const heads = ['seed', 'inputs', '|y| ≥ 2⁻⁸ / ULP', '2⁻²⁴ ≤ |y| < 2⁻⁸', 'below / 2⁻⁴⁷', 'nearest'];
+    const results: ({ seed: number } & SweepResult)[] = [];
+    const report = () =>
+      table(
+        heads,
+        results.map(({ seed, count, ulp, ulpAt, ulpSmall, ulpSmallAt, absolute, nearest }) => [
+          seed,
+          count.toLocaleString('en'),
+          `${ulp.toFixed(4)} at ${ulpAt.toPrecision(8)}`,
+          `${ulpSmall.toFixed(4)} at ${ulpSmallAt.toPrecision(8)}`,
+          (absolute * 2 ** 47).toFixed(4),
+          `${(100 * nearest).toFixed(2)} %`,
+        ]),
+      );
     const given = options.weights === undefined ? optionsOf(options) : settingsOf(made(options).act);
     const isDrawn = options.weights === undefined && options.thetas === undefined;
-    for (const seed of isDrawn ? options.seeds : options.seeds.slice(0, 1)) {
-      const bar = progressBar(!options.json);
+    const seeds = isDrawn ? options.seeds : options.seeds.slice(0, 1);
+    for (const [k, seed] of seeds.entries()) {
+      const bar = progressBar(!options.json, true);
       bar?.start(1, 0, { what: `seed ${seed}` });
-      const result = await sweepInParallel(
-        { family: options.family, options: given, ...(isDrawn ? { seed } : {}), low, high },
-        options.threads,
-        new URL(import.meta.url),
-        (done) => bar?.update(done, { what: `seed ${seed}` }),
+      const job = new Sweep({ family: options.family, options: given, ...(isDrawn ? { seed } : {}), low, high });
+      const stop = () => {
+        bar?.stop();
+        const { result, next } = job.swept;
+        if (result) results.push({ seed, ...result });
+        if (results.length > 0) (options.json ? printJson : print)((options.json ? results : report()) as never);
+        const rest = isDrawn ? seeds.slice(k + 1) : [];
+        const at = next ?? high;
+        say(
+          `stopped at x = ${at}; this goes on:\n  ${again({ range: `${at},${high}`, ...(isDrawn ? { seeds: `${seed}` } : {}) })}`,
+        );
+        if (rest.length > 0) say(`  ${again({ range: `${low},${high}`, seeds: rest.join() })}`);
+      };
+      const result = await interruptible(stop, () =>
+        job.run(options.threads, new URL(import.meta.url), (done) => bar?.update(done, { what: `seed ${seed}` })),
       );
       bar?.stop();
       results.push({ seed, ...result });
-      table.push([
-        seed,
-        result.count.toLocaleString('en'),
-        `${result.ulp.toFixed(4)} at ${result.ulpAt.toPrecision(8)}`,
-        `${result.ulpSmall.toFixed(4)} at ${result.ulpSmallAt.toPrecision(8)}`,
-        (result.absolute * 2 ** 47).toFixed(4),
-        `${(100 * result.nearest).toFixed(2)} %`,
-      ]);
       if (result.ulp > 1 || result.ulpSmall > 2 || result.absolute > 2 ** -47) process.exitCode = 1;
     }
     if (options.json) printJson(results);
-    else print(table.toString());
+    else print(report());
   });
+
+/** The command as it was called, with other options: to be pasted. */
+function again(options: Record<string, string>): string {
+  const names = Object.keys(options).map((name) => `--${name}`);
+  const kept: string[] = [];
+  const given = process.argv.slice(2);
+  for (let i = 0; i < given.length; i++) {
+    if (names.includes(given[i]!)) i += 1;
+    else if (!names.some((name) => given[i]!.startsWith(`${name}=`))) kept.push(given[i]!);
+  }
+  const quoted = kept.map((each) => (/^[\w./:=,@+-]+$/.test(each) ? each : `'${each.replaceAll("'", "'\\''")}'`));
+  return visible(['ditac', ...quoted, ...Object.entries(options).map(([name, text]) => `--${name}=${text}`)].join(' '));
+}
 
 /** An activation as options of its class, which a thread can be sent. Of several channels, that of the first. */
 function settingsOf(act: AnyActivation): Record<string, unknown> {
@@ -420,16 +470,8 @@ addJudge(program, { options: (command) => weights(parameters(command)), made });
 
 if (isMainThread) {
   endWithThePipe();
-  program.parseAsync().catch((error: Error) => {
-    process.stderr.write(`ditac: ${visible(error.message)}\n`);
+  program.parseAsync(process.argv.filter((each) => each !== NO_COLOR)).catch((error: Error) => {
+    say(`ditac: ${visible(error.message)}`);
     process.exitCode = 1;
   });
-} else {
-  let last = 0;
-  const result = runJob(workerData as SweepJob, (done) => {
-    if (done - last < 0.002) return;
-    last = done;
-    parentPort?.postMessage(done);
-  });
-  parentPort?.postMessage(result);
-}
+} else if (parentPort) answerSweeps(workerData as SweepJob, parentPort);

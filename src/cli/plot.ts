@@ -17,13 +17,23 @@ export interface Curve {
 export interface Panel {
   readonly title: string;
   readonly curves: readonly Curve[];
+  /** Names of the axes, default x and y. */
+  readonly axes?: readonly [x: string, y: string];
   /** Range of the vertical axis; default: what the curves need. */
   readonly range?: readonly [number, number];
 }
 
 const WIDTH = 420;
 const HEIGHT = 260;
-const MARGIN = { left: 46, right: 14, top: 34, bottom: 30 };
+const MARGIN = { left: 58, right: 14, top: 34, bottom: 42 };
+
+/** Light or dark, as whoever looks has it; on paper light. */
+const STYLE = `<style>
+.paper { fill: #fff } .grid { stroke: #e4e4e4 } .tick { fill: #595959 } .ink { fill: #222 }
+@media screen and (prefers-color-scheme: dark) {
+  .paper { fill: #16181c } .grid { stroke: #33363c } .tick { fill: #aaa } .ink { fill: #e4e4e4 } .curve { filter: brightness(1.7) }
+}
+</style>`;
 
 /** Panels side by side, `columns` in a row. */
 export function drawPanels(panels: readonly Panel[], columns = 2): string {
@@ -36,12 +46,13 @@ export function drawPanels(panels: readonly Panel[], columns = 2): string {
     .join('\n');
   return (
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH * Math.min(columns, panels.length)} ${HEIGHT * rows}" ` +
-    `width="${WIDTH * Math.min(columns, panels.length)}" height="${HEIGHT * rows}" font-family="system-ui, sans-serif" font-size="11">\n` +
-    `<rect width="100%" height="100%" fill="#fff"/>\n${body}\n</svg>\n`
+    `width="${WIDTH * Math.min(columns, panels.length)}" height="${HEIGHT * rows}" font-family="system-ui, sans-serif" font-size="11" ` +
+    `role="img" aria-label="${escapeMarkup(panels.map(({ title }) => title).join('; '))}">\n` +
+    `${STYLE}\n<rect width="100%" height="100%" class="paper"/>\n${body}\n</svg>\n`
   );
 }
 
-function drawPanel({ title, curves, range }: Panel): string {
+function drawPanel({ title, curves, range, axes = ['x', 'y'] }: Panel): string {
   const all = curves.flatMap((curve) => curve.points);
   const extent = (axis: 0 | 1): [number, number] => {
     const values = all.map((point) => point[axis]).filter(Number.isFinite);
@@ -60,13 +71,13 @@ function drawPanel({ title, curves, range }: Panel): string {
       .ticks(7)
       .map(
         (t) =>
-          `<path d="M${round(x(t))},${MARGIN.top}V${HEIGHT - MARGIN.bottom}" stroke="#eee"/><text x="${round(x(t))}" y="${HEIGHT - 12}" text-anchor="middle" fill="#666">${t}</text>`,
+          `<path d="M${round(x(t))},${MARGIN.top}V${HEIGHT - MARGIN.bottom}" class="grid"/><text x="${round(x(t))}" y="${HEIGHT - MARGIN.bottom + 16}" text-anchor="middle" class="tick">${t}</text>`,
       ),
     ...y
       .ticks(6)
       .map(
         (t) =>
-          `<path d="M${MARGIN.left},${round(y(t))}H${WIDTH - MARGIN.right}" stroke="#eee"/><text x="${MARGIN.left - 6}" y="${round(y(t)) + 4}" text-anchor="end" fill="#666">${t}</text>`,
+          `<path d="M${MARGIN.left},${round(y(t))}H${WIDTH - MARGIN.right}" class="grid"/><text x="${MARGIN.left - 6}" y="${round(y(t)) + 4}" text-anchor="end" class="tick">${t}</text>`,
       ),
   ].join('');
   const drawn = curves
@@ -85,7 +96,12 @@ function drawPanel({ title, curves, range }: Panel): string {
         `<text x="${MARGIN.left + 8}" y="${MARGIN.top + 14 + 14 * i}" fill="${color}">${escapeMarkup(label)}</text>`,
     )
     .join('');
-  return `<text x="${MARGIN.left}" y="20" font-size="13" font-weight="600">${escapeMarkup(title)}</text>${grid}${drawn}${legend}`;
+  const [across, up] = [(MARGIN.left + WIDTH - MARGIN.right) / 2, (MARGIN.top + HEIGHT - MARGIN.bottom) / 2];
+  const names =
+    `<text x="${across}" y="${HEIGHT - 8}" text-anchor="middle" class="ink">${escapeMarkup(axes[0])}</text>` +
+    `<text transform="translate(14,${up}) rotate(-90)" text-anchor="middle" class="ink">${escapeMarkup(axes[1])}</text>`;
+  const heading = `<text x="${MARGIN.left}" y="20" font-size="13" font-weight="600" class="ink">${escapeMarkup(title)}</text>`;
+  return `${heading}${grid}${names}<g class="curve">${drawn}${legend}</g>`;
 }
 
 const round = (v: number) => Math.round(v * 100) / 100;
@@ -102,14 +118,16 @@ export function activationPanels(act: DiTAC, title: string, range?: readonly [nu
   return [
     {
       title,
+      axes: ['x', 'f(x)'],
       curves: [
         { label: `DiTAC (${act.variant})`, color: '#c02020', points: points((_, i) => y[i]!) },
-        { label: 'GELU', color: '#999', points: points(gelu) },
+        { label: 'GELU', color: '#767676', points: points(gelu) },
       ],
     },
     slopePanel(act, grid),
     {
       title: `velocity field on [${act.a}, ${act.b}], ${act.tess} cells`,
+      axes: ['x', 'v(x)'],
       curves: [
         {
           label: '',
@@ -127,6 +145,7 @@ function slopePanel(act: DiTAC | FamilyActivation, grid: Float32Array): Panel {
   const { gradX } = act.backward(grid, new Float32Array(grid.length).fill(1));
   return {
     title: 'derivative',
+    axes: ['x', 'f′(x)'],
     curves: [{ label: '', color: '#2040c0', points: Array.from(grid, (x, i) => [x, gradX[i]!] as const) }],
   };
 }
@@ -140,6 +159,7 @@ function errorPanel(act: DiTAC | FamilyActivation, grid: Float32Array, y: Float3
   }).filter(([, error]) => !Number.isNaN(error));
   return {
     title: `error in ULP (certified: ${ulp.toFixed(2)})`,
+    axes: ['x', 'error / ULP'],
     range: [0, Math.max(1, ulp)],
     curves: [{ label: '', color: '#806020', dots: true, points: dots }],
   };
@@ -161,13 +181,16 @@ export function familyPanels(act: FamilyActivation, title: string, [low, high]: 
   return [
     {
       title,
+      axes: ['x', 'f(x)'],
       curves: [
         { label: act.family.name, color: '#c02020', points: Array.from(grid, (x, i) => [x, y[i]!] as const) },
-        { label: 'ReLU', color: '#999', points: Array.from(grid, (x) => [x, Math.max(0, x)] as const) },
+        { label: 'ReLU', color: '#767676', points: Array.from(grid, (x) => [x, Math.max(0, x)] as const) },
       ],
     },
     slopePanel(act, grid),
-    ...(curves.length > 0 ? [{ title: 'derivatives with respect to parameters', curves }] : []),
+    ...(curves.length > 0
+      ? [{ title: 'derivatives with respect to parameters', axes: ['x', '∂f/∂p'] as const, curves }]
+      : []),
     errorPanel(act, grid, y),
   ];
 }

@@ -1,6 +1,6 @@
-import { Worker } from 'node:worker_threads';
+import { type MessagePort, Worker } from 'node:worker_threads';
 import type { FamilyName } from '../families.js';
-import { everyFloat32, type SweepResult, sweep } from '../oracle/index.js';
+import { everyFloat32, type Inputs, type SweepResult, sweep } from '../oracle/index.js';
 import { activationOf } from './family.js';
 
 /** The exhaustive comparison: every float32 of an interval against the float64 reference, on several threads. */
@@ -11,42 +11,85 @@ export interface SweepJob {
   readonly seed?: number;
   readonly low: number;
   readonly high: number;
+}
+
+/** So many float32 are a piece of work: some tenths of a second. */
+const PIECE = 2 ** 18;
+
+interface Part {
   readonly part: number;
   readonly parts: number;
 }
 
-export function runJob(job: SweepJob, onProgress: (done: number) => void): SweepResult {
+/** In a thread: parts are asked for one after the other. */
+export function answerSweeps(job: SweepJob, port: MessagePort): void {
   const act = activationOf(job.family, job.options, job.seed);
-  return sweep((x) => act.forward(x), act.reference(), everyFloat32(job.low, job.high, job.part, job.parts), {
-    onProgress,
+  const truth = act.reference();
+  port.on('message', ({ part, parts }: Part) => {
+    port.postMessage(sweep((x) => act.forward(x), truth, everyFloat32(job.low, job.high, part, parts)));
   });
 }
 
-/** Runs one job a thread; `entry` is the file that answers `workerData` with `runJob`. */
-export async function sweepInParallel(
-  job: Omit<SweepJob, 'part' | 'parts'>,
-  threads: number,
-  entry: URL,
-  onProgress: (done: number) => void,
-): Promise<SweepResult> {
-  const done = new Float64Array(threads);
-  const results = await Promise.all(
-    Array.from(
-      { length: threads },
-      (_, part) =>
-        new Promise<SweepResult>((resolve, reject) => {
-          const worker = new Worker(entry, { workerData: { ...job, part, parts: threads } satisfies SweepJob });
-          worker.on('message', (message: number | SweepResult) => {
-            if (typeof message !== 'number') return resolve(message);
-            done[part] = message;
-            onProgress(done.reduce((sum, each) => sum + each, 0) / threads);
-          });
-          worker.on('error', reject);
-          worker.on('exit', (code) => code !== 0 && reject(new Error(`a sweep thread ended with code ${code}`)));
-        }),
-    ),
-  );
-  return results.reduce(merge);
+export interface Swept {
+  /** Of what was compared, from `low` on without a gap. */
+  readonly result: SweepResult | undefined;
+  /** The first float32 that was not; undefined at the end. */
+  readonly next: number | undefined;
+}
+
+/** Compares a job in parts, in order, on several threads; `entry` is the file that answers `workerData` with `answerSweeps`. */
+export class Sweep {
+  readonly #job: SweepJob;
+  readonly #parts: number;
+  readonly #results: (SweepResult | undefined)[];
+
+  constructor(job: SweepJob) {
+    this.#job = job;
+    this.#parts = Math.max(Math.ceil(everyFloat32(job.low, job.high).count / PIECE), 1);
+    this.#results = Array.from({ length: this.#parts }, () => undefined);
+  }
+
+  /** What was compared up to now. */
+  get swept(): Swept {
+    const whole = this.#results.indexOf(undefined);
+    const count = whole < 0 ? this.#results.length : whole;
+    const done = this.#results.slice(0, count) as SweepResult[];
+    const { low, high } = this.#job;
+    const next = count < this.#parts ? firstOf(everyFloat32(low, high, count, this.#parts)) : undefined;
+    return { result: done.length > 0 ? done.reduce(merge) : undefined, next };
+  }
+
+  async run(threads: number, entry: URL, onProgress: (done: number) => void): Promise<SweepResult> {
+    let [begun, done] = [0, 0];
+    const one = () =>
+      new Promise<void>((resolve, reject) => {
+        const worker = new Worker(entry, { workerData: this.#job satisfies SweepJob });
+        let part: number;
+        const next = () => {
+          if (begun >= this.#parts) {
+            void worker.terminate();
+            return resolve();
+          }
+          part = begun++;
+          worker.postMessage({ part, parts: this.#parts } satisfies Part);
+        };
+        worker.on('message', (result: SweepResult) => {
+          this.#results[part] = result;
+          onProgress(++done / this.#parts);
+          next();
+        });
+        worker.on('error', reject);
+        worker.on('exit', (code) => reject(new Error(`a sweep thread ended with code ${code}`)));
+        next();
+      });
+    await Promise.all(Array.from({ length: Math.min(threads, this.#parts) }, one));
+    return this.swept.result!;
+  }
+}
+
+function firstOf(inputs: Inputs): number {
+  for (const block of inputs.blocks()) return block[0]!;
+  throw new RangeError('no float32 is left');
 }
 
 function merge(p: SweepResult, q: SweepResult): SweepResult {

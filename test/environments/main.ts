@@ -4,16 +4,27 @@
  * workerd and Vercel's edge runtime. Each must give Node's bits. What is missing is skipped by name; exit code 1 if anything differs.
  */
 import { execFileSync, spawn } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { extname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import Table from 'cli-table3';
 import { build } from 'esbuild';
 import { type Browser, chromium, type Page } from 'playwright-core';
-import type { CheckData, CheckResult } from './check.js';
+import { BUNDLERS, type Bundler } from './bundlers.js';
+import type { CheckData } from './check.js';
+import { isJestRight, requires } from './commonjs.js';
+import { fiveLines } from './five-lines.js';
+import { ISOLATION, type Outcome, onPage, serve } from './pages.js';
 import { compareColdStarts, load, refusals } from './worker.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -25,7 +36,9 @@ const say = (text: string) => console.error(text);
 const npm = (...args: string[]) =>
   execFileSync('npm', args, { cwd: folder, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
 const [packed] = JSON.parse(npm('pack', root, '--ignore-scripts', '--json')) as { filename: string; size: number }[];
-writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
+// Parcel looks at `exports`, where 'ditac/runtime' and its like are, if the project tells it to.
+const parcel = { '@parcel/resolver-default': { packageExports: true } };
+writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, type: 'module', ...parcel }));
 npm('install', '--no-audit', '--no-fund', join(folder, packed!.filename));
 const installed = readdirSync(join(folder, 'node_modules')).filter((name) => !name.startsWith('.'));
 if (installed.join() !== 'ditac') throw new Error(`the package brought others along: ${installed.join(', ')}`);
@@ -64,8 +77,6 @@ writeFileSync(
   `import { check } from './check.js';\nimport { data } from './data.js';\nconsole.log(JSON.stringify(await check(data)));\n`,
 );
 
-type Outcome = CheckResult | { skipped: string } | { error: string };
-
 function inProcess(command: string, ...args: string[]): Outcome {
   if (command !== process.execPath && !existsSync(command))
     return { skipped: `${command.split('/').at(-1)} is not installed` };
@@ -77,13 +88,6 @@ function inProcess(command: string, ...args: string[]): Outcome {
   }
 }
 
-const TYPES: Record<string, string> = {
-  '.js': 'text/javascript',
-  '.html': 'text/html',
-  '.css': 'text/css',
-  '.wasm': 'application/wasm',
-};
-const ISOLATION = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
 const IMPORTS = Object.fromEntries(
   ['', '/cpab', '/runtime', '/safetensors'].map((name) => [
     `ditac${name}`,
@@ -111,63 +115,8 @@ self.addEventListener('fetch', (event) => {
 });\n`,
 );
 
-/** Serves a folder; pages are made of a script and headers. */
-async function serve<T>(
-  served: string,
-  pages: Record<string, { html: string; headers?: Record<string, string> }>,
-  use: (origin: string) => Promise<T>,
-): Promise<T> {
-  const server = createServer((request: IncomingMessage, response: ServerResponse) => {
-    const { pathname } = new URL(request.url!, 'http://localhost');
-    const page = pages[pathname];
-    if (page) {
-      response.writeHead(200, { 'content-type': 'text/html', ...page.headers }).end(page.html);
-      return;
-    }
-    const file = join(served, pathname);
-    if (!file.startsWith(served) || !existsSync(file)) response.writeHead(404).end();
-    else
-      response
-        .writeHead(200, { 'content-type': TYPES[extname(file)] ?? 'text/plain', ...ISOLATION })
-        .end(readFileSync(file));
-  });
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  try {
-    return await use(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
-  } finally {
-    server.closeAllConnections();
-    server.close();
-  }
-}
-
 const html = (script: string, map = false) =>
   `<!doctype html><meta charset="utf-8"><title>ditac</title>${map ? `<script type="importmap">${JSON.stringify({ imports: IMPORTS })}</script>` : ''}<script type="module" src="${script}"></script>`;
-
-async function onPage(
-  browser: Browser,
-  served: string,
-  page: { html: string; headers?: Record<string, string> },
-  read = readResult,
-): Promise<Outcome> {
-  return serve(served, { '/': page }, async (origin) => {
-    const tab = await browser.newPage();
-    try {
-      await tab.goto(origin);
-      return await read(tab);
-    } catch (cause) {
-      return { error: (cause as Error).message.slice(0, 300) };
-    } finally {
-      await tab.close();
-    }
-  });
-}
-
-async function readResult(page: Page): Promise<Outcome> {
-  await page.waitForFunction('window.result', undefined, { timeout: 60_000 });
-  return page.evaluate(() => (window as unknown as { result: Promise<Outcome> }).result);
-}
 
 async function readFromService(page: Page): Promise<Outcome> {
   return page.evaluate(async () => {
@@ -204,6 +153,23 @@ async function withVite(browser: Browser): Promise<Outcome> {
   writeFileSync(join(project, 'entry.js'), SCRIPT('../check.js').replace("'/data.js'", "'../data.js'"));
   await vite.build({ root: project, logLevel: 'error' });
   return onPage(browser, example, { html: readFileSync(join(example, 'index.html'), 'utf8'), headers: ISOLATION });
+}
+
+/** The check, built by another tool: what it imports when it is asked for, too. */
+async function withBundler(browser: Browser, { name, missing, bundle }: Bundler): Promise<Outcome> {
+  const absent = missing(root);
+  if (absent) return { skipped: `npm package ${absent} is not installed` };
+  const project = join(folder, `with-${name}`);
+  mkdirSync(project);
+  for (const each of ['check.js', 'data.js']) cpSync(join(folder, each), join(project, each));
+  writeFileSync(join(project, 'main.js'), SCRIPT('./check.js').replace("'/data.js'", "'./data.js'"));
+  const out = join(folder, `built-by-${name}`);
+  try {
+    await bundle(root)(join(project, 'main.js'), out);
+  } catch (cause) {
+    return { error: (cause as Error).message.slice(0, 300) };
+  }
+  return onPage(browser, out, { html: html('/main.js'), headers: ISOLATION });
 }
 
 /** The check as a module for a runtime of workers. */
@@ -364,6 +330,13 @@ outcomes.push([`Node ${process.versions.node}`, inProcess(process.execPath), { b
 outcomes.push(['Deno', inProcess(bin('deno'), 'run'), { backend: 'wasm', threads: SAME }]);
 outcomes.push(['Bun', inProcess(bin('bun')), { backend: 'wasm', threads: SAME }]);
 const executablePath = '/usr/bin/chromium';
+/** Puts the installed package into a folder of its own. */
+const link = (project: string) => {
+  mkdirSync(join(project, 'node_modules'), { recursive: true });
+  cpSync(join(folder, 'node_modules/ditac'), join(project, 'node_modules/ditac'), { recursive: true });
+};
+const places = { root, folder, link, tool: bin };
+const lines: [name: string, problem: string | undefined][] = [];
 const pages: [name: string, run: (browser: Browser) => Promise<Outcome>, backend: string, threads: RegExp][] = [
   [
     'Chromium, shared memory',
@@ -389,16 +362,25 @@ const pages: [name: string, run: (browser: Browser) => Promise<Outcome>, backend
     'wasm',
     /^wasm: no/,
   ],
-  ['Chromium, built by Vite', withVite, 'wasm', SAME],
+  ['Chromium, the example and the check built by Vite', withVite, 'wasm', SAME],
+  ...BUNDLERS.filter(({ name }) => name !== 'Vite').map((bundler): (typeof pages)[number] => [
+    `Chromium, built by ${bundler.name}`,
+    (browser) => withBundler(browser, bundler),
+    'wasm',
+    SAME,
+  ]),
 ];
 if (existsSync(executablePath)) {
   const args = ['--no-sandbox', '--disable-background-networking', '--disable-component-update'];
   const browser = await chromium.launch({ executablePath, args });
   for (const [name, run, backend, threads] of pages) outcomes.push([name, await run(browser), { backend, threads }]);
+  for await (const each of fiveLines(places, browser)) lines.push(each);
   await browser.close();
-} else
+} else {
+  for await (const each of fiveLines(places, undefined)) lines.push(each);
   for (const [name, , backend, threads] of pages)
     outcomes.push([name, { skipped: 'chromium is not installed' }, { backend, threads }]);
+}
 outcomes.push(['workerd', await inWorkerd(), { backend: 'wasm', threads: /^wasm: no/ }]);
 outcomes.push([
   'Vercel’s edge runtime',
@@ -409,7 +391,7 @@ outcomes.push([
 let [passed, failed, skipped] = [0, 0, 0];
 const [, node] = outcomes[0]!;
 const reference = 'bits' in node ? node.bits : '';
-const table = new Table({ head: ['where', 'runs on', 'bits', 'digits', 'threads'] });
+const table = new Table({ head: ['where', 'runs on', 'bits', 'digits', 'threads'], style: { head: [], border: [] } });
 for (const [name, outcome, expected] of outcomes) {
   if ('skipped' in outcome) {
     skipped += 1;
@@ -441,6 +423,15 @@ const report = (name: string, problem: string | undefined) => {
   else passed += 1;
   console.log(`${name}: ${problem ?? 'as it should be'}`);
 };
+for (const [name, problem] of lines) report(name, problem);
+report('CommonJS: require in Node', requires(folder));
+report(
+  'Jest',
+  isJestRight(root, folder, (project) => {
+    link(project);
+    symlinkSync(join(root, 'node_modules/@babel'), join(project, 'node_modules/@babel'));
+  }),
+);
 report('examples/deno', await denoExample());
 
 if (existsSync(bin('workerd'))) {
@@ -478,5 +469,6 @@ if (existsSync(bin('workerd'))) {
   report('examples/worker: cold start', await compareColdStarts(starts, images));
 } else report('examples/worker', 'skipped: npm package workerd is not installed');
 
+if (skipped > 0) console.log('npm run bring installs what is missing');
 console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
 process.exit(failed > 0 ? 1 : 0);

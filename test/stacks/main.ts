@@ -112,6 +112,7 @@ const STACKS: [name: string, run: () => Promise<Outcome>][] = [
 if (process.env.DITAC_GPU) STACKS.push(['Dawn in Node, this machine’s GPU', () => inNode({})]);
 
 const table = new Table({
+  style: { head: [], border: [] },
   head: ['stack', 'device', 'probe', 'compared', 'differing', 'without barriers', 'one bit changed'],
 });
 const reports: StackReport[] = [];
@@ -146,5 +147,6 @@ const changesNothing =
   reports.length > 0 &&
   reports.every(({ withoutBarriers: { differing, failures } }) => differing + failures.length === 0);
 if (changesNothing) console.error('leaving the barriers out changed nothing on any stack: are they tested at all?');
+if (skipped > 0) console.log('npm run bring installs what is missing; DITAC_GPU=1 tries a GPU of this machine');
 console.log(`${STACKS.length - skipped - failed} passed, ${failed} failed, ${skipped} skipped`);
 process.exit(failed > 0 || changesNothing ? 1 : 0);

@@ -7,7 +7,7 @@ import {
   type OptionTable,
 } from '../../errors.js';
 import type { Kernel } from '../backend.js';
-import { SHADERS } from './kernels.generated.js';
+import { type Part, SHADERS } from './kernels.generated.js';
 
 /** Invocations of a workgroup, in every entry point. */
 export const WORKGROUP = 64;
@@ -55,18 +55,18 @@ export function shader(kernel: Shader, options: ShaderOptions = {}): string {
   const entry = options.entry ?? (kernel === 'backward' ? 'backward' : 'each');
   expectOneOf('entry', entry, Object.keys(SHADERS.entries));
   for (const name of inPlace) expectOneOf('an entry of inPlace', name, ['x', 'gradY']);
-  let vocabulary = SHADERS.vocabulary;
-  if (!barriers) vocabulary = vocabulary.replace(/(fn barrier.*return) .*;/, '$1 value;');
-  if (isPlain)
-    vocabulary = vocabulary
-      .replace(/(fn channelOf.*return) .*;/, '$1 0u;')
-      .replace(/(fn tableOf.*\{)[\s\S]*?\n\}/, `$1 return ${FIRST_TABLE}; }`)
-      .replace(/(fn sourceOf.*return) .*;/, '$1 i;');
-  let main = SHADERS.entries[entry].replace('KERNEL', FUNCTIONS[kernel]);
-  const result = kernel === 'backward' ? 'gradX' : 'y';
-  for (const name of inPlace)
-    main = main
-      .replace(new RegExp(`^@group.*\\b${name}: array.*\\n`, 'm'), '')
-      .replace(new RegExp(`\\b${name}\\[`), `${result}[`);
-  return `${vocabulary}\n${main}\n${SHADERS.bodies[kernel]}`;
+  const flags = new Set<string>(inPlace.map((name) => `${name} in place`));
+  if (isPlain) flags.add('plain');
+  if (!barriers) flags.add('bare');
+  const chosen = (parts: readonly Part[]) =>
+    parts
+      .filter(({ when, unless }) => (when === undefined || flags.has(when)) && !(unless && flags.has(unless)))
+      .map(({ text }) => text)
+      .join('');
+  return [
+    ...(isPlain ? [`const FIRST_TABLE: i32 = ${FIRST_TABLE};\n`] : []),
+    chosen(SHADERS.vocabulary),
+    chosen(SHADERS.entries[entry]).replace('KERNEL', FUNCTIONS[kernel]),
+    SHADERS.bodies[kernel],
+  ].join('\n');
 }
