@@ -107,7 +107,9 @@ test('sweep takes the arrays that a function of another realm returns', () => {
 test('no source asks whether something is an instance of a class of the platform’s', () => {
   const src = fileURLToPath(new URL('../src', import.meta.url));
   const own = new Set(
-    'BackendError BackwardPass DiTAC GradientSum GpuTensor NoValue RangeError TypeError Undecided'.split(' '),
+    'BackendError BackwardPass DiTAC FamilyActivation GradientSum GpuTensor NoValue RangeError SafetensorsError TypeError Undecided'.split(
+      ' ',
+    ),
   );
   // What is generated holds AssemblyScript's loader, which asks it of a module that was made beside it.
   const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((name) =>
