@@ -1,8 +1,7 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { isMainThread, parentPort, workerData } from 'node:worker_threads';
-import { Presets, SingleBar } from 'cli-progress';
+import { isMainThread } from 'node:worker_threads';
 import Table from 'cli-table3';
 import { Command, InvalidArgumentError } from 'commander';
 import open from 'open';
@@ -31,8 +30,10 @@ import {
 import { type ActivationReport, type InspectOptions, inspect } from './inspect.js';
 import { addJudge } from './judge.js';
 import { activationPanels, drawPanels, familyPanels } from './plot.js';
-import { runJob, type SweepJob, sweepInParallel } from './sweep.js';
-import { endWithThePipe, print, printJson, visible, visibleLines } from './terminal.js';
+import { settingsOf } from './question.js';
+import { addMerge, type SweepOptions, sweepAll, sweepOptions } from './sweep.js';
+import { endWithThePipe, print, printJson, progressBar, visible, visibleLines } from './terminal.js';
+import { CORES, serve } from './work.js';
 
 /** The `ditac` command. Exit codes: 0 all is well, 1 a difference or an unreadable file, 2 wrong usage. */
 
@@ -54,14 +55,8 @@ function interval(text: string): [number, number] {
   return [a, b];
 }
 
-function progressBar(isShown: boolean): SingleBar | undefined {
-  return isShown && process.stderr.isTTY
-    ? new SingleBar(
-        { format: '{bar} {percentage}% {what} {eta_formatted} left', hideCursor: true, stream: process.stderr },
-        Presets.shades_classic,
-      )
-    : undefined;
-}
+/** What threads run: this file. */
+const entry = new URL(import.meta.url);
 
 const program = new Command('ditac')
   .description('Trainable activation functions with the same bits on every backend.')
@@ -359,8 +354,8 @@ told(
     }
   });
 
-weights(parameters(program.command('sweep')))
-  .description('compare a plan with the float64 reference on every float32 of an interval (minutes)')
+sweepOptions(weights(parameters(program.command('sweep'))))
+  .description("compare ditac's own results with the oracle on every float32 of an interval (minutes)")
   .option(
     '--seeds <list>',
     'parameters to try',
@@ -368,55 +363,21 @@ weights(parameters(program.command('sweep')))
     isDiTAC ? [1, 2] : [1],
   )
   .option('--range <low,high>', 'inputs', interval, [-16, 16])
-  .option('--threads <n>', 'worker threads', integer(1, 256), availableParallelism())
-  .option('--json', 'print JSON')
-  .action(async (options: Made & { seeds: number[]; range: [number, number]; threads: number; json?: boolean }) => {
-    const [low, high] = options.range;
-    const table = new Table({
-      head: ['seed', 'inputs', '|y| ≥ 2⁻⁸ / ULP', '2⁻²⁴ ≤ |y| < 2⁻⁸ / ULP', 'below / 2⁻⁴⁷', 'correctly rounded'],
-    });
-    const results = [];
-    const given = options.weights === undefined ? optionsOf(options) : settingsOf(made(options).act);
-    const isDrawn = options.weights === undefined && options.thetas === undefined;
-    for (const seed of isDrawn ? options.seeds : options.seeds.slice(0, 1)) {
-      const bar = progressBar(!options.json);
-      bar?.start(1, 0, { what: `seed ${seed}` });
-      const result = await sweepInParallel(
-        { family: options.family, options: given, ...(isDrawn ? { seed } : {}), low, high },
-        options.threads,
-        new URL(import.meta.url),
-        (done) => bar?.update(done, { what: `seed ${seed}` }),
-      );
-      bar?.stop();
-      results.push({ seed, ...result });
-      table.push([
-        seed,
-        result.count.toLocaleString('en'),
-        `${result.ulp.toFixed(4)} at ${result.ulpAt.toPrecision(8)}`,
-        `${result.ulpSmall.toFixed(4)} at ${result.ulpSmallAt.toPrecision(8)}`,
-        (result.absolute * 2 ** 47).toFixed(4),
-        `${(100 * result.nearest).toFixed(2)} %`,
-      ]);
-      if (result.ulp > 1 || result.ulpSmall > 2 || result.absolute > 2 ** -47) process.exitCode = 1;
-    }
-    if (options.json) printJson(results);
-    else print(table.toString());
+  .option('--threads <n>', 'worker threads', integer(1, 256), CORES)
+  .action(async (options: Made & SweepOptions & { seeds: number[] }) => {
+    const { family: name, weights: file, thetas } = options;
+    const given = file === undefined ? optionsOf(options) : settingsOf(made(options).act);
+    const isDrawn = file === undefined && thetas === undefined;
+    const asked = (isDrawn ? options.seeds : options.seeds.slice(0, 1)).map((seed) => ({
+      seed,
+      what: isDrawn ? `seed ${seed}` : titleOf(name),
+      question: { family: name, options: settingsOf(activationOf(name, given, isDrawn ? seed : undefined)) },
+    }));
+    await sweepAll(asked, options, entry);
   });
+addMerge(program);
 
-/** An activation as options of its class, which a thread can be sent. Of several channels, that of the first. */
-function settingsOf(act: AnyActivation): Record<string, unknown> {
-  if (act instanceof DiTAC) {
-    const { tess, a, b, variant, thetas, basis, dimension } = act;
-    return { tess, a, b, variant, thetas: thetas.subarray(0, dimension), basis };
-  }
-  const first = Object.entries(act.parameters).map(([key, data]) => {
-    const [, length] = act.shapes[key]!;
-    return [key, length === undefined ? data[0] : data.subarray(0, length)];
-  });
-  return { ...act.constants, ...Object.fromEntries(first) };
-}
-
-addJudge(program, { options: (command) => weights(parameters(command)), made });
+addJudge(program, { options: (command) => weights(parameters(command)), made }, entry);
 
 if (isMainThread) {
   endWithThePipe();
@@ -424,12 +385,4 @@ if (isMainThread) {
     process.stderr.write(`ditac: ${visible(error.message)}\n`);
     process.exitCode = 1;
   });
-} else {
-  let last = 0;
-  const result = runJob(workerData as SweepJob, (done) => {
-    if (done - last < 0.002) return;
-    last = done;
-    parentPort?.postMessage(done);
-  });
-  parentPort?.postMessage(result);
-}
+} else serve();

@@ -19,54 +19,58 @@ export interface Panel {
   readonly curves: readonly Curve[];
   /** Range of the vertical axis; default: what the curves need. */
   readonly range?: readonly [number, number];
+  /** What stands at places of the horizontal axis, if not their numbers. */
+  readonly labels?: ReadonlyMap<number, string>;
 }
 
-const WIDTH = 420;
-const HEIGHT = 260;
+interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+const SIZE: Size = { width: 420, height: 260 };
 const MARGIN = { left: 46, right: 14, top: 34, bottom: 30 };
 
 /** Panels side by side, `columns` in a row. */
-export function drawPanels(panels: readonly Panel[], columns = 2): string {
+export function drawPanels(panels: readonly Panel[], columns = 2, size = SIZE): string {
+  const { width, height } = size;
   const rows = Math.ceil(panels.length / columns);
   const body = panels
     .map(
       (panel, i) =>
-        `<g transform="translate(${(i % columns) * WIDTH},${Math.floor(i / columns) * HEIGHT})">${drawPanel(panel)}</g>`,
+        `<g transform="translate(${(i % columns) * width},${Math.floor(i / columns) * height})">${drawPanel(panel, size)}</g>`,
     )
     .join('\n');
   return (
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH * Math.min(columns, panels.length)} ${HEIGHT * rows}" ` +
-    `width="${WIDTH * Math.min(columns, panels.length)}" height="${HEIGHT * rows}" font-family="system-ui, sans-serif" font-size="11">\n` +
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width * Math.min(columns, panels.length)} ${height * rows}" ` +
+    `width="${width * Math.min(columns, panels.length)}" height="${height * rows}" font-family="system-ui, sans-serif" font-size="11">\n` +
     `<rect width="100%" height="100%" fill="#fff"/>\n${body}\n</svg>\n`
   );
 }
 
-function drawPanel({ title, curves, range }: Panel): string {
+function drawPanel({ title, curves, range, labels }: Panel, { width, height }: Size): string {
   const all = curves.flatMap((curve) => curve.points);
   const extent = (axis: 0 | 1): [number, number] => {
     const values = all.map((point) => point[axis]).filter(Number.isFinite);
     const [low, high] = [Math.min(...values), Math.max(...values)];
     return low === high ? [low - 1, high + 1] : [low, high];
   };
-  const x = scaleLinear(extent(0), [MARGIN.left, WIDTH - MARGIN.right]);
-  const y = scaleLinear(range ? [...range] : extent(1), [HEIGHT - MARGIN.bottom, MARGIN.top]);
+  const x = scaleLinear(extent(0), [MARGIN.left, width - MARGIN.right]);
+  const y = scaleLinear(range ? [...range] : extent(1), [height - MARGIN.bottom, MARGIN.top]);
   if (!range) y.nice(6);
   const path = line<readonly [number, number]>()
     .defined((point) => Number.isFinite(point[1]))
     .x((point) => round(x(point[0])))
     .y((point) => round(y(point[1])));
   const grid = [
-    ...x
-      .ticks(7)
-      .map(
-        (t) =>
-          `<path d="M${round(x(t))},${MARGIN.top}V${HEIGHT - MARGIN.bottom}" stroke="#eee"/><text x="${round(x(t))}" y="${HEIGHT - 12}" text-anchor="middle" fill="#666">${t}</text>`,
-      ),
+    ...(labels ? [...labels.keys()] : x.ticks(7)).map(
+      (t) =>
+        `<path d="M${round(x(t))},${MARGIN.top}V${height - MARGIN.bottom}" stroke="#eee"/><text x="${round(x(t))}" y="${height - 12}" text-anchor="middle" fill="#666">${escapeMarkup(labels?.get(t) ?? String(t))}</text>`,
+    ),
     ...y
       .ticks(6)
       .map(
         (t) =>
-          `<path d="M${MARGIN.left},${round(y(t))}H${WIDTH - MARGIN.right}" stroke="#eee"/><text x="${MARGIN.left - 6}" y="${round(y(t)) + 4}" text-anchor="end" fill="#666">${t}</text>`,
+          `<path d="M${MARGIN.left},${round(y(t))}H${width - MARGIN.right}" stroke="#eee"/><text x="${MARGIN.left - 6}" y="${round(y(t)) + 4}" text-anchor="end" fill="#666">${t}</text>`,
       ),
   ].join('');
   const drawn = curves

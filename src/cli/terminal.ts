@@ -1,3 +1,5 @@
+import { Presets, SingleBar } from 'cli-progress';
+
 /**
  * What goes to the terminal. Names and metadata of a file that somebody sent may hold escape sequences, which clear the screen, set its
  * title or forge a line (CWE-150): such characters are shown, not sent.
@@ -38,4 +40,14 @@ export function endWithThePipe(): void {
       process.exit();
     });
   }
+}
+
+/** On a terminal, a bar of what is done. */
+export function progressBar(isShown: boolean): SingleBar | undefined {
+  return isShown && process.stderr.isTTY
+    ? new SingleBar(
+        { format: '{bar} {percentage}% {what} {eta_formatted} left', hideCursor: true, stream: process.stderr },
+        Presets.shades_classic,
+      )
+    : undefined;
 }
