@@ -6,6 +6,7 @@ import { relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { build as rolldown } from 'rolldown';
+import { c } from './c.mjs';
 import { esbuildLoader, loader } from './loader.mjs';
 import { translate } from './wgsl.mjs';
 
@@ -66,6 +67,22 @@ writeFileSync(
   'src/backends/webgpu/kernels.generated.ts',
   `/** WGSL from assembly/: vocabulary, entry points, and kernels translated by scripts/wgsl.mjs. */\n` +
     `export const SHADERS = ${JSON.stringify(shaders)};\n`,
+);
+
+// What `ditac emit` prints.
+const text = (file) => readFileSync(`assembly/${file}`, 'utf8');
+const vocabulary = text('vocabulary/lanes.h');
+const printed = {
+  vocabulary,
+  kernel: translate('assembly/activation.ts', 'activateLanes', c(vocabulary)),
+  c: text('entries/each.c'),
+  cuda: text('entries/each.cu'),
+  main: text('entries/main.h'),
+};
+writeFileSync(
+  'src/cli/kernels.generated.ts',
+  `/** C from assembly/: vocabulary, entry points, and the kernel translated by scripts/wgsl.mjs. Written by scripts/build.mjs. */\n` +
+    `export const C = ${JSON.stringify(printed)};\n`,
 );
 
 rmSync('dist', { recursive: true, force: true });

@@ -14,6 +14,7 @@ import { DiTAC, VARIANTS } from '../index.js';
 import { shader, type VerifyReport, verifyBackends } from '../verify.js';
 import { CheckpointFile } from './checkpoint-file.js';
 import { type CompileOptions, compileCheckpoint, expectOther, rebuild, type Told } from './compile.js';
+import { addEmit } from './emit.js';
 import {
   type AnyActivation,
   activationOf,
@@ -376,6 +377,19 @@ sweepOptions(weights(parameters(program.command('sweep'))))
     await sweepAll(asked, options, entry);
   });
 addMerge(program);
+addEmit(
+  program,
+  (command) =>
+    weights(parameters(command)).option(
+      '--seed <n>',
+      'draws the parameters that are not given',
+      integer(0, 2 ** 32 - 1),
+    ),
+  (options: Made) =>
+    isDiTAC && options.weights === undefined && options.thetas === undefined && options.seed === undefined
+      ? undefined
+      : made(options),
+);
 
 addJudge(program, { options: (command) => weights(parameters(command)), made }, entry);
 
