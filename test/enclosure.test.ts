@@ -3,6 +3,7 @@ import { exact } from 'ditac/oracle';
 import { expect, test } from 'vitest';
 import { LARGEST } from '../src/calculus/piece.js';
 import { readExpression } from '../src/cli/formula.js';
+import { VARIANTS } from '../src/families/ditac.js';
 import {
   aboveHalf,
   atan,
@@ -19,8 +20,10 @@ import {
 } from '../src/oracle/ball.js';
 import * as elementary from '../src/oracle/elementary.js';
 import { enclosureOf } from '../src/oracle/enclosed.js';
-import { encloseExpression, intervalFunctions, LANES, R } from '../src/oracle/enclosure.js';
+import { encloseExpression, LANES } from '../src/oracle/enclosure.js';
 import { exactDerivative, exactFamily } from '../src/oracle/family.js';
+import { fromOrdinal, ordinal } from '../src/oracle/float32.js';
+import { intervalFunctions, R } from '../src/oracle/interval.js';
 import { FORMAT_NAMES, type Format, round, truthOf } from '../src/oracle/truth.js';
 import { type Generator, generator, input, member, TESTED } from './truth.js';
 
@@ -111,14 +114,15 @@ test.each(Object.entries(PRIMITIVES))(
 
 const [low, high] = [new Float64Array(LANES), new Float64Array(LANES)];
 
-/** Every rounding that intervals decide is the truth's; which x have none, and where the truth lies, as a share of the interval's width. */
-function compare(act: object, xs: Float32Array, by?: string | number) {
+/** Every rounding that intervals decide is the truth's, at every so many of the inputs; which have none, and how often the truth is not in the middle. */
+function compare(act: object, xs: Float32Array, by?: string | number, every = 1) {
   const truth = by === undefined ? exactFamily(act as never) : exactDerivative(act as never, by);
   enclosureOf(truth)!(xs, 0, xs.length, low, high);
   const wrong: string[] = [];
   const undecided: number[] = [];
   let inMiddle = 0;
   for (const [i, x] of xs.entries()) {
+    if (i % every !== 0) continue;
     const [l, h] = [low[i]!, high[i]!];
     if (Number.isNaN(l) || Number.isNaN(h)) {
       undecided.push(x);
@@ -196,6 +200,44 @@ test.each(['gelu', 'leaky', 'ge', 'bare', 'inf'] as const)('DiTAC %s, tame and s
     // At vertices, and where a field is steep.
     expect(undecided.length).toBeLessThan(0.5 * xs.length);
   }
+});
+
+/** Float32 that follow each other. */
+function neighbours(g: Generator, n: number): Float32Array {
+  const start = fromOrdinal(ordinal(g.one([input(g), g.between(-4, 4), g.one([1, -1]) * 2 ** g.between(-140, 100)])));
+  return Float32Array.from({ length: n }, (_, i) => fromOrdinal(ordinal(start) + i - n / 2));
+}
+
+test('neighbours of all families, by one polynomial; with derivatives, and across corners', () => {
+  const g = generator(14);
+  const wrong: string[] = [];
+  let [all, left] = [0, 0];
+  for (const name of [...TESTED, ...TESTED.map(() => 'ditac')]) {
+    for (let k = 0; k < 2 * MEMBERS; k++) {
+      const act =
+        name === 'ditac'
+          ? new DiTAC({
+              a: -3,
+              b: 3,
+              variant: g.one(VARIANTS),
+              tess: 6,
+              seed: Math.floor(g.uniform() * 1e6),
+            })
+          : member(name, g);
+      const by = name === 'ditac' || k % 2 === 0 ? undefined : 'x';
+      const xs = g.one([
+        neighbours(g, 200),
+        neighbours(g, 200),
+        Float32Array.from({ length: 200 }, (_, i) => fromOrdinal(ordinal(g.one([1, -1, 3, -3])) + i - 100)),
+      ]);
+      const found = compare(act, xs, by, 23);
+      all += xs.length / 23;
+      left += found.undecided.length;
+      wrong.push(...found.wrong.map((each) => `${name} ${JSON.stringify(act)} ${by} ${each}`));
+    }
+  }
+  expect(wrong).toEqual([]);
+  expect(left / all).toBeLessThan(0.1);
 });
 
 test('intervals of every width hold every value between their ends', () => {

@@ -1,15 +1,8 @@
 import { EXPM1_ERROR, elementary, LOG1P_ERROR } from './elementary.js';
-import {
-  difference,
-  type Enclosure,
-  intervalFunctions,
-  LANES,
-  product,
-  quotient as quotientOf,
-  R,
-  sum,
-} from './enclosure.js';
+import { type Enclosure, LANES } from './enclosure.js';
+import { difference, intervalFunctions, product, quotient as quotientOf, R, sum } from './interval.js';
 import { integerAt, quotient } from './rational.js';
+import { isNarrow, type Jet, Smooth } from './smooth.js';
 import { type Field, timeTo, vertexOf } from './walk.js';
 
 /**
@@ -25,7 +18,7 @@ export function encloseFlow(
 ): Enclosure {
   const { cells, length, speeds, exponent } = field;
   const on = elementary();
-  const { normal } = intervalFunctions();
+  const { exp, normal } = intervalFunctions();
 
   // ---- constants ----
   const [at, atHigh] = [new Float64Array(cells + 1), new Float64Array(cells + 1)];
@@ -105,6 +98,11 @@ export function encloseFlow(
 
   const scale = cells / (at[cells]! - at[0]!);
 
+  /** Of the last point: in which cell it began and ended; the vertex that it entered by and how long ago, if that is another; its velocity. */
+  const path = new Int32Array(3);
+  const time = new Float64Array(2);
+  const speed = new Float64Array(2);
+
   /** Into R; false where float64 does not tell. */
   function follow(x: number): boolean {
     let c = Math.min(Math.max(Math.floor((x - at[0]!) * scale), 0), cells - 1);
@@ -118,6 +116,9 @@ export function encloseFlow(
     product(R[0]!, R[1]!, s[c]!, sHigh[c]!);
     sum(R[0]!, R[1]!, v[k]!, vHigh[k]!);
     const [w, wHigh] = [R[0]!, R[1]!];
+    speed[0] = w;
+    speed[1] = wHigh;
+    path[0] = path[1] = c;
     if (w === 0 && wHigh === 0) {
       R[0] = R[1] = x;
       return true;
@@ -149,6 +150,10 @@ export function encloseFlow(
           difference(R[0]!, R[1]!, low[c]!, high[c]!);
           target = following;
         }
+        path[1] = c;
+        path[2] = target;
+        time[0] = R[0]!;
+        time[1] = R[1]!;
         arrive(target, c);
         return true;
       }
@@ -158,34 +163,152 @@ export function encloseFlow(
     return true;
   }
 
+  /** The last point: its image, and what its law hangs on. */
+  function state(): State {
+    const image: Interval = [R[0]!, R[1]!];
+    const [start, end] = [path[0]!, path[1]!];
+    const from: Interval = [speed[0]!, speed[1]!];
+    let to: Interval = from;
+    if (start === end) {
+      exp(s[start]!, sHigh[start]!);
+      to = of(product, from, [R[0]!, R[1]!]);
+    } else {
+      of(product, [s[end]!, sHigh[end]!], [Math.max(time[0]!, 0), time[1]!]);
+      exp(R[0]!, R[1]!);
+      to = of(product, [v[path[2]!]!, vHigh[path[2]!]!], [R[0]!, R[1]!]);
+    }
+    return { image, start, end, from, to };
+  }
+
+  /**
+   * y′ = v(y)/v(x), y″ = y′·D/v(x) and y‴ = y′·D·(s_out - 2·s_in)/v(x)², D = s_out - s_in: s is the slope of the velocity where x and where y is. In one
+   * cell y is a line of slope e^s.
+   */
+  function derivatives({ start, end, from, to }: State): readonly [Interval, Interval, Interval] {
+    const [slopeIn, slopeOut]: Interval[] = [
+      [s[start]!, sHigh[start]!],
+      [s[end]!, sHigh[end]!],
+    ];
+    if (start === end) {
+      exp(...slopeIn!);
+      return [[R[0]!, R[1]!], NOTHING, NOTHING];
+    }
+    const first = of(quotientOf, to, from);
+    const change = of(difference, slopeOut!, slopeIn!);
+    const second = of(quotientOf, of(product, first, change), from);
+    const twice = of(difference, of(difference, slopeOut!, slopeIn!), slopeIn!);
+    return [first, second, of(quotientOf, of(product, second, twice), from)];
+  }
+
+  /** Of y·Φ(x), by Leibniz' rule; φ′ = -x·φ, φ″ = (x² - 1)·φ. */
+  function gated(y: Interval, [first, second, third]: readonly [Interval, Interval, Interval], x: Interval) {
+    normal(...x);
+    const gate: Interval = [R[0]!, R[1]!];
+    const square = of(product, x, x);
+    exp(-0.5 * square[1], -0.5 * square[0]);
+    const density = of(product, [R[0]!, R[1]!], DENSITY);
+    const falls = of(product, [-x[1], -x[0]], density);
+    const bends = of(product, of(difference, square, [1, 1]), density);
+    const add = (...terms: Interval[]) => terms.reduce((p, q) => of(sum, p, q));
+    const times = (n: number, p: Interval, q: Interval) => of(product, [n, n], of(product, p, q));
+    return {
+      value: of(product, y, gate),
+      slope: add(of(product, first, gate), of(product, y, density)),
+      bend: add(of(product, second, gate), times(2, first, density), of(product, y, falls)),
+      third: add(of(product, third, gate), times(3, second, density), times(3, first, falls), of(product, y, bends)),
+    };
+  }
+
+  const put = (into: Jet, k: number, [l, h]: Interval) => {
+    into.low[k] = l;
+    into.high[k] = h;
+  };
+  const isInside = (x: number) => inside === undefined || (x >= inside[0] && x <= inside[1]);
+  const smooth = new Smooth(
+    (c, into) => {
+      into.low.fill(Number.NaN);
+      into.high.fill(Number.NaN);
+      if (!follow(c)) return;
+      const found = state();
+      const ds = derivatives(found);
+      const { value, slope, bend } = isGated
+        ? gated(found.image, ds, [c, c])
+        : { value: found.image, slope: ds[0], bend: ds[1] };
+      put(into, 0, value);
+      put(into, 1, slope);
+      put(into, 2, bend);
+    },
+    (l, h, into) => {
+      into.low.fill(Number.NaN);
+      into.high.fill(Number.NaN);
+      if (!isInside(l) || !isInside(h) || !follow(l)) return;
+      const p = state();
+      if (!follow(h)) return;
+      const q = state();
+      // Images keep their order, and cells have no holes: all between begin and end where both ends do.
+      if (p.start !== q.start || p.end !== q.end) return;
+      const all = { ...p, image: hull(p.image, q.image), from: hull(p.from, q.from), to: hull(p.to, q.to) };
+      const ds = derivatives(all);
+      const { value, third } = isGated ? gated(all.image, ds, [l, h]) : { value: all.image, third: ds[2] };
+      put(into, 0, value);
+      put(into, 3, third);
+    },
+  );
+
   const beyond = [new Float64Array(LANES), new Float64Array(LANES)] as const;
   return (x, from, count, low, high) => {
     let isBeyond = false;
-    for (let i = 0; i < count; i++) {
-      const value = x[from + i]!;
-      if (inside !== undefined && !(value >= inside[0] && value <= inside[1])) {
-        isBeyond = true;
-        continue;
+    const each = (start: number, length: number) => {
+      for (let i = start; i < start + length; i++) {
+        const value = x[from + i]!;
+        if (!isInside(value)) {
+          isBeyond = true;
+          continue;
+        }
+        if (!follow(value)) R[0] = R[1] = Number.NaN;
+        if (isGated) {
+          const [l, h] = [R[0]!, R[1]!];
+          normal(value, value);
+          product(l, h, R[0]!, R[1]!);
+        }
+        low[i] = R[0]!;
+        high[i] = R[1]!;
       }
-      if (!follow(value)) R[0] = R[1] = Number.NaN;
-      if (isGated) {
-        const [l, h] = [R[0]!, R[1]!];
-        normal(value, value);
-        product(l, h, R[0]!, R[1]!);
-      }
-      low[i] = R[0]!;
-      high[i] = R[1]!;
-    }
+    };
+    if (isNarrow(x, from, count) && isInside(x[from]!) && isInside(x[from + count - 1]!))
+      smooth.enclose(x, from, count, low, high, each);
+    else each(0, count);
     if (!isBeyond) return;
     outside(x, from, count, ...beyond);
     for (let i = 0; i < count; i++) {
-      const value = x[from + i]!;
-      if (value >= inside![0] && value <= inside![1]) continue;
+      if (isInside(x[from + i]!)) continue;
       low[i] = beyond[0][i]!;
       high[i] = beyond[1][i]!;
     }
   };
 }
+
+type Interval = readonly [low: number, high: number];
+const NOTHING: Interval = [0, 0];
+/** 1/√(2π) = 0.39894228040143267… */
+const DENSITY: Interval = [0.3989422804014326, 0.3989422804014328];
+
+/** A point's way through the cells. */
+interface State {
+  readonly image: Interval;
+  readonly start: number;
+  readonly end: number;
+  /** Velocities where it begins and where it ends. */
+  readonly from: Interval;
+  readonly to: Interval;
+}
+
+type Operation = (al: number, ah: number, bl: number, bh: number) => void;
+function of(operation: Operation, [al, ah]: Interval, [bl, bh]: Interval): Interval {
+  operation(al, ah, bl, bh);
+  return [R[0]!, R[1]!];
+}
+const hull = (p: Interval, q: Interval): Interval => [Math.min(p[0], q[0]), Math.max(p[1], q[1])];
 
 /** Whether vertex k, (cells·a + length·k)/cells, is this float32. */
 function isExactly({ a, length, cells }: Field, k: number, single: number): boolean {

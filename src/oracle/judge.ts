@@ -1,6 +1,7 @@
 import { twoProduct } from './double-double.js';
 import { enclosureOf } from './enclosed.js';
-import { type Enclosure, LANES, product, R } from './enclosure.js';
+import { type Enclosure, LANES } from './enclosure.js';
+import { product, R } from './interval.js';
 import { Nearest } from './nearest.js';
 import { type Format, round, spacing, type Truth } from './truth.js';
 
@@ -111,7 +112,7 @@ export function orderOf(x: Float32Array): Uint32Array {
 const BANDS = [2 ** -8, 2 ** -24, 2 ** -126, 0];
 
 /**
- * Judges part of y = f(x); `merge` adds parts up. The worst are found to 2⁻²⁰ ULP, as float64 tells them, and told exactly; everything that is counted
+ * Judges part of y = f(x); `merge` adds parts up. The worst are found to 2⁻¹⁶ ULP, as float64 tells them, and told exactly; everything that is counted
  * is exact.
  * @param onProgress is called with the share that is done.
  */

@@ -80,11 +80,11 @@ export function sweep(
     resume: expectResult,
   });
   const before = options.resume ?? NOTHING;
-  const worst = { ...before };
-  let count = 0;
-  let right = 0;
   const exactly = (x: number): Truth => ({ error: 0, ...numberOf(truth(x)) });
   const nearest = new Nearest('float32', exactly, enclosureOf(truth));
+  const [ulp, ulpSmall, absolute] = [new Worst(ulpError), new Worst(errorIn), new Worst(difference)];
+  let count = 0;
+  let right = 0;
   const compare = (x: Float32Array, y: unknown): void => {
     if (!isView(y, 'Float32Array') || y.length !== x.length)
       throw new TypeError(`the function must return a Float32Array of length ${x.length}, got ${describe(y)}`);
@@ -94,36 +94,42 @@ export function sweep(
       for (let k = 0; k < n; k++) {
         const t = nearest.value[k]!;
         const found = y[start + k]!;
-        if (Number.isNaN(t) || Number.isNaN(found)) {
+        if (found === nearest.rounded[k]) right += 1;
+        else if (Number.isNaN(t) || Number.isNaN(found)) {
           if (Number.isNaN(t) && Number.isNaN(found)) right += 1;
-          else Object.assign(worst, { ulp: Number.POSITIVE_INFINITY, ulpAt: x[start + k] });
+          else ulp.see(Number.POSITIVE_INFINITY, 0, x[start + k]!, found);
           continue;
         }
-        if (found === nearest.rounded[k]) right += 1;
+        const off = nearest.off[k]!;
         const size = Math.abs(t);
-        if (size >= LARGE) {
-          if (!(errorIn(found, t) <= worst.ulp)) record('ulp', x[start + k]!, found, ulpError);
-        } else if (size >= SMALL) {
-          if (!(errorIn(found, t) <= worst.ulpSmall)) record('ulpSmall', x[start + k]!, found, errorIn);
-        } else if (!(Math.abs(found - t) <= worst.absolute)) record('absolute', x[start + k]!, found, difference);
+        if (size >= SMALL) {
+          const unit = unitInLastPlace(t);
+          const worst = size >= LARGE ? ulp : ulpSmall;
+          worst.see(found === t ? 0 : Math.abs(found - t) / unit, off / unit, x[start + k]!, found);
+        } else absolute.see(Math.abs(found - t), off, x[start + k]!, found);
       }
     }
     count += x.length;
     options.onProgress?.((before.count + count) / inputs.count, result());
   };
-  /** The worst by the truth itself, not by where it lies. */
-  const record = (key: 'ulp' | 'ulpSmall' | 'absolute', x: number, found: number, error: typeof ulpError) => {
-    const value = error(found, exactly(x).hi);
-    if (!(value <= worst[key])) Object.assign(worst, { [key]: value, [`${key}At`]: x });
-  };
   const result = (): SweepResult => {
     const all = before.count + count;
-    return {
-      ...worst,
+    const [large, small, tiny] = [ulp, ulpSmall, absolute].map((each) => each.exactly(exactly)) as [
+      Place,
+      Place,
+      Place,
+    ];
+    return mergeWorst(before, {
       count: all,
+      ulp: large.error,
+      ulpAt: large.x,
+      ulpSmall: small.error,
+      ulpSmallAt: small.x,
+      absolute: tiny.error,
+      absoluteAt: tiny.x,
       nearest: all === 0 ? 1 : (Math.round(before.nearest * before.count) + right) / all,
       byLongArithmetic: before.byLongArithmetic + nearest.asked,
-    };
+    });
   };
   const blocks = after(inputs.blocks(), before.count)[Symbol.iterator]();
   const rest = async (x: Float32Array, y: PromiseLike<Float32Array>): Promise<SweepResult> => {
@@ -148,6 +154,40 @@ const [LARGE, SMALL] = [2 ** -8, 2 ** -24];
 const difference = (found: number, truth: number): number => (found === truth ? 0 : Math.abs(found - truth));
 const errorIn = (found: number, truth: number): number =>
   found === truth ? 0 : Math.abs(found - truth) / unitInLastPlace(truth);
+
+interface Place {
+  readonly error: number;
+  readonly x: number;
+}
+
+/** The largest error, by where the truth lies; told exactly when it is asked for. */
+class Worst {
+  #error = 0;
+  #x = 0;
+  #found = 0;
+  #told: Place | undefined = { error: 0, x: 0 };
+  readonly #measure: (found: number, truth: number) => number;
+
+  constructor(measure: (found: number, truth: number) => number) {
+    this.#measure = measure;
+  }
+
+  see(error: number, off: number, x: number, found: number): void {
+    if (!(error - off > this.#error)) return;
+    this.#error = error;
+    this.#x = x;
+    this.#found = found;
+    this.#told = undefined;
+  }
+
+  exactly(truth: (x: number) => Truth): Place {
+    this.#told ??= {
+      error: this.#error === Number.POSITIVE_INFINITY ? this.#error : this.#measure(this.#found, truth(this.#x).hi),
+      x: this.#x,
+    };
+    return this.#told;
+  }
+}
 
 const NOTHING: SweepResult = {
   count: 0,
@@ -186,19 +226,21 @@ export function mergeSweeps(p: SweepResult, q: SweepResult): SweepResult {
   expectResult('p', p);
   expectResult('q', q);
   const count = p.count + q.count;
-  return {
+  return mergeWorst(p, {
+    ...q,
     count,
-    ...(p.ulp >= q.ulp ? { ulp: p.ulp, ulpAt: p.ulpAt } : { ulp: q.ulp, ulpAt: q.ulpAt }),
-    ...(p.ulpSmall >= q.ulpSmall
-      ? { ulpSmall: p.ulpSmall, ulpSmallAt: p.ulpSmallAt }
-      : { ulpSmall: q.ulpSmall, ulpSmallAt: q.ulpSmallAt }),
-    ...(p.absolute >= q.absolute
-      ? { absolute: p.absolute, absoluteAt: p.absoluteAt }
-      : { absolute: q.absolute, absoluteAt: q.absoluteAt }),
     nearest: count === 0 ? 1 : (Math.round(p.nearest * p.count) + Math.round(q.nearest * q.count)) / count,
     byLongArithmetic: p.byLongArithmetic + q.byLongArithmetic,
-  };
+  });
 }
+
+/** q, with what is worse in p. */
+const mergeWorst = (p: SweepResult, q: SweepResult): SweepResult => ({
+  ...q,
+  ...(p.ulp >= q.ulp ? { ulp: p.ulp, ulpAt: p.ulpAt } : {}),
+  ...(p.ulpSmall >= q.ulpSmall ? { ulpSmall: p.ulpSmall, ulpSmallAt: p.ulpSmallAt } : {}),
+  ...(p.absolute >= q.absolute ? { absolute: p.absolute, absoluteAt: p.absoluteAt } : {}),
+});
 
 function numberOf(truth: number | DoubleDouble): DoubleDouble {
   if (typeof truth === 'object' && typeof truth?.hi === 'number' && typeof truth.lo === 'number') return truth;

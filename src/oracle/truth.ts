@@ -134,5 +134,8 @@ export function round(format: Format, { hi, lo }: DoubleDouble): number {
 export function spacing(format: Format, truth: number): number {
   const [significand, least] = FORMATS[format];
   word[0] = Math.abs(truth);
-  return 2 ** (Math.max((words[1]! >>> 20) - 1023, least) - significand + 1);
+  // A power of two by its bits: `**` takes as long as all the rest.
+  words[1] = (Math.max((words[1]! >>> 20) - 1023, least) - significand + 1024) << 20;
+  words[0] = 0;
+  return word[0]!;
 }
