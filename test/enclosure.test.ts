@@ -197,6 +197,7 @@ test.each(['gelu', 'leaky', 'ge', 'bare', 'inf'] as const)('DiTAC %s, tame and s
     ]).sort();
     const { wrong, undecided } = compare(act, xs);
     expect(wrong).toEqual([]);
+    expect(compare(act, xs, 'x').wrong).toEqual([]);
     // At vertices, and where a field is steep.
     expect(undecided.length).toBeLessThan(0.5 * xs.length);
   }

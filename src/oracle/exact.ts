@@ -1,4 +1,13 @@
-import { expression, normal, divide as quotientOf, times, where, x as X } from '../calculus/expression.js';
+import { differentiate } from '../calculus/differentiate.js';
+import {
+  density as densityOf,
+  expression,
+  normal,
+  divide as quotientOf,
+  times,
+  where,
+  x as X,
+} from '../calculus/expression.js';
 import { type Basis, expectBasis } from '../cpab/basis.js';
 import {
   expectBoolean,
@@ -10,11 +19,13 @@ import {
   expectString,
   type OptionTable,
 } from '../errors.js';
-import { type DoubleDouble, dd, divide, multiply, normalDistribution, ONE } from './double-double.js';
+import { add, type DoubleDouble, dd, divide, multiply, normalDistribution, ONE } from './double-double.js';
 import { encloses } from './enclosed.js';
 import { encloseExpression } from './enclosure.js';
-import { encloseFlow } from './flow-enclosure.js';
-import { makeField, walk } from './walk.js';
+import { exactExpression } from './expression.js';
+import { encloseFlow, encloseFlowSlope } from './flow-enclosure.js';
+import type { Truth } from './truth.js';
+import { makeField, walk, walkSlope } from './walk.js';
 
 /** The truth of flows and of DiTAC, in 30 digits (walk.ts), and in float64 where it lies. */
 
@@ -64,6 +75,18 @@ export function exactTransform(theta: ArrayLike<number>, options: ExactTransform
   );
 }
 
+function activationOf(theta: ArrayLike<number>, options: ExactActivationOptions) {
+  expectOptions('exact.activation', options, ACTIVATION_OPTIONS, ['tess', 'a', 'b', 'variant']);
+  const a = Math.fround(expectFinite('a', options.a));
+  const b = Math.fround(expectFinite('b', options.b));
+  if (!(a < b) || !Number.isFinite(b - a))
+    throw new RangeError(`a must be less than b (as float32), got a = ${options.a}, b = ${options.b}`);
+  const { tess, basis: kind = 'qr' } = options;
+  const variant = expectOneOf('variant', options.variant, ['gelu', 'leaky', 'ge', 'bare', 'inf']);
+  const field = makeField(theta, tess, kind, variant !== 'inf', a, b, 1);
+  return { field, a, b, variant };
+}
+
 const SLOPE = divide(ONE, dd(100));
 const GELU = times(X, normal(X));
 const LEAKY = where(X, X, quotientOf(X, expression(100)));
@@ -77,14 +100,7 @@ export function exactActivation(
   theta: ArrayLike<number>,
   options: ExactActivationOptions,
 ): (x: number) => DoubleDouble {
-  expectOptions('exact.activation', options, ACTIVATION_OPTIONS, ['tess', 'a', 'b', 'variant']);
-  const a = Math.fround(expectFinite('a', options.a));
-  const b = Math.fround(expectFinite('b', options.b));
-  if (!(a < b) || !Number.isFinite(b - a))
-    throw new RangeError(`a must be less than b (as float32), got a = ${options.a}, b = ${options.b}`);
-  const { tess, basis: kind = 'qr' } = options;
-  const variant = expectOneOf('variant', options.variant, ['gelu', 'leaky', 'ge', 'bare', 'inf']);
-  const field = makeField(theta, tess, kind, variant !== 'inf', a, b, 1);
+  const { field, a, b, variant } = activationOf(theta, options);
   const gelu = (x: number) => multiply(dd(x), normalDistribution(dd(x)));
   const f = (x: number): DoubleDouble => {
     expectNumber('x', x);
@@ -99,11 +115,53 @@ export function exactActivation(
     return gelu(x);
   };
   return encloses(f, () =>
-    encloseFlow(
-      field,
-      variant === 'inf' ? undefined : [a, b],
-      variant === 'gelu',
-      encloseExpression({ gelu: GELU, ge: GELU, leaky: LEAKY, bare: X, inf: X }[variant]),
-    ),
+    encloseFlow(field, variant === 'inf' ? undefined : [a, b], variant === 'gelu', encloseExpression(OUTSIDE[variant])),
   );
 }
+
+const OUTSIDE = { gelu: GELU, ge: GELU, leaky: LEAKY, bare: X, inf: X } as const;
+
+/**
+ * The derivative in x of an activation function, as {@link exactActivation} has it: ±Infinity give the limit, NaN gives NaN. At a vertex that rests,
+ * at the ends of [a,b] and at a kink it is that of one side.
+ * @throws {TypeError|RangeError} as exactActivation.
+ */
+export function exactActivationSlope(theta: ArrayLike<number>, options: ExactActivationOptions): (x: number) => Truth {
+  const { field, a, b, variant } = activationOf(theta, options);
+  const outside = exactExpression(differentiate(OUTSIDE[variant], 'x'));
+  const density = exactExpression(densityOf(X));
+  const inside = (x: number): Truth => {
+    let slope = walkSlope(field, x);
+    let size = Math.abs(slope.hi);
+    // Times are known to 2⁻¹⁰⁶, and e^(s·t) follows them.
+    const steepness = Math.max(1, Math.abs(Math.log(size)));
+    if (variant === 'gelu') {
+      const [y, p, d] = [walk(field, x), normalDistribution(dd(x)), density(x)];
+      const first = multiply(slope, p);
+      const second = multiply(y, d);
+      slope = add(first, second);
+      size = Math.max(Math.abs(first.hi), Math.abs(second.hi));
+    }
+    return { ...slope, error: size * 1e-29 * steepness };
+  };
+  const isInside = (x: number) => Number.isFinite(x) && (variant === 'inf' || (x >= a && x <= b));
+  return encloses(
+    (x: number) => (isInside(expectNumber('x', x)) ? inside(x) : variant === 'inf' ? infinite(x) : outside(x)),
+    () =>
+      encloseFlowSlope(
+        field,
+        variant === 'inf' ? undefined : [a, b],
+        variant === 'gelu',
+        encloseExpression(differentiate(OUTSIDE[variant], 'x')),
+      ),
+  );
+
+  /** Beyond all cells the flow is a line. */
+  function infinite(x: number): Truth {
+    if (Number.isNaN(x)) return { hi: x, lo: 0, error: 0 };
+    const slope = walkSlope(field, x > 0 ? FAR : -FAR);
+    return { ...slope, error: Math.abs(slope.hi) * 1e-29 };
+  }
+}
+/** Where points start and end in the outermost cell. */
+const FAR = 2 ** 1000;

@@ -5,7 +5,7 @@ import type { Definition } from '../calculus/piece.js';
 import { describe, expectInteger, expectNumber } from '../errors.js';
 import { encloses, enclosureOf } from './enclosed.js';
 import { type Enclosure, encloseExpression, LANES } from './enclosure.js';
-import { exactActivation } from './exact.js';
+import { exactActivation, exactActivationSlope } from './exact.js';
 import { exactExpression } from './expression.js';
 import { NO_VALUE, type Truth } from './truth.js';
 
@@ -37,13 +37,18 @@ function definitionOf(of: unknown, channel: unknown): Definition {
   throw new TypeError(`an activation or a definition ({ parts }) was expected, got ${describe(of)}`);
 }
 
-function ofDiTAC(act: DiTAC, channel: unknown): (x: number) => Truth {
+/** θ of a channel, and what goes with it. */
+function partsOf(act: DiTAC, channel: unknown) {
   const { thetas, channels, tess, a, b, variant, basis } = act;
   expectInteger('channel', channel, 0, channels - 1);
   const d = variant === 'inf' ? tess + 1 : tess - 1;
   const functions = d === 0 ? 1 : thetas.length / d;
   const index = Math.floor(((channel as number) * functions) / channels);
-  const f = exactActivation(thetas.subarray(index * d, (index + 1) * d), { tess, a, b, variant, basis });
+  return [thetas.subarray(index * d, (index + 1) * d), { tess, a, b, variant, basis }] as const;
+}
+
+function ofDiTAC(act: DiTAC, channel: unknown): (x: number) => Truth {
+  const f = exactActivation(...partsOf(act, channel));
   const truth = (x: number): Truth => {
     const { hi, lo } = f(x);
     // At 0 the flow either rests, or does not end there.
@@ -114,11 +119,16 @@ export function exactFamily(of: Judged, channel = 0): (x: number) => Truth {
 /**
  * The truth of a derivative: of the function in x, or in one of its parameters. Where f has a kink it is that of one side.
  * @param by 'x', a parameter's place among all parameters of the function, or its name, as 'alpha' or 'coefficients[2]'.
- * @throws {TypeError|RangeError} if there is no such parameter, or for DiTAC, whose flow is no expression.
+ * @throws {TypeError|RangeError} if there is no such parameter; for θ of a DiTAC, whose flow is no expression.
  */
 export function exactDerivative(of: Judged, by: 'x' | string | number, channel = 0): (x: number) => Truth {
-  if (typeof of === 'object' && of !== null && isDiTAC(of))
-    throw new TypeError('the derivative of a flow is no expression: differences of exact.activation tell it');
+  if (typeof of === 'object' && of !== null && isDiTAC(of)) {
+    if (by !== 'x')
+      throw new TypeError(
+        `by must be 'x' for a DiTAC, got ${describe(by)}: the derivative of a flow in θ is no expression, and differences of exact.activation tell it`,
+      );
+    return exactActivationSlope(...partsOf(of, channel));
+  }
   const definition = definitionOf(of, channel);
   const index = by === 'x' ? by : indexOf(of, by);
   return ofParts(definition, (f) => differentiate(f, index));

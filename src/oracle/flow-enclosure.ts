@@ -10,11 +10,27 @@ import { type Field, timeTo, vertexOf } from './walk.js';
  * too. Inside a cell dv/dx is a constant s. From x to a vertex p takes (p - x)/v·L(z) with z = s·(p - x)/v and L(z) = log1p(z)/z; a time r leads from p
  * to p + v·r·E(s·r) with E(z) = expm1(z)/z. What float64 does not decide — in which cell a point is, or whether it leaves it — has no answer here.
  */
-export function encloseFlow(
+export const encloseFlow = (
   field: Field,
   inside: readonly [a: number, b: number] | undefined,
   isGated: boolean,
   outside: Enclosure,
+): Enclosure => enclose(field, inside, isGated, outside, false);
+
+/** The derivative in x. */
+export const encloseFlowSlope = (
+  field: Field,
+  inside: readonly [a: number, b: number] | undefined,
+  isGated: boolean,
+  outside: Enclosure,
+): Enclosure => enclose(field, inside, isGated, outside, true);
+
+function enclose(
+  field: Field,
+  inside: readonly [a: number, b: number] | undefined,
+  isGated: boolean,
+  outside: Enclosure,
+  isSlope: boolean,
 ): Enclosure {
   const { cells, length, speeds, exponent } = field;
   const on = elementary();
@@ -219,6 +235,15 @@ export function encloseFlow(
     };
   }
 
+  /** Into R. */
+  function slopeAt(x: number): void {
+    const found = state();
+    const ds = derivatives(found);
+    const [l, h] = isGated ? gated(found.image, ds, [x, x]).slope : ds[0];
+    R[0] = l;
+    R[1] = h;
+  }
+
   const put = (into: Jet, k: number, [l, h]: Interval) => {
     into.low[k] = l;
     into.high[k] = h;
@@ -266,7 +291,8 @@ export function encloseFlow(
           continue;
         }
         if (!follow(value)) R[0] = R[1] = Number.NaN;
-        if (isGated) {
+        else if (isSlope) slopeAt(value);
+        else if (isGated) {
           const [l, h] = [R[0]!, R[1]!];
           normal(value, value);
           product(l, h, R[0]!, R[1]!);
@@ -275,7 +301,7 @@ export function encloseFlow(
         high[i] = R[1]!;
       }
     };
-    if (isNarrow(x, from, count) && isInside(x[from]!) && isInside(x[from + count - 1]!))
+    if (!isSlope && isNarrow(x, from, count) && isInside(x[from]!) && isInside(x[from + count - 1]!))
       smooth.enclose(x, from, count, low, high, each);
     else each(0, count);
     if (!isBeyond) return;

@@ -143,8 +143,20 @@ export function timeTo(field: Field, c: number, along: bigint, whole: bigint, en
   return Math.abs(perSlope.hi) < 2 ** 900 ? multiply(logarithm(target, speed), perSlope) : INFINITE;
 }
 
+/** Where a point is in its last cell, and how long it has been going to be there: `along`/`whole` of the cell from its left vertex when it came in. */
+interface Last {
+  readonly cell: number;
+  readonly along: bigint;
+  readonly whole: bigint;
+  readonly isFirst: boolean;
+  readonly remaining: DoubleDouble;
+  /** From where, and the speed at the very beginning, as `speeds` times `whole`. */
+  readonly start: DoubleDouble;
+  readonly speed: bigint;
+}
+
 /** Follows one point for time 1: cell after cell, subtracting what each takes. */
-export function walk(field: Field, x: number): DoubleDouble {
+function travel(field: Field, x: number): Last {
   const { cells, a, length, speeds } = field;
   const place = sum(dyadic(x), { integer: -a.integer, exponent: a.exponent });
   const base = Math.min(place.exponent, length.exponent);
@@ -154,7 +166,7 @@ export function walk(field: Field, x: number): DoubleDouble {
   cell = scaled < 0n ? 0 : Math.min(cell, cells - 1);
   let along = scaled - BigInt(cell) * whole;
   const speed = speeds[cell]! * (whole - along) + speeds[cell + 1]! * along;
-  if (speed === 0n) return dd(x);
+  if (speed === 0n) return { cell, along, whole, isFirst: true, remaining: ONE, start: dd(x), speed };
   const direction = speed > 0n ? 1 : -1;
   // On a vertex and about to leave to the left: the cell on that side is the one that counts.
   if (direction < 0 && along === 0n && cell > 0) {
@@ -179,8 +191,24 @@ export function walk(field: Field, x: number): DoubleDouble {
       }
     }
     const start = isFirst ? dd(x) : vertexOf(field, direction > 0 ? cell : cell + 1);
-    return within(field, cell, along, whole, start, remaining);
+    return { cell, along, whole, isFirst, remaining, start, speed };
   }
+}
+
+/** Where a point is after time 1. */
+export function walk(field: Field, x: number): DoubleDouble {
+  const { cell, along, whole, start, remaining, speed } = travel(field, x);
+  return speed === 0n ? dd(x) : within(field, cell, along, whole, start, remaining);
+}
+
+/** Its derivative in x: v(y)/v(x), or e^s where the point stays in a cell of slope s. At a vertex that rests, that of the cell on the right. */
+export function walkSlope(field: Field, x: number): DoubleDouble {
+  const { length, speeds, exponent } = field;
+  const { cell, along, whole, isFirst, remaining, speed } = travel(field, x);
+  const [left, right] = [speeds[cell]!, speeds[cell + 1]!];
+  const slope = quotient(right - left, integerAt(length, length.exponent), exponent - length.exponent);
+  const ratio = isFirst ? ONE : quotient(left * (whole - along) + right * along, speed);
+  return timesExp(ratio, multiply(slope, remaining));
 }
 
 export function vertexOf({ a, length, cells }: Field, k: number): DoubleDouble {
