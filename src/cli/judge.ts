@@ -86,6 +86,7 @@ interface JudgeOptions extends Formula {
   gradY?: string;
   grad: readonly (readonly [name: string, file: string])[];
   dtype?: Format;
+  dtypeY?: Format;
   tensor?: string;
   maxUlp?: number;
   shard: Shard;
@@ -118,6 +119,11 @@ export function addJudge(program: Command, making: Making, entry: URL): void {
         [] as JudgeOptions['grad'],
       )
       .addOption(program.createOption('--dtype <name>', 'what raw files hold').choices(FORMATS as string[]))
+      .addOption(
+        program
+          .createOption('--dtype-y <name>', 'what raw files of results and gradients hold, if not what x holds')
+          .choices(FORMATS as string[]),
+      )
       .option('--tensor <name>', 'which tensor of .safetensors files, if they have several'),
     making,
   )
@@ -203,8 +209,9 @@ const PART = 1 << 17;
 async function judgeFiles(asked: Asked, options: JudgeOptions, entry: URL): Promise<void> {
   const { question, activation } = asked;
   const x = readArray(options.x, options);
+  const ofResults = { ...options, ...(options.dtypeY ? { dtype: options.dtypeY } : {}) };
   const other = (name: string, path: string): FloatArray => {
-    const found = readArray(path, options);
+    const found = readArray(path, ofResults);
     if (found.values.length !== x.values.length)
       throw new Error(`x holds ${x.values.length} numbers and ${name} ${found.values.length}: they must be as many`);
     return found;
@@ -235,7 +242,7 @@ async function judgeFiles(asked: Asked, options: JudgeOptions, entry: URL): Prom
     x: share(x.values),
     order: share(order),
     ...(options.maxUlp === undefined ? {} : { maxUlp: options.maxUlp }),
-    isProfiled: options.html !== undefined,
+    ...(options.html === undefined ? {} : { profiled: [from, to] as const }),
   };
   const judged = async (found: FloatArray, isSlope: boolean): Promise<Judgement> => {
     const all = {
@@ -267,7 +274,7 @@ async function judgeFiles(asked: Asked, options: JudgeOptions, entry: URL): Prom
   }
   if (gradX) sections.push({ what: 'grad-x', found: await judged(gradX, true), own: undefined });
   const sums = options.grad.map(([name, path]) =>
-    judgeSums(asked, name, readArray(path, options), x.values, gradY!.values),
+    judgeSums(asked, name, readArray(path, ofResults), x.values, gradY!.values),
   );
 
   const isRight =

@@ -89,7 +89,9 @@ const BANDS = ['|y| ≥ 2⁻⁸', '2⁻²⁴ ≤ |y| < 2⁻⁸', '2⁻¹²⁶ �
 const distance = (low: number, high: number): string =>
   low === Number.POSITIVE_INFINITY ? 'NaN' : low === high ? String(low) : `${low}–${high}`;
 const whole = (count: number): string => count.toLocaleString('en');
-const share = ({ nearest, compared }: Judgement): string => `${((100 * nearest) / Math.max(compared, 1)).toFixed(4)} %`;
+const share = ({ nearest, compared }: Judgement): string =>
+  // Never rounded up to all.
+  `${(Math.floor((1e6 * nearest) / Math.max(compared, 1)) / 1e4).toFixed(4)} %`;
 const greatest = ({ value, index }: Judgement['greatestAbsolute']): string =>
   index === undefined ? String(value) : `${value} at index (${index},)`;
 
@@ -190,7 +192,7 @@ ${found.first ? `<p>The first that is not correctly rounded: ${escapeMarkup(plac
 <style>
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 860px; margin: 2em auto; padding: 0 1em; color: #222; background: #fff; overflow-wrap: anywhere }
 h1 { font-size: 1.4em } h2 { font-size: 1.1em; margin-top: 2em } svg { max-width: 100%; height: auto }
-table { border-collapse: collapse; margin: 1em 0 } td, th { text-align: left; padding: .2em 1em .2em 0; vertical-align: top; border-bottom: 1px solid #eee }
+table { border-collapse: collapse; margin: 1em 0 } td, th { text-align: left; padding: .2em 1em .2em 0; vertical-align: top; border-bottom: 1px solid #eee } td:not(:last-child) { white-space: nowrap }
 .bar { background: #806020; height: 1em }
 </style>
 <h1>${escapeMarkup(visible(name))}</h1>

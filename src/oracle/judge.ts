@@ -73,8 +73,8 @@ export interface Comparison {
   readonly maxUlp?: number;
   /** Then y should be gradY·f(x), f the derivative. */
   readonly gradY?: Float32Array;
-  /** Whether the judgement is to have a profile. */
-  readonly isProfiled?: boolean;
+  /** Then the judgement has a profile, of these places in the order: of all that is judged, of which this may be a part. */
+  readonly profiled?: readonly [from: number, to: number];
 }
 
 /** The worst error of each of many stretches, which hold as many inputs each. */
@@ -117,7 +117,7 @@ const BANDS = [2 ** -8, 2 ** -24, 2 ** -126, 0];
  * @param onProgress is called with the share that is done.
  */
 export function judge(
-  { x, y, format, order, from, to, maxUlp, gradY, isProfiled = false }: Comparison,
+  { x, y, format, order, from, to, maxUlp, gradY, profiled }: Comparison,
   f: (x: number) => Truth,
   onProgress?: (done: number) => void,
 ): Judgement {
@@ -156,8 +156,8 @@ export function judge(
     for (let k = 0; k < n; k++) {
       const i = order[start + k]!;
       const v = inputs[k]!;
-      const t = nearest.value[k]!;
       const found = y[i]!;
+      const t = nearest.isEdge[k] === 1 && found !== nearest.rounded[k] ? truth(v, i).hi : nearest.value[k]!;
       if (start + k >= from) {
         const rounded = nearest.rounded[k]!;
         const isNaNTrue = Number.isNaN(t);
@@ -176,8 +176,7 @@ export function judge(
           found === 0 &&
           rounded === 0 &&
           Object.is(found, -0) !== Object.is(rounded, -0) &&
-          (t !== 0 || nearest.off[k]! > 0) &&
-          !isExactly0(truth(v, i))
+          (Math.abs(t) > 2 * nearest.off[k]! || !isExactly0(truth(v, i)))
         )
           zeroSign += 1;
         else isMismatch = false;
@@ -190,8 +189,8 @@ export function judge(
             worstAt[WORST] = i;
           }
         }
-        if (isProfiled) {
-          const stretch = Math.floor(((start + k) * STRETCHES) / order.length);
+        if (profiled) {
+          const stretch = Math.floor(((start + k - profiled[0]) * STRETCHES) / (profiled[1] - profiled[0]));
           if (Number.isNaN(profileX[stretch]!)) profileX[stretch] = v;
           if (ulp > profileUlp[stretch]!) profileUlp[stretch] = ulp;
         }
@@ -260,7 +259,7 @@ export function judge(
     greatestAbsolute: { value: absolute, index: absoluteAt < 0 ? undefined : absoluteAt },
     greatestRelative: { value: relative, index: relativeAt < 0 ? undefined : relativeAt },
     byLongArithmetic: nearest.asked,
-    ...(isProfiled ? { profile: { x: [...profileX], ulp: [...profileUlp] } } : {}),
+    ...(profiled ? { profile: { x: [...profileX], ulp: [...profileUlp] } } : {}),
   };
 }
 

@@ -8,9 +8,11 @@ const LEAST = 2 ** -1074;
 export class Nearest {
   /** The truth, rounded once. */
   readonly rounded = new Float64Array(LANES);
-  /** About the truth, and how far from it at most; both on one side of a power of two. */
+  /** About the truth, and how far from it at most. */
   readonly value = new Float64Array(LANES);
   readonly off = new Float64Array(LANES);
+  /** 1 where on which side of a power of two the truth lies is not known: its units are twice as large on one. */
+  readonly isEdge = new Uint8Array(LANES);
   /** How many inputs the enclosure left to the truth. */
   asked = 0;
   readonly #format: Format;
@@ -41,7 +43,7 @@ export class Nearest {
         const p = isSingle ? Math.fround(l) : round(format, { hi: l, lo: 0 });
         const q = isSingle ? Math.fround(h) : round(format, { hi: h, lo: 0 });
         const isOne = p === q && (p !== 0 || Object.is(p, q));
-        if (isOne && (l === h || p === 0 || spacing(format, l) === spacing(format, h))) {
+        if (isOne) {
           const middle = l + (h - l) / 2;
           // Of what is not 0, though it rounds to it; and both ends may be infinite.
           this.value[i] =
@@ -54,6 +56,7 @@ export class Nearest {
                 : middle;
           this.off[i] = l === h ? 0 : (h - l) * 0.5000001;
           this.rounded[i] = p;
+          this.isEdge[i] = l !== h && p !== 0 && spacing(format, l) !== spacing(format, h) ? 1 : 0;
           continue;
         }
       }
@@ -65,6 +68,7 @@ export class Nearest {
       this.value[i] = last.hi;
       this.off[i] = Math.abs(last.lo) + last.error;
       this.rounded[i] = round(format, last);
+      this.isEdge[i] = 0;
     }
   }
 }

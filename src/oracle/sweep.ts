@@ -92,8 +92,9 @@ export function sweep(
       const n = Math.min(LANES, x.length - start);
       nearest.find(x, start, n);
       for (let k = 0; k < n; k++) {
-        const t = nearest.value[k]!;
         const found = y[start + k]!;
+        const isEdge = nearest.isEdge[k] === 1 && found !== nearest.rounded[k];
+        const t = isEdge ? exactly(x[start + k]!).hi : nearest.value[k]!;
         if (found === nearest.rounded[k]) right += 1;
         else if (Number.isNaN(t) || Number.isNaN(found)) {
           if (Number.isNaN(t) && Number.isNaN(found)) right += 1;
