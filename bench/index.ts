@@ -9,6 +9,7 @@ import { hostBackend } from '../src/backends/host.js';
 import { inverse, normalStream, transform } from '../src/cpab.js';
 import { DiTAC } from '../src/index.js';
 import { loadSafetensors } from '../src/io/safetensors.js';
+import { emittedTimings } from './emitted.js';
 import { onnxPeers } from './peers.js';
 
 /**
@@ -76,6 +77,9 @@ async function elementwise(): Promise<{ timings: Timing[]; notes: string[] }> {
   const median = new Map(
     bench.tasks.map((task) => [task.name, (medianOf(task.result) * 1e6) / (task.name.includes('10⁵') ? 1e5 : COUNT)]),
   );
+  const emitted = emittedTimings(act, x);
+  if (typeof emitted === 'string') notes.push(emitted);
+  else for (const { name, ns } of emitted) median.set(name, ns);
   const gelu = median.get('onnxruntime-web Gelu');
   const bars: Record<string, number> = {
     'ditac forward (wasm)': 0.45,
