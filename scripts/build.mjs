@@ -167,6 +167,7 @@ await build({
     webgpu: 'bench/webgpu.ts',
     threads: 'bench/threads.ts',
     'bench-networks': 'bench/networks.ts',
+    judged: 'bench/judged.ts',
     stacks: 'test/stacks/main.ts',
     'stack-worker': 'test/stacks/worker.ts',
     start: 'examples/start.ts',

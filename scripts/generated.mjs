@@ -3,6 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { c } from './c.mjs';
 import { kernels } from './kernels.mjs';
 import { esbuildLoader } from './loader.mjs';
 import { translate } from './wgsl.mjs';
@@ -104,6 +105,23 @@ async function shaders() {
   );
 }
 
+/** What `ditac emit` prints. */
+async function printed() {
+  const text = (file) => readFileSync(`assembly/${file}`, 'utf8');
+  const vocabulary = text('vocabulary/lanes.h');
+  const made = {
+    vocabulary,
+    kernel: translate('assembly/activation.ts', 'activateLanes', c(vocabulary)),
+    c: text('entries/each.c'),
+    cuda: text('entries/each.cu'),
+    main: text('entries/main.h'),
+  };
+  return (
+    `/** C from assembly/: vocabulary, entry points, and the kernel translated by scripts/wgsl.mjs. */\n` +
+    `export const C = ${JSON.stringify(made)};\n`
+  );
+}
+
 /** Each by its file, with what it is made of. */
 const GENERATED = {
   'src/engines/wasm/bytes.generated.ts': { make: () => embedded('kernels'), from: /^assembly\/.*\.ts$/ },
@@ -116,6 +134,7 @@ const GENERATED = {
     from: /^(?:assembly\/.*\.ts|src\/backends\/(?:threads\/)?[\w-]+\.ts|src\/plan\/image\.ts)$/,
   },
   'src/backends/webgpu/kernels.generated.ts': { make: shaders, from: /^assembly\// },
+  'src/cli/kernels.generated.ts': { make: printed, from: /^assembly\// },
 };
 
 /** Writes all of them; those that have not changed keep their time. */

@@ -1,13 +1,25 @@
-// Translates kernel bodies from assembly/ to WGSL. They are plain calls of vocabulary words with a loop or a branch here and
+// Translates kernel bodies from assembly/ to WGSL, or another language. They are plain calls of vocabulary words with a loop or a branch here and
 // there, and the vocabulary has the same names in WGSL (assembly/vocabulary/lanes.wgsl): only the syntax differs.
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parse } from '@babel/parser';
 
-/** WGSL's reserved words that may serve as names in TypeScript. */
-const RESERVED = new Set(
-  'from of module of register self set super target type unless with yield final match'.split(' '),
-);
+/** What differs from language to language; scripts/c.mjs is another. */
+const WGSL = {
+  title: 'WGSL',
+  /** Reserved words that may serve as names in TypeScript. */
+  reserved: new Set('from of module of register self set super target type unless with yield final match'.split(' ')),
+  number: (raw) => raw,
+  constant: (name, type, value) => `const ${name}: ${type} = ${value};`,
+  head: (name, parameters, result) =>
+    `fn ${name}(${parameters.map((each) => `${each.name}: ${each.type}`).join(', ')})${result === undefined ? '' : ` -> ${result}`}`,
+  variable: (isConstant, name, _type, value) => `${isConstant ? 'let' : 'var'} ${name} = ${value};`,
+  cast: (type, value) => `${type}(${value})`,
+  /** What stands before the functions, of their heads. */
+  before: () => '',
+  /** Whether variables are declared with their types: then words of the vocabulary have to be known by the types of their results. */
+  types: undefined,
+};
 
 /** A file's functions and constants by name, and the files from which it imports other names. */
 function readModule(file) {
@@ -32,14 +44,26 @@ function readModule(file) {
   return { declared, imported };
 }
 
-/** WGSL of the function `entry` of a file and of everything that it uses, except the words of the vocabulary. */
-export function translate(file, entry) {
+/** The function `entry` of a file and everything that it uses, except the words of the vocabulary, in WGSL or another language. */
+export function translate(file, entry, language = WGSL) {
+  const { constant, fn, heads } = printer(language, (name) => results.get(name));
+  const results = new Map(language.types);
   const modules = new Map();
   const constants = new Map();
   const functions = new Map();
+  const moduleAt = (from) => {
+    if (modules.has(from)) return modules.get(from);
+    const found = readModule(from);
+    modules.set(from, found);
+    if (language.types) {
+      for (const [name, { node }] of found.declared)
+        results.set(name, typeIn(node.type === 'FunctionDeclaration' ? node.returnType : node.id.typeAnnotation));
+      for (const each of found.imported.values()) moduleAt(each);
+    }
+    return found;
+  };
   const visit = (from, name) => {
-    if (!modules.has(from)) modules.set(from, readModule(from));
-    const { declared, imported } = modules.get(from);
+    const { declared, imported } = moduleAt(from);
     if (imported.has(name)) return visit(imported.get(name), name);
     if (!declared.has(name)) return;
     const found = declared.get(name);
@@ -55,7 +79,7 @@ export function translate(file, entry) {
     for (const each of namesIn(found.node)) visit(from, each);
   };
   visit(file, entry);
-  return `${[...constants.values()].join('\n')}\n\n${[...functions.values()].join('\n\n')}\n`;
+  return `${[...constants.values()].join('\n')}\n\n${language.before(heads)}${[...functions.values()].join('\n\n')}\n`;
 }
 
 function* namesIn(node) {
@@ -75,72 +99,106 @@ const comment = (comments, indent = '') =>
     .map((line) => `${indent}// ${line}\n`)
     .join('');
 
-const name = (text) => (RESERVED.has(text) ? `${text}_` : text);
-const type = ({ typeAnnotation }) =>
-  typeAnnotation.type === 'TSBooleanKeyword' ? 'bool' : (typeAnnotation.typeName?.name ?? refuse(typeAnnotation));
+const typeIn = ({ typeAnnotation }) =>
+  typeAnnotation.type === 'TSBooleanKeyword'
+    ? 'bool'
+    : typeAnnotation.type === 'TSVoidKeyword'
+      ? undefined
+      : typeAnnotation.typeName?.name;
 
-function constant({ node, comments }) {
-  return `${comment(comments)}const ${node.id.name}: ${type(node.id.typeAnnotation)} = ${expression(node.init)};`;
-}
+/** Statements and expressions in a language. `resultOf`: the type of a constant, or of what a function returns. */
+function printer(language, resultOf) {
+  /** Types of a function's parameters and variables. */
+  let locals = new Map();
+  const heads = new Set();
+  const name = (text) => (language.reserved.has(text) ? `${text}_` : text);
+  const type = (annotation) => typeIn(annotation) ?? refuse(annotation.typeAnnotation);
 
-function fn({ node, comments }) {
-  const parameters = node.params.map((each) => `${name(each.name)}: ${type(each.typeAnnotation)}`).join(', ');
-  const isVoid = node.returnType.typeAnnotation.type === 'TSVoidKeyword';
-  const result = isVoid ? '' : ` -> ${type(node.returnType)}`;
-  return `${comment(comments)}fn ${node.id.name}(${parameters})${result} ${block(node.body, '')}`;
-}
+  function constant({ node, comments }) {
+    return `${comment(comments)}${language.constant(node.id.name, type(node.id.typeAnnotation), expression(node.init))}`;
+  }
 
-function block(node, indent) {
-  const body = node.type === 'BlockStatement' ? node.body : [node];
-  return `{\n${body.map((each) => statement(each, `${indent}  `)).join('')}${indent}}`;
-}
+  function fn({ node, comments }) {
+    const parameters = node.params.map((each) => ({ name: name(each.name), type: type(each.typeAnnotation) }));
+    locals = new Map(node.params.map((each) => [each.name, type(each.typeAnnotation)]));
+    const head = language.head(node.id.name, parameters, typeIn(node.returnType));
+    heads.add(head);
+    return `${comment(comments)}${head} ${block(node.body, '')}`;
+  }
 
-function statement(node, indent) {
-  const before = comment(node.leadingComments ?? [], indent);
-  switch (node.type) {
-    case 'VariableDeclaration': {
-      const keyword = node.kind === 'const' ? 'let' : 'var';
-      return (
-        before +
-        node.declarations.map((d) => `${indent}${keyword} ${name(d.id.name)} = ${expression(d.init)};\n`).join('')
-      );
+  function block(node, indent) {
+    const body = node.type === 'BlockStatement' ? node.body : [node];
+    return `{\n${body.map((each) => statement(each, `${indent}  `)).join('')}${indent}}`;
+  }
+
+  function declaration({ id, init }, isConstant, indent) {
+    if (language.types) locals.set(id.name, typeOf(init));
+    return `${indent}${language.variable(isConstant, name(id.name), locals.get(id.name), expression(init))}\n`;
+  }
+
+  function statement(node, indent) {
+    const before = comment(node.leadingComments ?? [], indent);
+    switch (node.type) {
+      case 'VariableDeclaration':
+        return before + node.declarations.map((each) => declaration(each, node.kind === 'const', indent)).join('');
+      case 'ReturnStatement':
+        return `${before}${indent}return ${expression(node.argument)};\n`;
+      case 'ExpressionStatement':
+        return `${before}${indent}${expression(node.expression)};\n`;
+      case 'IfStatement':
+        return `${before}${indent}if (${expression(node.test)}) ${block(node.consequent, indent)}\n`;
+      case 'WhileStatement':
+        return `${before}${indent}while (${expression(node.test)}) ${block(node.body, indent)}\n`;
+      default:
+        return refuse(node);
     }
-    case 'ReturnStatement':
-      return `${before}${indent}return ${expression(node.argument)};\n`;
-    case 'ExpressionStatement':
-      return `${before}${indent}${expression(node.expression)};\n`;
-    case 'IfStatement':
-      return `${before}${indent}if (${expression(node.test)}) ${block(node.consequent, indent)}\n`;
-    case 'WhileStatement':
-      return `${before}${indent}while (${expression(node.test)}) ${block(node.body, indent)}\n`;
-    default:
-      return refuse(node);
   }
-}
 
-function expression(node) {
-  switch (node.type) {
-    case 'Identifier':
-      return name(node.name);
-    case 'NumericLiteral':
-      return node.extra.raw;
-    case 'UnaryExpression':
-      return `${node.operator}${expression(node.argument)}`;
-    case 'BinaryExpression':
-      return `${operand(node.left)} ${node.operator} ${operand(node.right)}`;
-    case 'AssignmentExpression':
-      return `${expression(node.left)} ${node.operator} ${expression(node.right)}`;
-    case 'CallExpression':
-      return `${expression(node.callee)}(${node.arguments.map(expression).join(', ')})`;
-    case 'TSTypeAssertion':
-      return `${node.typeAnnotation.typeName.name}(${expression(node.expression)})`;
-    default:
-      return refuse(node);
+  function expression(node) {
+    switch (node.type) {
+      case 'Identifier':
+        return name(node.name);
+      case 'NumericLiteral':
+        return language.number(node.extra.raw);
+      case 'UnaryExpression':
+        if (language.negative && node.argument.type === 'NumericLiteral')
+          return language.negative(node.argument.extra.raw);
+        return `${node.operator}${expression(node.argument)}`;
+      case 'BinaryExpression':
+        return `${operand(node.left)} ${node.operator} ${operand(node.right)}`;
+      case 'AssignmentExpression':
+        return `${expression(node.left)} ${node.operator} ${expression(node.right)}`;
+      case 'CallExpression':
+        return `${expression(node.callee)}(${node.arguments.map(expression).join(', ')})`;
+      case 'TSTypeAssertion':
+        return language.cast(node.typeAnnotation.typeName.name, expression(node.expression));
+      default:
+        return refuse(node);
+    }
   }
-}
 
-const operand = (node) => (node.type === 'BinaryExpression' ? `(${expression(node)})` : expression(node));
+  const operand = (node) => (node.type === 'BinaryExpression' ? `(${expression(node)})` : expression(node));
 
-function refuse(node) {
-  throw new Error(`WGSL has no ${node.type} here (line ${node.loc?.start.line}); write the kernel without it`);
+  function typeOf(node) {
+    switch (node.type) {
+      case 'Identifier':
+        return locals.get(node.name) ?? resultOf(node.name) ?? refuse(node);
+      case 'CallExpression':
+        return resultOf(node.callee.name) ?? refuse(node);
+      case 'TSTypeAssertion':
+        return node.typeAnnotation.typeName.name;
+      case 'BinaryExpression':
+        return typeOf(node.left);
+      default:
+        return refuse(node);
+    }
+  }
+
+  function refuse(node) {
+    throw new Error(
+      `${language.title} has no ${node.type} here (line ${node.loc?.start.line}); write the kernel without it`,
+    );
+  }
+
+  return { constant, fn, heads };
 }

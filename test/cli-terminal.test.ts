@@ -159,7 +159,7 @@ test('an interrupt tells how to go on, with what was found', async () => {
   child.kill('SIGINT');
   const code = await new Promise((resolve) => child.on('close', resolve));
   expect(code).toBe(130);
-  const [, first, second] = /x = (\S+); this goes on:\n {2}ditac sweep --threads 1 --range=(\S+),16 --seeds=3\n/.exec(
+  const [, first, second] = /at x = (\S+); this goes on:\n {2}ditac sweep --threads 1 --range=(\S+),16 --seeds=3\n/.exec(
     stderr,
   )!;
   expect(first).toBe(second);

@@ -1,14 +1,24 @@
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Snake, Swish } from 'ditac';
-import { everyFloat32, exact, exactFamily, roundTo, sweep } from 'ditac/oracle';
+import {
+  everyFloat32,
+  exact,
+  exactDerivative,
+  exactFamily,
+  mergeSweeps,
+  roundTo,
+  type SweepResult,
+  sweep,
+} from 'ditac/oracle';
 import { saveSafetensors } from 'ditac/safetensors';
 import { verifyBackends, verifyFunction } from 'ditac/verify';
 import { expect, test } from 'vitest';
 import { LARGEST } from '../src/calculus/piece.js';
+import { writeArray } from '../src/cli/arrays.js';
 import { readExpression } from '../src/cli/formula.js';
 
 const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
@@ -170,4 +180,192 @@ test('sweep takes asynchronous kernels and truths of 30 digits', async () => {
   const controller = new AbortController();
   controller.abort(new Error('enough'));
   expect(() => sweep((v) => v, truth, inputs(), { signal: controller.signal })).toThrow('enough');
+});
+
+/** float32 as .npy. */
+const save = (name: string, values: Float32Array) => {
+  writeArray(at(name), 'float32', values);
+  return at(name);
+};
+
+test('gradients: of x in units in the last place, of parameters as sums; a fault in either is found', () => {
+  const snake = new Snake({ alpha: 0.7 });
+  const x = Float32Array.from({ length: 4000 }, (_, i) => (i - 2000) / 150);
+  const gradY = x.map((v, i) => Math.fround(Math.sin(i) * 2 ** ((i % 9) - 4) + 0 * v));
+  const [slope, alpha] = [exactDerivative(snake, 'x'), exactDerivative(snake, 'alpha')];
+  const gradX = x.map((v, i) => slope(v).hi * gradY[i]!);
+  const sum = x.reduce((total, v, i) => total + alpha(v).hi * gradY[i]!, 0);
+  const files = [
+    '--x',
+    save('gx', x),
+    '--grad-y',
+    save('gy', gradY),
+    '--dtype',
+    'float32',
+    '--family',
+    'snake',
+    '--alpha',
+    '0.7',
+  ];
+  const save1 = (value: number) => save('galpha.npy', Float32Array.of(value));
+  const judge = (...more: string[]) => judged(...files, '--grad-x', save('gradx', gradX), ...more, '--max-ulp', '0.5');
+  const right = judge('--grad', `alpha=${save1(sum)}`);
+  expect(right).toMatchObject({
+    gradX: { compared: 4000, nearest: 4000, monotonicityBreaks: 0 },
+    gradients: { alpha: [{ name: 'alpha' }] },
+    ok: true,
+  });
+  expect(right.gradients.alpha[0].truth).toBeCloseTo(sum, 9);
+  expect(right.gradients.alpha[0].ulp).toBeLessThanOrEqual(0.5);
+  expect(judge('--grad', `alpha=${save1(sum * (1 + 2e-7))}`)).toMatchObject({ ok: false });
+  new Int32Array(gradX.buffer)[1234]! += 1;
+  expect(judge()).toMatchObject({ ok: false, gradX: { nearest: 3999, first: { index: 1234, x: x[1234] } } });
+  const fails = (...args: string[]) => ditac('judge', ...args, '--family', 'snake', '--alpha', '0.7').stderr;
+  expect(fails('--x', at('gx'), '--dtype', 'float32')).toContain('what is to be judged');
+  expect(fails('--x', at('gx'), '--dtype', 'float32', '--grad-x', at('gradx'))).toContain(
+    'no gradient of y is assumed',
+  );
+  expect(ditac('judge', ...files, '--grad', `beta=${at('galpha.npy')}`).stderr).toContain(
+    'has no parameter beta; it has alpha',
+  );
+});
+
+test('a page shows the error over x, and tells no markup of its own', () => {
+  const x = Float32Array.from({ length: 3000 }, (_, i) => (i - 1500) / 100);
+  const y = swish.forward(x);
+  y[7] = Number.NaN;
+  const page = at('page.html');
+  const { status } = ditac(
+    'judge',
+    '--x',
+    save('px.npy', x),
+    '--y',
+    save('py.npy', y),
+    '--expression',
+    'x*sigmoid(x)',
+    '--html',
+    page,
+  );
+  expect(status).toBe(1);
+  const text = readFileSync(page, 'utf8');
+  for (const part of [
+    '<svg',
+    'error in ULP over x',
+    'correctly rounded',
+    'off the nearest by',
+    'Mismatched: 1 NaN',
+    'breaks of',
+  ])
+    expect(text).toContain(part);
+  expect(text.match(/<circle/g)!.length).toBeGreaterThan(300);
+  expect(text).not.toMatch(/<script|undefined|\[object/);
+});
+
+test('specials, monotonicity and differences are told as they are', () => {
+  const x = Float32Array.of(Number.NaN, -Infinity, Infinity, -300, -1, 1, 2, 3);
+  const y = x.map((v) => roundTo('float32', truth(v)));
+  y[0] = 0;
+  y[2] = 1;
+  y[3] = 0;
+  y[6] = y[7]! + 1;
+  const found = judged('--x', save('sx.npy', x), '--y', save('sy.npy', y), ...FAMILY);
+  expect(found).toMatchObject({
+    compared: 8,
+    nearest: 5,
+    mismatched: { nan: 1, infinity: 1, zeroSign: 1, first: { index: 0 } },
+    // 2 to 3, and 3 to infinity.
+    monotonicityBreaks: 2,
+    firstBreak: { index: 7 },
+    greatestAbsolute: { index: 6 },
+    greatestRelative: { index: 6 },
+    firstDifferingFromDitac: { index: 0 },
+    ok: false,
+  });
+  expect(found.greatestAbsolute.value).toBeCloseTo(y[6]! - truth(2).hi, 6);
+});
+
+test('shards add up to the whole, and nothing else does', () => {
+  const x = Float32Array.from({ length: 5000 }, (_, i) => Math.fround(((i * 7919) % 5000) / 300 - 8));
+  const y = swish.forward(x);
+  const files = ['--x', save('hx.npy', x), '--y', save('hy.npy', y), ...FAMILY, '--max-ulp', '0.9'];
+  const whole = judged(...files);
+  const reports = [1, 2, 3].map((k) => at(`r${k}.json`));
+  reports.forEach((file, i) => {
+    ditac('judge', ...files, '--shard', `${i + 1}/3`, '--report', file);
+  });
+  const merged = ditac('merge', ...reports, '--json');
+  expect(merged.status).toBe(whole.ok ? 0 : 1);
+  const { missing, ...sum } = JSON.parse(merged.stdout);
+  expect(missing).toEqual([]);
+  for (const key of [
+    'compared',
+    'nearest',
+    'beyond',
+    'first',
+    'worst',
+    'bands',
+    'histogram',
+    'mismatched',
+    'monotonicityBreaks',
+    'greatestRelative',
+  ])
+    expect(sum[key], key).toEqual(whole[key]);
+  expect(ditac('merge', reports[0]!, reports[2]!)).toMatchObject({
+    status: 1,
+    stdout: expect.stringContaining('missing or not finished: shards 2'),
+  });
+  expect(ditac('merge', reports[0]!, reports[0]!).stderr).toContain('both shard 1');
+  ditac('judge', ...files.slice(0, -1), '0.8', '--shard', '2/3', '--report', reports[1]!);
+  expect(ditac('merge', ...reports).stderr).toContain('about different functions, ranges or files');
+  writeFileSync(at('no.json'), '{}');
+  expect(ditac('merge', at('no.json'))).toMatchObject({ status: 1, stderr: expect.stringContaining('is no report') });
+  expect(ditac('judge', ...files, '--shard', '4/3').status).toBe(2);
+});
+
+test('a sweep that is stopped goes on where it was, and its shards add up', async () => {
+  const args = ['sweep', '--family', 'swish', '--beta', '1', '--range=1,3', '--threads', '1', '--json'];
+  const whole = JSON.parse(ditac(...args).stdout)[0];
+  expect(whole).toMatchObject({ count: 1.5 * 2 ** 23 + 1, parts: 4, done: 4 });
+  expect(whole.ulp).toBeLessThan(1);
+  const report = at('sweep.json');
+  const child = spawn(process.execPath, [CLI, ...args, '--report', report], { stdio: 'ignore' });
+  const ended = new Promise((resolve) => child.on('exit', resolve));
+  while (!existsSync(report)) await new Promise((resolve) => setTimeout(resolve, 20));
+  child.kill('SIGINT');
+  expect(await ended).toBe(130);
+  const { done, parts } = JSON.parse(readFileSync(report, 'utf8'));
+  expect(done.length).toBeLessThan(parts);
+  expect(JSON.parse(ditac(...args, '--report', report).stdout)[0]).toEqual(whole);
+  const other = ditac('sweep', '--family', 'swish', '--beta', '2', '--range=1,3', '--report', report);
+  expect(other).toMatchObject({ status: 1, stderr: expect.stringContaining('another function, range or shard') });
+  const shards = [1, 2].map((k) => at(`s${k}.json`));
+  shards.forEach((file, i) => {
+    ditac(...args, '--shard', `${i + 1}/2`, '--report', file);
+  });
+  const {
+    missing,
+    question: _,
+    byLongArithmetic: _asked,
+    ...sum
+  } = JSON.parse(ditac('merge', ...shards, '--json').stdout);
+  const { parts: _parts, done: _done, seed: _seed, byLongArithmetic: _few, ...figures } = whole;
+  expect({ missing, ...sum }).toEqual({ missing: [], ...figures });
+});
+
+test('sweep goes on from what onProgress told', () => {
+  const inputs = () => everyFloat32(1, 1.05);
+  const f = (v: Float32Array) => swish.forward(v);
+  const whole = sweep(f, truth, inputs());
+  const controller = new AbortController();
+  let soFar: SweepResult | undefined;
+  const onProgress = (_: number, found: SweepResult) => {
+    soFar = found;
+    if (found.count > 150_000) controller.abort(new Error('enough'));
+  };
+  expect(() => sweep(f, truth, inputs(), { onProgress, signal: controller.signal })).toThrow('enough');
+  expect(soFar!.count).toBeLessThan(whole.count);
+  expect(sweep(f, truth, inputs(), { resume: soFar! })).toEqual(whole);
+  const [low, high] = [0, 1].map((part) => sweep(f, truth, everyFloat32(1, 1.05, part, 2)));
+  expect(mergeSweeps(low!, high!)).toEqual({ ...whole, byLongArithmetic: expect.any(Number) });
+  expect(() => sweep(f, truth, inputs(), { resume: { count: 3 } as never })).toThrow(TypeError);
 });

@@ -48,6 +48,11 @@ const layer = new DiTACLayer({ inputShape: [4], seed: 1 });
 tf.sequential({ layers: [layer] });
 const signal = new AbortController().signal;
 const inputs = modules['ditac/oracle'].everyFloat32(1, 1.0001);
+const swept = modules['ditac/oracle'].sweep(
+  (v: Any) => v,
+  (v: Any) => v,
+  inputs,
+);
 const state = act.stateDict();
 const snake = new modules.ditac.Snake({ alpha: 0.5 });
 
@@ -358,8 +363,9 @@ const rows: Record<string, Row | typeof NOTHING> = {
   'ditac/oracle.sweep': {
     args: [(v: Any) => v, (v: Any) => v, inputs, {}],
     call: modules['ditac/oracle'].sweep,
-    options: { at: 3, values: { onProgress: () => {}, signal } },
+    options: { at: 3, values: { onProgress: () => {}, signal, resume: swept } },
   },
+  'ditac/oracle.mergeSweeps': { args: [swept, swept], call: modules['ditac/oracle'].mergeSweeps },
   'ditac/oracle.doubleDouble.ZERO': NOTHING,
   'ditac/oracle.doubleDouble.ONE': NOTHING,
   'ditac/oracle.doubleDouble.LN2': NOTHING,

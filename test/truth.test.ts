@@ -1,6 +1,7 @@
 import { DiTAC, Swish } from 'ditac';
 import { exact, exactDerivative, exactFamily, roundTo } from 'ditac/oracle';
 import { expect, test } from 'vitest';
+import { VARIANTS } from '../src/families/ditac.js';
 import { exactly } from './decimal.js';
 import { familyCase, familyCases, familyClass } from './family-cases.js';
 import { decimalTruth, generator, input, member, ROUNDINGS, roundDecimal, TESTED, wrongRoundings } from './truth.js';
@@ -134,11 +135,28 @@ test('limits at ±Infinity; NaN where there is none, and for NaN', () => {
   expect(swish(Number.NaN)).toBeNaN();
 });
 
+test.each(VARIANTS)('the slope of DiTAC %s is what differences of the function tend to', (variant) => {
+  const act = new DiTAC({ tess: 6, a: -3, b: 3, variant, seed: 8 });
+  const f = exactFamily(act);
+  const slope = exactDerivative(act, 'x');
+  const h = 2 ** -30;
+  for (const x of [-40, -9, -3.5, -2.9, -1.7, -0.4, 0.2, 0.9, 1.4, 2.3, 2.99, 3.5, 12]) {
+    const [p, q] = [f(x + h), f(x - h)];
+    const difference = (p.hi - q.hi + (p.lo - q.lo)) / (2 * h);
+    // f‴·h²/6, and 30 digits of f by 2h.
+    expect(Math.abs(slope(x).hi - difference), `${x}`).toBeLessThan(1e-15 * Math.max(1, Math.abs(difference)));
+  }
+  expect(slope(Number.NaN).hi).toBeNaN();
+  if (variant !== 'inf') expect(slope(1e30).hi).toBe(1);
+  else expect(slope(Number.POSITIVE_INFINITY).hi).toBe(slope(1e30).hi);
+});
+
 test('DiTAC has its oracle by the same name, and derivatives go by names', () => {
   const act = new DiTAC({ tess: 6, a: -3, b: 3, seed: 4 });
   const truth = exact.activation(act.thetas, { tess: 6, a: -3, b: 3, variant: 'gelu' });
   for (const x of [-4, -1, 0.3, 2.5, 9]) expect(exact.family(act)(x)).toBe(truth(x));
-  expect(() => exact.derivative(act, 'x')).toThrow(TypeError);
+  expect(() => exact.derivative(act, 0)).toThrow(TypeError);
+  expect(() => exact.derivative(act, 'thetas')).toThrow("by must be 'x' for a DiTAC");
   const poly = new (familyClass('polynomial'))({ coefficients: [1, 2, 3] });
   expect(exact.derivative(poly, 'coefficients[2]')(3)).toBe(9);
   expect(() => exactDerivative(poly, 'alpha')).toThrow("'coefficients[2]'; got 'alpha'");

@@ -191,7 +191,7 @@ export function generator(seed: number) {
   const between = (low: number, high: number) => low + (high - low) * uniform();
   return { uniform, between, one: <T>(of: readonly T[]): T => of[Math.floor(uniform() * of.length)]! };
 }
-type Generator = ReturnType<typeof generator>;
+export type Generator = ReturnType<typeof generator>;
 
 const list = (n: number, r: Generator, size = 2) => Array.from({ length: n }, () => r.between(-size, size));
 const positive = (r: Generator) => Math.exp(r.between(-6, 4));

@@ -1,13 +1,30 @@
+import { writeFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { Definition } from '../calculus/piece.js';
+import type { FamilyName } from '../families.js';
 import { fromOrdinal, ordinal } from '../oracle/float32.js';
-import { everyFloat32, exactFamily, type Format, specialValues, stratified } from '../oracle/index.js';
-import { type JudgedPoint, type Judgement, judge } from '../oracle/judge.js';
-import { encode, readArray, writeArray } from './arrays.js';
+import { everyFloat32, exactDerivative, type Format, specialValues, stratified } from '../oracle/index.js';
+import { type Judgement, merge, orderOf } from '../oracle/judge.js';
+import { trueSum } from '../oracle/sums.js';
+import { spacing } from '../oracle/truth.js';
+import { type FloatArray, readArray, writeArray } from './arrays.js';
 import type { AnyActivation } from './family.js';
-import { definitionOf, FUNCTION_NAMES, readExpression } from './formula.js';
+import { FUNCTION_NAMES, readExpression } from './formula.js';
+import {
+  describeJudgement,
+  describeSums,
+  type Own,
+  page,
+  passes,
+  printable,
+  type Section,
+  type Sums,
+} from './judgement.js';
 import { STDOUT } from './output.js';
-import { colors, print, printJson, say, table, visible } from './terminal.js';
+import { functionOf, type Question, settingsOf } from './question.js';
+import { writeReport } from './report.js';
+import { print, printJson, progressBar, say, visible } from './terminal.js';
+import { CORES, performAll, type Shard, shard, shared, WHOLE } from './work.js';
 
 const FORMATS: readonly Format[] = ['float32', 'float16', 'bfloat16'];
 
@@ -18,8 +35,9 @@ export interface Making {
 }
 
 /** What y should be, as the oracle takes it; `activation` where ditac can compute it too. */
-interface Asked {
+export interface Asked {
   readonly name: string;
+  readonly question: Question;
   readonly of: AnyActivation | Definition;
   readonly activation?: AnyActivation;
 }
@@ -52,19 +70,31 @@ function read(command: Command, options: Formula, making: Making): Asked | undef
   if (count === 0) return undefined;
   if (count > 1) throw new Error('pass one of --family, --function and --expression');
   const name = options.function ?? options.expression;
-  if (name !== undefined) return { name, of: definitionOf(options) };
+  if (name !== undefined) {
+    const question: Question = options.function === undefined ? { expression: name } : { function: options.function };
+    return { name, question, of: functionOf(question) };
+  }
   if (isDrawn) throw new Error('pass --thetas or --weights of the DiTAC: nothing is assumed');
   const { act, origin } = making.made(options as never);
-  return { name: `${options.family}, ${origin}`, of: act, activation: act };
+  const question: Question = { family: options.family as FamilyName, options: settingsOf(act) };
+  return { name: `${options.family}, ${origin}`, question, of: act, activation: act };
 }
 
 interface JudgeOptions extends Formula {
   x: string;
-  y: string;
+  y?: string;
+  gradX?: string;
+  gradY?: string;
+  grad: readonly (readonly [name: string, file: string])[];
   dtype?: Format;
+  dtypeY?: Format;
   tensor?: string;
   maxUlp?: number;
+  shard: Shard;
+  threads: number;
   json?: boolean;
+  html?: string;
+  report?: string;
 }
 
 function positive(text: string): number {
@@ -74,41 +104,41 @@ function positive(text: string): number {
 }
 
 /** Adds `ditac judge` and `ditac inputs`. */
-export function addJudge(program: Command, making: Making): void {
+export function addJudge(program: Command, making: Making, entry: URL): void {
   formula(
     program
       .command('judge')
       .description("judge a file of results by the oracle: anyone's kernel, float32, float16 or bfloat16")
       .requiredOption('--x <file>', 'inputs: .npy, .safetensors, or raw with --dtype')
-      .requiredOption('--y <file>', 'results, of the same length')
+      .option('--y <file>', 'results, of the same length')
+      .option('--grad-x <file>', 'gradients of x: grad-y times the derivative')
+      .option('--grad-y <file>', 'gradients of y, which gradients of x and of parameters are computed from')
+      .option(
+        '--grad <name=file>',
+        'the gradient of a parameter, summed over x; may be repeated',
+        gradient,
+        [] as JudgeOptions['grad'],
+      )
       .addOption(program.createOption('--dtype <name>', 'what raw files hold').choices(FORMATS as string[]))
-      .option('--tensor <name>', 'which tensor of a .safetensors file'),
+      .addOption(
+        program
+          .createOption('--dtype-y <name>', 'what raw files of results and gradients hold, if not what x holds')
+          .choices(FORMATS as string[]),
+      )
+      .option('--tensor <name>', 'which tensor of .safetensors files, if they have several'),
     making,
   )
-    .option('--max-ulp <n>', 'exit with 1 if an error is larger, in ULP of the format of y', positive)
+    .option('--max-ulp <n>', 'exit with 1 if an error is larger, in ULP of the format of the results', positive)
+    .option('--threads <n>', 'worker threads', threads, CORES)
+    .option('--shard <k/n>', 'only the k-th of n parts of the inputs, in the order of x', shard, WHOLE)
+    .option('--report <file>', 'write a report for `ditac merge`')
+    .option('--html <file>', 'write a page with the error over x')
     .option('--json', 'print JSON')
-    .action((options: JudgeOptions, command: Command) => {
+    .action(async (options: JudgeOptions, command: Command) => {
       const asked = read(command, options, making);
       if (asked === undefined)
         throw new Error('pass --family, --weights, --function or --expression: what y should be is not assumed');
-      const [x, y] = [readArray(options.x, options), readArray(options.y, options)];
-      if (x.values.length !== y.values.length)
-        throw new Error(`x holds ${x.values.length} numbers and y ${y.values.length}: they must be as many`);
-      const found = judge(x.values, y.values, y.format, exactFamily(asked.of));
-      const own = ownResult(asked, x.values, y);
-      const isRight = passes(found, options.maxUlp);
-      if (options.json) {
-        const { format, first, worst, bands } = found;
-        const point = (each: JudgedPoint | undefined) => withBits(format, each);
-        const places = {
-          first: point(first),
-          worst: point(worst),
-          bands: bands.map((band) => ({ ...band, worst: point(band.worst) })),
-        };
-        printJson({ function: asked.name, ...found, ...places, ...own, ok: isRight });
-      }
-      if (!options.json) print(report(asked.name, found, own?.differingFromDitac));
-      if (!isRight) process.exitCode = 1;
+      await judgeFiles(asked, options, entry);
     });
 
   formula(
@@ -162,81 +192,186 @@ function integer(text: string): number {
   return value;
 }
 
-/** Without a limit, what must not differ is which results are no numbers. */
-function passes({ mismatched, worst }: Judgement, maxUlp: number | undefined): boolean {
-  if (mismatched.nan + mismatched.infinity > 0) return false;
-  return maxUlp === undefined || worst === undefined || worst.ulp <= maxUlp;
+function gradient(text: string, before: JudgeOptions['grad']): JudgeOptions['grad'] {
+  const at = text.indexOf('=');
+  if (at <= 0 || at === text.length - 1) throw new InvalidArgumentError(`expected name=file, got '${text}'`);
+  return [...before, [text.slice(0, at), text.slice(at + 1)]];
+}
+
+function threads(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1 || value > 256 || text.trim() === '')
+    throw new InvalidArgumentError(`expected an integer from 1 to 256, got '${text}'`);
+  return value;
+}
+
+/** Points that a thread takes at a time: fewer, and it is not worth its start. */
+const PART = 1 << 17;
+
+async function judgeFiles(asked: Asked, options: JudgeOptions, entry: URL): Promise<void> {
+  const { question, activation } = asked;
+  const x = readArray(options.x, options);
+  const ofResults = { ...options, ...(options.dtypeY ? { dtype: options.dtypeY } : {}) };
+  const other = (name: string, path: string): FloatArray => {
+    const found = readArray(path, ofResults);
+    if (found.values.length !== x.values.length)
+      throw new Error(`x holds ${x.values.length} numbers and ${name} ${found.values.length}: they must be as many`);
+    return found;
+  };
+  if (options.y === undefined && options.gradX === undefined && options.grad.length === 0)
+    throw new Error('pass --y, or --grad-y with --grad-x or --grad: what is to be judged');
+  const needsGradY = options.gradX !== undefined || options.grad.length > 0;
+  if (needsGradY !== (options.gradY !== undefined))
+    throw new Error(
+      needsGradY
+        ? 'pass --grad-y with --grad-x and --grad: no gradient of y is assumed'
+        : 'pass --grad-x or --grad with --grad-y',
+    );
+  const y = options.y === undefined ? undefined : other('y', options.y);
+  const gradX = options.gradX === undefined ? undefined : other('grad-x', options.gradX);
+  const gradY = options.gradY === undefined ? undefined : other('grad-y', options.gradY);
+  if (options.report !== undefined && (y === undefined) === (gradX === undefined))
+    throw new Error('a report is about one file: pass --y or --grad-x with --report');
+  if (options.shard.of > 1 && options.grad.length > 0)
+    throw new Error('the gradient of a parameter is a sum over all inputs: it has no --shard');
+
+  const order = orderOf(x.values);
+  const [from, to] = stretch(order.length, options.shard);
+  const isThreaded = options.threads > 1 && to - from > PART;
+  const share = isThreaded ? shared : <T>(array: T): T => array;
+  const common = {
+    question,
+    x: share(x.values),
+    order: share(order),
+    ...(options.maxUlp === undefined ? {} : { maxUlp: options.maxUlp }),
+    ...(options.html === undefined ? {} : { profiled: [from, to] as const }),
+  };
+  const judged = async (found: FloatArray, isSlope: boolean): Promise<Judgement> => {
+    const all = {
+      ...common,
+      y: share(found.values),
+      format: found.format,
+      isSlope,
+      ...(isSlope ? { gradY: share(gradY!.values) } : {}),
+    };
+    const works = Array.from({ length: Math.max(Math.ceil((to - from) / PART), 1) }, (_, i) => ({
+      ...all,
+      from: from + i * PART,
+      to: Math.min(from + (i + 1) * PART, to),
+    }));
+    const bar = progressBar(!options.json);
+    bar?.start(works.length, 0, { what: 'judged' });
+    const parts = await performAll<Judgement>(works, options.threads, entry, (_, __, done) => {
+      bar?.update(done, { what: 'judged' });
+      return true;
+    });
+    bar?.stop();
+    return (parts as Judgement[]).reduce(merge);
+  };
+
+  const sections: Section[] = [];
+  if (y) {
+    const own = ownResult(activation, x.values, y, order.subarray(from, to));
+    sections.push({ what: 'y', found: await judged(y, false), own });
+  }
+  if (gradX) sections.push({ what: 'grad-x', found: await judged(gradX, true), own: undefined });
+  const sums = options.grad.map(([name, path]) =>
+    judgeSums(asked, name, readArray(path, ofResults), x.values, gradY!.values),
+  );
+
+  const isRight =
+    sections.every(({ found }) => passes(found)) &&
+    sums.every(({ points }) => points.every(({ ulp }) => !(ulp > (options.maxUlp ?? Number.MAX_VALUE))));
+  if (options.report !== undefined) {
+    const [{ what, found }] = sections as [Section];
+    const { maxUlp } = options;
+    writeReport(options.report, {
+      kind: 'judge',
+      question,
+      what,
+      shard: options.shard,
+      length: order.length,
+      ...(maxUlp === undefined ? {} : { maxUlp }),
+      result: found,
+    });
+  }
+  if (options.html !== undefined) writeFileSync(options.html, page(asked.name, sections, sums));
+  if (options.json) {
+    const [first] = sections;
+    printJson({
+      function: asked.name,
+      ...(y ? { ...printable(first!.found), ...first!.own } : {}),
+      ...(gradX ? { gradX: printable(sections.at(-1)!.found) } : {}),
+      ...(sums.length > 0 ? { gradients: Object.fromEntries(sums.map(({ name, points }) => [name, points])) } : {}),
+      ok: isRight,
+    });
+  } else {
+    for (const { what, found, own } of sections) print(describeJudgement(`${asked.name}, ${what}`, found, own));
+    for (const each of sums) print(describeSums(each));
+  }
+  if (!isRight) process.exitCode = 1;
+}
+
+/** From where to where a shard goes. */
+export const stretch = (length: number, { number, of }: Shard): readonly [number, number] => [
+  Math.floor((length * (number - 1)) / of),
+  Math.floor((length * number) / of),
+];
+
+/** The gradient of a parameter, or of each number of an array. */
+function judgeSums(
+  { of, name: title }: Asked,
+  name: string,
+  file: FloatArray,
+  x: Float32Array,
+  gradY: Float32Array,
+): Sums {
+  const names = 'parameterNames' in of ? (of.parameterNames as readonly string[]) : [];
+  const own = names.filter((each) => each === name || each.startsWith(`${name}[`));
+  if (own.length === 0)
+    throw new Error(
+      names.length === 0
+        ? `${title} has no parameters whose gradients are known to the oracle`
+        : `${title} has no parameter ${name}; it has ${names.join(', ')}`,
+    );
+  if (file.values.length !== own.length)
+    throw new Error(`the gradient of ${name} is ${own.length} numbers, the file holds ${file.values.length}`);
+  const points = own.map((each, i) => {
+    const { value, error, size } = trueSum(x, gradY, exactDerivative(of, each));
+    const y = file.values[i]!;
+    const isNaNWrong = Number.isNaN(y) !== Number.isNaN(value);
+    const off = y === value || (Number.isNaN(y) && Number.isNaN(value)) ? 0 : Math.abs(y - value);
+    const unit = spacing(file.format, value);
+    return {
+      name: each,
+      y,
+      truth: value,
+      known: error,
+      ulp: isNaNWrong ? Number.POSITIVE_INFINITY : off / unit,
+      share: off === 0 ? 0 : off / size,
+    };
+  });
+  return { name, format: file.format, points };
 }
 
 /** Bits that ditac's own result has otherwise; NaN of any payload is one. */
-function ownResult({ activation }: Asked, x: Float32Array, y: { format: Format; values: Float32Array }) {
-  if (activation === undefined || y.format !== 'float32' || activation.channels !== 1) return undefined;
-  const own = activation.forward(x);
+function ownResult(
+  activation: AnyActivation | undefined,
+  x: Float32Array,
+  y: FloatArray,
+  places: Uint32Array,
+): Own | undefined {
+  if (activation === undefined || y.format !== 'float32') return undefined;
+  const at = Float32Array.from(places, (i) => x[i]!);
+  const own = activation.forward(at);
   let differing = 0;
-  for (let i = 0; i < own.length; i++) if (!Object.is(own[i], y.values[i])) differing += 1;
-  return { differingFromDitac: differing };
-}
-
-const hexadecimal = (format: Format, value: number): string => {
-  const bytes = encode(format, Float32Array.of(value));
-  return `0x${[...bytes]
-    .reverse()
-    .map((byte) => byte.toString(16).padStart(2, '0'))
-    .join('')}`;
-};
-
-function place(format: Format, point: JudgedPoint | undefined): string {
-  if (point === undefined) return '–';
-  const { index, x, y, truth, rounded, ulp } = point;
-  return (
-    `${ulp.toFixed(3)} ULP at [${index}] x = ${x} (${hexadecimal('float32', x)}): y = ${y} (${hexadecimal(format, y)}), ` +
-    `truth ${Object.is(truth, -0) ? '-0' : truth} (${hexadecimal(format, rounded)})`
-  );
-}
-
-/** JSON has no NaN and no infinities; bits have. */
-const withBits = (format: Format, point: JudgedPoint | undefined) =>
-  point && {
-    ...point,
-    xBits: hexadecimal('float32', point.x),
-    yBits: hexadecimal(format, point.y),
-    truthBits: hexadecimal(format, point.rounded),
-  };
-
-const BANDS = ['|y| ≥ 2⁻⁸', '2⁻²⁴ ≤ |y| < 2⁻⁸', '2⁻¹²⁶ ≤ |y| < 2⁻²⁴', 'below'];
-
-function report(name: string, found: Judgement, differing: number | undefined): string {
-  const { format, compared, nearest, first, bands, histogram, mismatched } = found;
-  const lines = [
-    `${visible(name)} in ${format}: ${compared.toLocaleString('en')} compared, ${nearest.toLocaleString('en')} correctly rounded ` +
-      `(${((100 * nearest) / Math.max(compared, 1)).toFixed(4)} %)`,
-  ];
-  if (first) lines.push(`first that is not: ${place(format, first)}`);
-  lines.push(
-    table(
-      ['', 'points', 'worst'],
-      bands.flatMap(({ count, worst: point }, i) =>
-        count > 0 ? [[BANDS[i]!, count.toLocaleString('en'), place(format, point)]] : [],
-      ),
-    ),
-    table(
-      ['off the nearest by', 'results'],
-      histogram.map(([low, high, count]) => [
-        low === high ? String(low) : `${low}–${high}`,
-        count.toLocaleString('en'),
-      ]),
-    ),
-  );
-  const { nan, infinity, zeroSign } = mismatched;
-  const marked = (count: number) => (count > 0 ? colors.red(String(count)) : '0');
-  lines.push(
-    `mismatched: ${marked(nan)} NaN, ${marked(infinity)} infinities, ${marked(zeroSign)} signs of 0; ` +
-      `${marked(found.monotonicityBreaks)} breaks of monotonicity`,
-    `Greatest absolute difference: ${found.greatestAbsolute}`,
-    `Greatest relative difference: ${found.greatestRelative}`,
-  );
-  if (differing !== undefined) lines.push(`${differing.toLocaleString('en')} differ from ditac's own result in a bit`);
-  return lines.join('\n');
+  let first: Own['firstDifferingFromDitac'];
+  places.forEach((i, k) => {
+    if (Object.is(own[k], y.values[i])) return;
+    differing += 1;
+    if (first === undefined || i < first.index) first = { index: i, x: x[i]!, y: y.values[i]!, ditac: own[k]! };
+  });
+  return { differingFromDitac: differing, ...(first ? { firstDifferingFromDitac: first } : {}) };
 }
 
 /** Neighbours on each side of where a function changes its formula. */

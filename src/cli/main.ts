@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 import { mkdtempSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { isMainThread, parentPort, workerData } from 'node:worker_threads';
+import { isMainThread } from 'node:worker_threads';
 import { Command, InvalidArgumentError } from 'commander';
 import open from 'open';
 import { LAYOUTS } from '../activations/layout.js';
@@ -10,10 +10,10 @@ import type { Kernel } from '../backends/backend.js';
 import { BASIS_NAMES } from '../cpab/basis.js';
 import type { FamilyName } from '../families.js';
 import { DiTAC, VARIANTS } from '../index.js';
-import type { SweepResult } from '../oracle/index.js';
 import { shader, type VerifyReport, verifyBackends } from '../verify.js';
 import { CheckpointFile } from './checkpoint-file.js';
 import { type CompileOptions, compileCheckpoint, expectOther, prefixesOf, rebuild, type Told } from './compile.js';
+import { addEmit } from './emit.js';
 import {
   type AnyActivation,
   activationOf,
@@ -31,12 +31,12 @@ import { type ActivationReport, type InspectOptions, inspect } from './inspect.j
 import { addJudge } from './judge.js';
 import { STDOUT, writeOut } from './output.js';
 import { activationPanels, drawPanels, familyPanels } from './plot.js';
-import { answerSweeps, Sweep, type SweepJob } from './sweep.js';
+import { settingsOf } from './question.js';
+import { addMerge, type SweepOptions, sweepAll, sweepOptions } from './sweep.js';
 import {
   type Cell,
   colors,
   endWithThePipe,
-  interruptible,
   NO_COLOR,
   print,
   printJson,
@@ -46,6 +46,7 @@ import {
   visible,
   visibleLines,
 } from './terminal.js';
+import { CORES, serve } from './work.js';
 
 /** The `ditac` command. Exit codes: 0 all is well, 1 a difference or an unreadable file, 2 wrong usage. */
 
@@ -66,6 +67,9 @@ function interval(text: string): [number, number] {
     throw new InvalidArgumentError(`expected a,b with a < b, got '${text}'`);
   return [a, b];
 }
+
+/** What threads run: this file. */
+const entry = new URL(import.meta.url);
 
 const program = new Command('ditac')
   .description('Trainable activation functions with the same bits on every backend.')
@@ -383,8 +387,8 @@ told(
     }
   });
 
-weights(parameters(program.command('sweep')))
-  .description('compare a plan with the float64 reference on every float32 of an interval (minutes)')
+sweepOptions(weights(parameters(program.command('sweep'))))
+  .description("compare ditac's own results with the oracle on every float32 of an interval (minutes)")
   .option(
     '--seeds <list>',
     'parameters to try',
@@ -392,81 +396,34 @@ weights(parameters(program.command('sweep')))
     isDiTAC ? [1, 2] : [1],
   )
   .option('--range <low,high>', 'inputs', interval, [-16, 16])
-  .option('--threads <n>', 'worker threads', integer(1, 256), availableParallelism())
-  .option('--json', 'print JSON')
-  .action(async (options: Made & { seeds: number[]; range: [number, number]; threads: number; json?: boolean }) => {
-    const [low, high] = options.range;
-    const heads = ['seed', 'inputs', '|y| ≥ 2⁻⁸ / ULP', '2⁻²⁴ ≤ |y| < 2⁻⁸', 'below / 2⁻⁴⁷', 'nearest'];
-    const results: ({ seed: number } & SweepResult)[] = [];
-    const report = () =>
-      table(
-        heads,
-        results.map(({ seed, count, ulp, ulpAt, ulpSmall, ulpSmallAt, absolute, nearest }) => [
-          seed,
-          count.toLocaleString('en'),
-          `${ulp.toFixed(4)} at ${ulpAt.toPrecision(8)}`,
-          `${ulpSmall.toFixed(4)} at ${ulpSmallAt.toPrecision(8)}`,
-          (absolute * 2 ** 47).toFixed(4),
-          `${(100 * nearest).toFixed(2)} %`,
-        ]),
-      );
-    const given = options.weights === undefined ? optionsOf(options) : settingsOf(made(options).act);
-    const isDrawn = options.weights === undefined && options.thetas === undefined;
-    const seeds = isDrawn ? options.seeds : options.seeds.slice(0, 1);
-    for (const [k, seed] of seeds.entries()) {
-      const bar = progressBar(!options.json, true);
-      bar?.start(1, 0, { what: `seed ${seed}` });
-      const job = new Sweep({ family: options.family, options: given, ...(isDrawn ? { seed } : {}), low, high });
-      const stop = () => {
-        bar?.stop();
-        const { result, next } = job.swept;
-        if (result) results.push({ seed, ...result });
-        if (results.length > 0) (options.json ? printJson : print)((options.json ? results : report()) as never);
-        const rest = isDrawn ? seeds.slice(k + 1) : [];
-        const at = next ?? high;
-        say(
-          `stopped at x = ${at}; this goes on:\n  ${again({ range: `${at},${high}`, ...(isDrawn ? { seeds: `${seed}` } : {}) })}`,
-        );
-        if (rest.length > 0) say(`  ${again({ range: `${low},${high}`, seeds: rest.join() })}`);
-      };
-      const result = await interruptible(stop, () =>
-        job.run(options.threads, new URL(import.meta.url), (done) => bar?.update(done, { what: `seed ${seed}` })),
-      );
-      bar?.stop();
-      results.push({ seed, ...result });
-      if (result.ulp > 1 || result.ulpSmall > 2 || result.absolute > 2 ** -47) process.exitCode = 1;
-    }
-    if (options.json) printJson(results);
-    else print(report());
+  .option('--threads <n>', 'worker threads', integer(1, 256), CORES)
+  .action(async (options: Made & SweepOptions & { seeds: number[] }) => {
+    const { family: name, weights: file, thetas } = options;
+    const given = file === undefined ? optionsOf(options) : settingsOf(made(options).act);
+    const isDrawn = file === undefined && thetas === undefined;
+    const asked = (isDrawn ? options.seeds : options.seeds.slice(0, 1)).map((seed) => ({
+      seed,
+      what: isDrawn ? `seed ${seed}` : titleOf(name),
+      question: { family: name, options: settingsOf(activationOf(name, given, isDrawn ? seed : undefined)) },
+    }));
+    await sweepAll(asked, options, entry);
   });
+addMerge(program);
+addEmit(
+  program,
+  (command) =>
+    weights(parameters(command)).option(
+      '--seed <n>',
+      'draws the parameters that are not given',
+      integer(0, 2 ** 32 - 1),
+    ),
+  (options: Made) =>
+    isDiTAC && options.weights === undefined && options.thetas === undefined && options.seed === undefined
+      ? undefined
+      : made(options),
+);
 
-/** The command as it was called, with other options: to be pasted. */
-function again(options: Record<string, string>): string {
-  const names = Object.keys(options).map((name) => `--${name}`);
-  const kept: string[] = [];
-  const given = process.argv.slice(2);
-  for (let i = 0; i < given.length; i++) {
-    if (names.includes(given[i]!)) i += 1;
-    else if (!names.some((name) => given[i]!.startsWith(`${name}=`))) kept.push(given[i]!);
-  }
-  const quoted = kept.map((each) => (/^[\w./:=,@+-]+$/.test(each) ? each : `'${each.replaceAll("'", "'\\''")}'`));
-  return visible(['ditac', ...quoted, ...Object.entries(options).map(([name, text]) => `--${name}=${text}`)].join(' '));
-}
-
-/** An activation as options of its class, which a thread can be sent. Of several channels, that of the first. */
-function settingsOf(act: AnyActivation): Record<string, unknown> {
-  if (act instanceof DiTAC) {
-    const { tess, a, b, variant, thetas, basis, dimension } = act;
-    return { tess, a, b, variant, thetas: thetas.subarray(0, dimension), basis };
-  }
-  const first = Object.entries(act.parameters).map(([key, data]) => {
-    const [, length] = act.shapes[key]!;
-    return [key, length === undefined ? data[0] : data.subarray(0, length)];
-  });
-  return { ...act.constants, ...Object.fromEntries(first) };
-}
-
-addJudge(program, { options: (command) => weights(parameters(command)), made });
+addJudge(program, { options: (command) => weights(parameters(command)), made }, entry);
 
 if (isMainThread) {
   endWithThePipe();
@@ -474,4 +431,4 @@ if (isMainThread) {
     say(`ditac: ${visible(error.message)}`);
     process.exitCode = 1;
   });
-} else if (parentPort) answerSweeps(workerData as SweepJob, parentPort);
+} else serve();

@@ -21,10 +21,15 @@ export interface Panel {
   readonly axes?: readonly [x: string, y: string];
   /** Range of the vertical axis; default: what the curves need. */
   readonly range?: readonly [number, number];
+  /** What stands at places of the horizontal axis, if not their numbers. */
+  readonly labels?: ReadonlyMap<number, string>;
 }
 
-const WIDTH = 420;
-const HEIGHT = 260;
+interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+const SIZE: Size = { width: 420, height: 260 };
 const MARGIN = { left: 58, right: 14, top: 34, bottom: 42 };
 
 /** Light or dark, as whoever looks has it; on paper light. */
@@ -36,48 +41,47 @@ const STYLE = `<style>
 </style>`;
 
 /** Panels side by side, `columns` in a row. */
-export function drawPanels(panels: readonly Panel[], columns = 2): string {
+export function drawPanels(panels: readonly Panel[], columns = 2, size = SIZE): string {
+  const { width, height } = size;
   const rows = Math.ceil(panels.length / columns);
   const body = panels
     .map(
       (panel, i) =>
-        `<g transform="translate(${(i % columns) * WIDTH},${Math.floor(i / columns) * HEIGHT})">${drawPanel(panel)}</g>`,
+        `<g transform="translate(${(i % columns) * width},${Math.floor(i / columns) * height})">${drawPanel(panel, size)}</g>`,
     )
     .join('\n');
   return (
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH * Math.min(columns, panels.length)} ${HEIGHT * rows}" ` +
-    `width="${WIDTH * Math.min(columns, panels.length)}" height="${HEIGHT * rows}" font-family="system-ui, sans-serif" font-size="11" ` +
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width * Math.min(columns, panels.length)} ${height * rows}" ` +
+    `width="${width * Math.min(columns, panels.length)}" height="${height * rows}" font-family="system-ui, sans-serif" font-size="11" ` +
     `role="img" aria-label="${escapeMarkup(panels.map(({ title }) => title).join('; '))}">\n` +
     `${STYLE}\n<rect width="100%" height="100%" class="paper"/>\n${body}\n</svg>\n`
   );
 }
 
-function drawPanel({ title, curves, range, axes = ['x', 'y'] }: Panel): string {
+function drawPanel({ title, curves, range, axes = ['x', 'y'], labels }: Panel, { width, height }: Size): string {
   const all = curves.flatMap((curve) => curve.points);
   const extent = (axis: 0 | 1): [number, number] => {
     const values = all.map((point) => point[axis]).filter(Number.isFinite);
     const [low, high] = [Math.min(...values), Math.max(...values)];
     return low === high ? [low - 1, high + 1] : [low, high];
   };
-  const x = scaleLinear(extent(0), [MARGIN.left, WIDTH - MARGIN.right]);
-  const y = scaleLinear(range ? [...range] : extent(1), [HEIGHT - MARGIN.bottom, MARGIN.top]);
+  const x = scaleLinear(extent(0), [MARGIN.left, width - MARGIN.right]);
+  const y = scaleLinear(range ? [...range] : extent(1), [height - MARGIN.bottom, MARGIN.top]);
   if (!range) y.nice(6);
   const path = line<readonly [number, number]>()
     .defined((point) => Number.isFinite(point[1]))
     .x((point) => round(x(point[0])))
     .y((point) => round(y(point[1])));
   const grid = [
-    ...x
-      .ticks(7)
-      .map(
-        (t) =>
-          `<path d="M${round(x(t))},${MARGIN.top}V${HEIGHT - MARGIN.bottom}" class="grid"/><text x="${round(x(t))}" y="${HEIGHT - MARGIN.bottom + 16}" text-anchor="middle" class="tick">${t}</text>`,
-      ),
+    ...(labels ? [...labels.keys()] : x.ticks(7)).map(
+      (t) =>
+        `<path d="M${round(x(t))},${MARGIN.top}V${height - MARGIN.bottom}" class="grid"/><text x="${round(x(t))}" y="${height - MARGIN.bottom + 16}" text-anchor="middle" class="tick">${escapeMarkup(labels?.get(t) ?? String(t))}</text>`,
+    ),
     ...y
       .ticks(6)
       .map(
         (t) =>
-          `<path d="M${MARGIN.left},${round(y(t))}H${WIDTH - MARGIN.right}" class="grid"/><text x="${MARGIN.left - 6}" y="${round(y(t)) + 4}" text-anchor="end" class="tick">${t}</text>`,
+          `<path d="M${MARGIN.left},${round(y(t))}H${width - MARGIN.right}" class="grid"/><text x="${MARGIN.left - 6}" y="${round(y(t)) + 4}" text-anchor="end" class="tick">${t}</text>`,
       ),
   ].join('');
   const drawn = curves
@@ -96,9 +100,9 @@ function drawPanel({ title, curves, range, axes = ['x', 'y'] }: Panel): string {
         `<text x="${MARGIN.left + 8}" y="${MARGIN.top + 14 + 14 * i}" fill="${color}">${escapeMarkup(label)}</text>`,
     )
     .join('');
-  const [across, up] = [(MARGIN.left + WIDTH - MARGIN.right) / 2, (MARGIN.top + HEIGHT - MARGIN.bottom) / 2];
+  const [across, up] = [(MARGIN.left + width - MARGIN.right) / 2, (MARGIN.top + height - MARGIN.bottom) / 2];
   const names =
-    `<text x="${across}" y="${HEIGHT - 8}" text-anchor="middle" class="ink">${escapeMarkup(axes[0])}</text>` +
+    `<text x="${across}" y="${height - 8}" text-anchor="middle" class="ink">${escapeMarkup(axes[0])}</text>` +
     `<text transform="translate(14,${up}) rotate(-90)" text-anchor="middle" class="ink">${escapeMarkup(axes[1])}</text>`;
   const heading = `<text x="${MARGIN.left}" y="20" font-size="13" font-weight="600" class="ink">${escapeMarkup(title)}</text>`;
   return `${heading}${grid}${names}<g class="curve">${drawn}${legend}</g>`;

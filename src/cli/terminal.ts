@@ -3,6 +3,7 @@
  * title or forge a line (CWE-150): such characters are shown, not sent.
  */
 import { Presets, SingleBar } from 'cli-progress';
+import Table from 'cli-table3';
 import { createColors } from 'picocolors';
 import stringWidth from 'string-width';
 
@@ -56,67 +57,57 @@ export type Cell = string | number | { text: string; paint: (text: string) => st
 const columns = (): number => process.stdout.columns ?? 80;
 const BETWEEN = 2;
 /** No column gets narrower. */
-const LEAST = 6;
+const LEAST = 8;
+/** Nothing between columns but space, and no line between rows. */
+const NO_LINES = Object.fromEntries(
+  ['top', 'bottom', 'left', 'right', 'mid']
+    .flatMap((side) => [side, `${side}-mid`, `${side}-left`, `${side}-right`, `left-${side}`, `right-${side}`])
+    .concat('middle', 'top-left', 'top-right', 'bottom-left', 'bottom-right')
+    .map((name) => [name, '']),
+);
 
 const textOf = (cell: Cell | undefined): string => (typeof cell === 'object' ? cell.text : String(cell ?? ''));
-
-/** Lines of at most so many columns, broken between words, and within those that are longer. */
-function wrap(text: string, width: number): string[] {
-  const lines: string[] = [''];
-  for (const word of text.split(' ')) {
-    const line = lines.at(-1)!;
-    if (line !== '' && stringWidth(line) + 1 + stringWidth(word) <= width) lines[lines.length - 1] = `${line} ${word}`;
-    else {
-      const pieces: string[] = [''];
-      for (const c of word) {
-        if (stringWidth(pieces.at(-1)! + c) > width && pieces.at(-1) !== '') pieces.push('');
-        pieces[pieces.length - 1] += c;
-      }
-      if (line === '') lines.pop();
-      lines.push(...pieces);
-    }
-  }
-  return lines;
-}
 
 /** Rows under their heads, in as many columns as there are; the widest give way, and wrap. */
 export function table(heads: readonly string[], rows: readonly (readonly Cell[])[]): string {
   const isOne = (cell: Cell | undefined) => !(typeof cell === 'object' && 'span' in cell);
   const texts = heads.map((head, k) => [head, ...rows.map((row) => row[k]).filter(isOne)].map(textOf));
   const widest = (parts: readonly string[]) => Math.max(...parts.map(stringWidth));
-  const widths = texts.map(widest);
-  // Between words first; words are broken only where that is not enough.
-  for (const least of [
-    texts.map((column) => widest(column.flatMap((text) => text.split(' ')))),
-    texts.map(() => LEAST),
-  ])
-    for (;;) {
-      const taken = widths.reduce((sum, each) => sum + each, BETWEEN * (heads.length - 1));
-      const free = widths.map((width, k) => (width > least[k]! ? width : 0));
-      const most = Math.max(...free);
-      if (taken <= Math.max(columns(), 40) || most === 0) break;
-      widths[free.indexOf(most)]! -= 1;
+  const widths = texts.map((column) => BETWEEN + widest(column));
+  const most = Math.max(columns(), 40) + BETWEEN;
+  const isTooWide = () => widths.reduce((sum, width) => sum + width, 0) > most;
+  // Between words first; words are broken only where that is not enough, since none is left out.
+  const longest = texts.map((column) => BETWEEN + widest(column.flatMap((text) => text.split(' '))));
+  const shrink = (least: (column: number) => number) => {
+    while (isTooWide()) {
+      const free = widths.map((width, k) => (width > least(k) ? width : 0));
+      if (Math.max(...free) === 0) return;
+      widths[free.indexOf(Math.max(...free))]! -= 1;
     }
-  const lines = [heads.map((text): Cell => ({ text, paint: colors.bold })), ...rows].flatMap((row) => {
-    let k = 0;
-    const cells = row.map((cell) => {
-      const span = typeof cell === 'object' && 'span' in cell ? cell.span : 1;
-      const width = widths.slice(k, k + span).reduce((sum, each) => sum + each + BETWEEN, -BETWEEN);
-      k += span;
-      return {
-        width,
-        lines: wrap(textOf(cell), width),
-        paint: typeof cell === 'object' && 'paint' in cell ? cell.paint : String,
-      };
-    });
-    return Array.from({ length: Math.max(...cells.map((cell) => cell.lines.length)) }, (_, i) =>
-      cells.map(({ width, lines: own, paint }) => {
-        const text = own[i] ?? '';
-        return (text && paint(text)) + ' '.repeat(Math.max(width - stringWidth(text), 0));
+  };
+  shrink((k) => longest[k]!);
+  const isBroken = isTooWide();
+  shrink(() => LEAST);
+  const grid = new Table({
+    head: heads.map(colors.bold),
+    colWidths: widths,
+    wordWrap: true,
+    wrapOnWordBoundary: !isBroken,
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': BETWEEN, compact: true },
+    chars: NO_LINES,
+  });
+  for (const row of rows)
+    grid.push(
+      row.map((cell) => {
+        if (typeof cell !== 'object') return String(cell);
+        return 'span' in cell ? { content: cell.text, colSpan: cell.span } : cell.paint(cell.text);
       }),
     );
-  });
-  return lines.map((line) => line.join(' '.repeat(BETWEEN)).trimEnd()).join('\n');
+  return grid
+    .toString()
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .join('\n');
 }
 
 /** A reader that has seen enough closes the pipe (`| head`), which is no error of ours. */
@@ -126,20 +117,6 @@ export function endWithThePipe(): void {
       if (error.code !== 'EPIPE') throw error;
       process.exit();
     });
-  }
-}
-
-/** Runs `work`; an interrupt (Ctrl-C) meanwhile calls `stop`, which says how to go on, and ends the command with 130, as shells expect. */
-export async function interruptible<T>(stop: () => void, work: () => Promise<T>): Promise<T> {
-  const onSignal = () => {
-    stop();
-    process.exit(130);
-  };
-  process.once('SIGINT', onSignal);
-  try {
-    return await work();
-  } finally {
-    process.removeListener('SIGINT', onSignal);
   }
 }
 
@@ -154,4 +131,17 @@ export function progressBar(isShown: boolean, hideCursor = false): SingleBar | u
         Presets.shades_classic,
       )
     : undefined;
+}
+
+/** The command as it was called, with other options: to be pasted. */
+export function again(options: Readonly<Record<string, string>>): string {
+  const names = Object.keys(options).map((name) => `--${name}`);
+  const kept: string[] = [];
+  const given = process.argv.slice(2);
+  for (let i = 0; i < given.length; i++) {
+    if (names.includes(given[i]!)) i += 1;
+    else if (!names.some((name) => given[i]!.startsWith(`${name}=`))) kept.push(given[i]!);
+  }
+  const quoted = kept.map((each) => (/^[\w./:=,@+-]+$/.test(each) ? each : `'${each.replaceAll("'", "'\\''")}'`));
+  return visible(['ditac', ...quoted, ...Object.entries(options).map(([name, text]) => `--${name}=${text}`)].join(' '));
 }

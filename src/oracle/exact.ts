@@ -1,6 +1,15 @@
-import { type Basis, basis, expectBasis } from '../cpab/basis.js';
+import { differentiate } from '../calculus/differentiate.js';
 import {
-  expectArray,
+  density as densityOf,
+  expression,
+  normal,
+  divide as quotientOf,
+  times,
+  where,
+  x as X,
+} from '../calculus/expression.js';
+import { type Basis, expectBasis } from '../cpab/basis.js';
+import {
   expectBoolean,
   expectFinite,
   expectIntegerKind,
@@ -10,43 +19,15 @@ import {
   expectString,
   type OptionTable,
 } from '../errors.js';
-import {
-  add,
-  type DoubleDouble,
-  dd,
-  divide,
-  expm1,
-  LN2,
-  less,
-  log,
-  log1p,
-  multiply,
-  normalDistribution,
-  ONE,
-  subtract,
-  timesExp,
-  toNumber,
-} from './double-double.js';
-import { bits, type Dyadic, dyadic, integerAt, product, quotient, sum, sumOfProducts } from './rational.js';
+import { add, type DoubleDouble, dd, divide, multiply, normalDistribution, ONE } from './double-double.js';
+import { encloses } from './enclosed.js';
+import { encloseExpression } from './enclosure.js';
+import { exactExpression } from './expression.js';
+import { encloseFlow, encloseFlowSlope } from './flow-enclosure.js';
+import type { Truth } from './truth.js';
+import { makeField, walk, walkSlope } from './walk.js';
 
-/**
- * The truth, in 30 digits: the flow walked cell by cell as its definition says, with none of the pieces, tables or polynomials of the
- * code that it judges. Velocities at the vertices and at x are integers times a power of two, without any rounding, so that what rests
- * rests, whatever the slopes are; times and images are double-double. Roughly 20 µs a point.
- */
-
-/** A field on [a,b], without rounding: what is not a multiple of a power of two is kept as a quotient. */
-interface Field {
-  readonly cells: number;
-  /** a and b - a. */
-  readonly a: Dyadic;
-  readonly length: Dyadic;
-  /** cells·(displacement in the whole time) at the vertices, in multiples of 2^exponent. */
-  readonly speeds: readonly bigint[];
-  readonly exponent: number;
-  /** How long each cell takes to cross, for those that were asked for. */
-  readonly crossings: (DoubleDouble | undefined)[];
-}
+/** The truth of flows and of DiTAC, in 30 digits (walk.ts), and in float64 where it lies. */
 
 export interface ExactTransformOptions {
   tess: number;
@@ -61,157 +42,6 @@ export interface ExactActivationOptions {
   b: number;
   basis?: Basis;
   variant: 'gelu' | 'leaky' | 'ge' | 'bare' | 'inf';
-}
-
-function makeField(
-  theta: ArrayLike<number>,
-  cells: number,
-  kind: Basis,
-  zeroBoundary: boolean,
-  a: number,
-  b: number,
-  time: number,
-): Field {
-  const { columns: d, data } = basis(cells, { basis: kind, zeroBoundary });
-  expectArray('theta', theta);
-  if (theta.length !== d) throw new RangeError(`theta must have ${d} entries for tess ${cells}, got ${theta.length}`);
-  const coefficients = Float32Array.from({ length: d }, (_, j) => {
-    const single = Math.fround(expectFinite(`theta[${j}]`, theta[j]));
-    if (!Number.isFinite(single)) throw new RangeError(`theta[${j}] must fit a float32, got ${theta[j]}`);
-    return single;
-  });
-  const length = sum(dyadic(b), dyadic(-a));
-  const scale = product(length, dyadic(time));
-  const ofRow = (row: number) => sumOfProducts(d, (j) => [data[row * d + j]!, coefficients[j]!]);
-  const velocities: Dyadic[] = [];
-  let slopes = dyadic(0);
-  let offsets = dyadic(0);
-  for (let k = 0; k <= cells; k++) {
-    if (k < cells) [slopes, offsets] = [ofRow(2 * k), ofRow(2 * k + 1)];
-    const isEnd = zeroBoundary && (k === 0 || k === cells);
-    const speed = isEnd ? dyadic(0) : sum(product(slopes, dyadic(k)), product(offsets, dyadic(cells)));
-    velocities.push(product(speed, scale));
-  }
-  const exponent = Math.min(...velocities.map((v) => v.exponent));
-  const speeds = velocities.map((v) => integerAt(v, exponent));
-  for (const [k, v] of speeds.entries()) {
-    const moved = toNumber(quotient(v, BigInt(cells) * integerAt(length, length.exponent), exponent - length.exponent));
-    if (!(Math.abs(moved) < MOST_SPEED))
-      throw new RangeError(`theta gives a velocity of ${moved} lengths at vertex ${k}; at most 2^64 can be followed`);
-  }
-  return { cells, a: dyadic(a), length, speeds, exponent, crossings: new Array(cells) };
-}
-
-/** Lengths of the domain in the whole time. Faster, and 106 bits of a time are too few. */
-const MOST_SPEED = 2 ** 64;
-
-/** expm1(z)/z. */
-const growth = (z: DoubleDouble) => (z.hi === 0 ? ONE : divide(expm1(z), z));
-
-const INFINITE = dd(Number.POSITIVE_INFINITY);
-
-/** log(p/q) and p/q - 1, for p and q of one sign. */
-function logarithm(p: bigint, q: bigint): DoubleDouble {
-  const less1 = quotient(p - q, q);
-  if (Math.abs(less1.hi) < 0.5) return log1p(less1);
-  // Their quotient may be no float64.
-  const shift = bits(p) - bits(q);
-  const near = shift > 0 ? quotient(p, q << BigInt(shift)) : quotient(p << BigInt(-shift), q);
-  return add(log(near), multiply(dd(shift), LN2));
-}
-
-/**
- * Where the point that is `along`/`whole` of cell c to the right of vertex c, or beside it, gets to in cell c in `remaining` time if it does not
- * leave. From the fixed point of the cell's law, or from where the point is: whichever cancels less.
- */
-function within(field: Field, c: number, along: bigint, whole: bigint, start: DoubleDouble, remaining: DoubleDouble) {
-  const { cells, length, speeds, exponent } = field;
-  const [left, right] = [speeds[c]!, speeds[c + 1]!];
-  const steepness = right - left;
-  /** cells·v(x)·whole, in multiples of 2^exponent. */
-  const speed = left * (whole - along) + right * along;
-  const unit = integerAt(length, length.exponent);
-  const slope = quotient(steepness, unit, exponent - length.exponent);
-  const z = multiply(slope, remaining);
-  if (Math.abs(z.hi) <= 1) {
-    const v = quotient(speed, whole * BigInt(cells), exponent);
-    return add(start, multiply(multiply(v, remaining), growth(z)));
-  }
-  // y = x* + v(x)/s·e^z, with x* = x_c - left·h/(right - left).
-  const n = BigInt(cells);
-  const step = product(length, dyadic(c));
-  const origin = sum(product(field.a, dyadic(cells)), step);
-  const base = Math.min(origin.exponent, length.exponent);
-  const fixed = quotient(integerAt(origin, base) * steepness - left * integerAt(length, base), n * steepness, base);
-  const offset = quotient(speed * unit, whole * n * steepness, length.exponent);
-  if (offset.hi === 0) return fixed;
-  const moved = timesExp(offset, z);
-  return Number.isFinite(moved.hi) ? add(fixed, moved) : moved;
-}
-
-/** How long from `along` to an end of its cell whose speed has the same sign. */
-function timeTo(field: Field, c: number, along: bigint, whole: bigint, end: 0 | 1): DoubleDouble {
-  const { length, speeds, exponent } = field;
-  const [left, right] = [speeds[c]!, speeds[c + 1]!];
-  const speed = left * (whole - along) + right * along;
-  const target = (end === 1 ? right : left) * whole;
-  const unit = integerAt(length, length.exponent);
-  const ratioIsNear = bits(target - speed) < bits(speed);
-  if (ratioIsNear) {
-    // distance/v·log1p(δ)/δ: no slope to divide by.
-    const distance = (end === 1 ? whole - along : -along) * unit;
-    const q = quotient(distance, speed, length.exponent - exponent);
-    const less1 = quotient(target - speed, speed);
-    if (!(Math.abs(q.hi) < 2 ** 900)) return INFINITE;
-    return less1.hi === 0 ? q : multiply(q, divide(log1p(less1), less1));
-  }
-  const perSlope = quotient(unit, right - left, length.exponent - exponent);
-  return Math.abs(perSlope.hi) < 2 ** 900 ? multiply(logarithm(target, speed), perSlope) : INFINITE;
-}
-
-/** Follows one point for time 1: cell after cell, subtracting what each takes. */
-function walk(field: Field, x: number): DoubleDouble {
-  const { cells, a, length, speeds } = field;
-  const place = sum(dyadic(x), { integer: -a.integer, exponent: a.exponent });
-  const base = Math.min(place.exponent, length.exponent);
-  const whole = integerAt(length, base);
-  const scaled = integerAt(place, base) * BigInt(cells);
-  let cell = Number(scaled / whole);
-  cell = scaled < 0n ? 0 : Math.min(cell, cells - 1);
-  let along = scaled - BigInt(cell) * whole;
-  const speed = speeds[cell]! * (whole - along) + speeds[cell + 1]! * along;
-  if (speed === 0n) return dd(x);
-  const direction = speed > 0n ? 1 : -1;
-  // On a vertex and about to leave to the left: the cell on that side is the one that counts.
-  if (direction < 0 && along === 0n && cell > 0) {
-    cell -= 1;
-    along = whole;
-  }
-  let remaining = ONE;
-  for (let isFirst = true; ; isFirst = false) {
-    const target = direction > 0 ? cell + 1 : cell;
-    const next = cell + direction;
-    const vTarget = speeds[target]!;
-    if (next >= 0 && next < cells && vTarget !== 0n && vTarget > 0n === direction > 0) {
-      const end = direction > 0 ? 1 : 0;
-      let takes = isFirst ? undefined : field.crossings[cell];
-      takes ??= timeTo(field, cell, along, whole, end);
-      if (!isFirst) field.crossings[cell] = takes;
-      if (!less(remaining, takes)) {
-        remaining = subtract(remaining, takes);
-        cell = next;
-        along = direction > 0 ? 0n : whole;
-        continue;
-      }
-    }
-    const start = isFirst ? dd(x) : vertexOf(field, direction > 0 ? cell : cell + 1);
-    return within(field, cell, along, whole, start, remaining);
-  }
-}
-
-function vertexOf({ a, length, cells }: Field, k: number): DoubleDouble {
-  const { integer, exponent } = sum(product(a, dyadic(cells)), product(length, dyadic(k)));
-  return quotient(integer, BigInt(cells), exponent);
 }
 
 const TRANSFORM_OPTIONS = {
@@ -239,10 +69,27 @@ export function exactTransform(theta: ArrayLike<number>, options: ExactTransform
   const { tess, basis: kind = 'qr', zeroBoundary = true, time = 1 } = options;
   expectFinite('time', time);
   const field = makeField(theta, tess, kind, zeroBoundary, 0, 1, time);
-  return (x) => (Number.isFinite(expectNumber('x', x)) ? walk(field, x) : dd(x));
+  return encloses(
+    (x: number) => (Number.isFinite(expectNumber('x', x)) ? walk(field, x) : dd(x)),
+    () => encloseFlow(field, undefined, false, encloseExpression(X)),
+  );
+}
+
+function activationOf(theta: ArrayLike<number>, options: ExactActivationOptions) {
+  expectOptions('exact.activation', options, ACTIVATION_OPTIONS, ['tess', 'a', 'b', 'variant']);
+  const a = Math.fround(expectFinite('a', options.a));
+  const b = Math.fround(expectFinite('b', options.b));
+  if (!(a < b) || !Number.isFinite(b - a))
+    throw new RangeError(`a must be less than b (as float32), got a = ${options.a}, b = ${options.b}`);
+  const { tess, basis: kind = 'qr' } = options;
+  const variant = expectOneOf('variant', options.variant, ['gelu', 'leaky', 'ge', 'bare', 'inf']);
+  const field = makeField(theta, tess, kind, variant !== 'inf', a, b, 1);
+  return { field, a, b, variant };
 }
 
 const SLOPE = divide(ONE, dd(100));
+const GELU = times(X, normal(X));
+const LEAKY = where(X, X, quotientOf(X, expression(100)));
 
 /**
  * The activation function of one θ on [a,b], taken as float32, with its limits at ±Infinity; NaN gives NaN. Nothing is assumed: all of
@@ -253,16 +100,9 @@ export function exactActivation(
   theta: ArrayLike<number>,
   options: ExactActivationOptions,
 ): (x: number) => DoubleDouble {
-  expectOptions('exact.activation', options, ACTIVATION_OPTIONS, ['tess', 'a', 'b', 'variant']);
-  const a = Math.fround(expectFinite('a', options.a));
-  const b = Math.fround(expectFinite('b', options.b));
-  if (!(a < b) || !Number.isFinite(b - a))
-    throw new RangeError(`a must be less than b (as float32), got a = ${options.a}, b = ${options.b}`);
-  const { tess, basis: kind = 'qr' } = options;
-  const variant = expectOneOf('variant', options.variant, ['gelu', 'leaky', 'ge', 'bare', 'inf']);
-  const field = makeField(theta, tess, kind, variant !== 'inf', a, b, 1);
+  const { field, a, b, variant } = activationOf(theta, options);
   const gelu = (x: number) => multiply(dd(x), normalDistribution(dd(x)));
-  return (x) => {
+  const f = (x: number): DoubleDouble => {
     expectNumber('x', x);
     if (!Number.isFinite(x)) return dd(x < 0 && (variant === 'gelu' || variant === 'ge') ? -0 : x);
     if (variant === 'inf') return walk(field, x);
@@ -274,4 +114,54 @@ export function exactActivation(
     if (variant === 'leaky') return x < 0 ? multiply(dd(x), SLOPE) : dd(x);
     return gelu(x);
   };
+  return encloses(f, () =>
+    encloseFlow(field, variant === 'inf' ? undefined : [a, b], variant === 'gelu', encloseExpression(OUTSIDE[variant])),
+  );
 }
+
+const OUTSIDE = { gelu: GELU, ge: GELU, leaky: LEAKY, bare: X, inf: X } as const;
+
+/**
+ * The derivative in x of an activation function, as {@link exactActivation} has it: ±Infinity give the limit, NaN gives NaN. At a vertex that rests,
+ * at the ends of [a,b] and at a kink it is that of one side.
+ * @throws {TypeError|RangeError} as exactActivation.
+ */
+export function exactActivationSlope(theta: ArrayLike<number>, options: ExactActivationOptions): (x: number) => Truth {
+  const { field, a, b, variant } = activationOf(theta, options);
+  const outside = exactExpression(differentiate(OUTSIDE[variant], 'x'));
+  const density = exactExpression(densityOf(X));
+  const inside = (x: number): Truth => {
+    let slope = walkSlope(field, x);
+    let size = Math.abs(slope.hi);
+    // Times are known to 2⁻¹⁰⁶, and e^(s·t) follows them.
+    const steepness = Math.max(1, Math.abs(Math.log(size)));
+    if (variant === 'gelu') {
+      const [y, p, d] = [walk(field, x), normalDistribution(dd(x)), density(x)];
+      const first = multiply(slope, p);
+      const second = multiply(y, d);
+      slope = add(first, second);
+      size = Math.max(Math.abs(first.hi), Math.abs(second.hi));
+    }
+    return { ...slope, error: size * 1e-29 * steepness };
+  };
+  const isInside = (x: number) => Number.isFinite(x) && (variant === 'inf' || (x >= a && x <= b));
+  return encloses(
+    (x: number) => (isInside(expectNumber('x', x)) ? inside(x) : variant === 'inf' ? infinite(x) : outside(x)),
+    () =>
+      encloseFlowSlope(
+        field,
+        variant === 'inf' ? undefined : [a, b],
+        variant === 'gelu',
+        encloseExpression(differentiate(OUTSIDE[variant], 'x')),
+      ),
+  );
+
+  /** Beyond all cells the flow is a line. */
+  function infinite(x: number): Truth {
+    if (Number.isNaN(x)) return { hi: x, lo: 0, error: 0 };
+    const slope = walkSlope(field, x > 0 ? FAR : -FAR);
+    return { ...slope, error: Math.abs(slope.hi) * 1e-29 };
+  }
+}
+/** Where points start and end in the outermost cell. */
+const FAR = 2 ** 1000;

@@ -61,7 +61,7 @@ const BINARY = { plus: add, minus: subtract, times: multiply, divide, power } as
 type Node = (x: Ball, p: number, turn: number) => Real;
 
 /** Values of an expression at one x, in p bits; throws what the arithmetic throws. */
-function evaluator(root: Expression): (x: Ball, p: number) => Real {
+export function evaluator(root: Expression): (x: Ball, p: number) => Real {
   const nodes = new Map<Expression, Node>();
   let turn = 0;
   const f = node(root);
@@ -156,7 +156,7 @@ function remembered(f: Node, holdsX: boolean): Node {
   };
 }
 
-function holdsX(e: Expression): boolean {
+export function holdsX(e: Expression): boolean {
   if (e.op === 'x' || e.op === 'polynomial') return true;
   const known = WITH_X.get(e);
   if (known !== undefined) return known;

@@ -3,7 +3,9 @@ import { differentiate } from '../calculus/differentiate.js';
 import type { Expression } from '../calculus/expression.js';
 import type { Definition } from '../calculus/piece.js';
 import { describe, expectInteger, expectNumber } from '../errors.js';
-import { exactActivation } from './exact.js';
+import { encloses, enclosureOf } from './enclosed.js';
+import { type Enclosure, encloseExpression, LANES } from './enclosure.js';
+import { exactActivation, exactActivationSlope } from './exact.js';
 import { exactExpression } from './expression.js';
 import { NO_VALUE, type Truth } from './truth.js';
 
@@ -35,17 +37,24 @@ function definitionOf(of: unknown, channel: unknown): Definition {
   throw new TypeError(`an activation or a definition ({ parts }) was expected, got ${describe(of)}`);
 }
 
-function ofDiTAC(act: DiTAC, channel: unknown): (x: number) => Truth {
+/** θ of a channel, and what goes with it. */
+function partsOf(act: DiTAC, channel: unknown) {
   const { thetas, channels, tess, a, b, variant, basis } = act;
   expectInteger('channel', channel, 0, channels - 1);
   const d = variant === 'inf' ? tess + 1 : tess - 1;
   const functions = d === 0 ? 1 : thetas.length / d;
   const index = Math.floor(((channel as number) * functions) / channels);
-  const f = exactActivation(thetas.subarray(index * d, (index + 1) * d), { tess, a, b, variant, basis });
-  return (x) => {
+  return [thetas.subarray(index * d, (index + 1) * d), { tess, a, b, variant, basis }] as const;
+}
+
+function ofDiTAC(act: DiTAC, channel: unknown): (x: number) => Truth {
+  const f = exactActivation(...partsOf(act, channel));
+  const truth = (x: number): Truth => {
     const { hi, lo } = f(x);
-    return { hi, lo, error: Math.max(1, Math.abs(hi)) * 1e-30 };
+    // At 0 the flow either rests, or does not end there.
+    return { hi, lo, error: x === 0 && hi === 0 ? 0 : Math.max(1, Math.abs(hi)) * 1e-30 };
   };
+  return encloses(truth, () => enclosureOf(f)!);
 }
 
 /** Parts, each on its own stretch of the line: from its first input up to the next part's. */
@@ -53,15 +62,44 @@ function ofParts(definition: Definition, of: (e: Expression) => Expression): (x:
   const { parts } = definition;
   if (parts.length === 0) throw new RangeError('a definition has at least one part, got none');
   const functions: (((x: number) => Truth) | undefined)[] = parts.map(() => undefined);
-  return (x) => {
-    expectNumber('x', x);
-    if (Number.isNaN(x)) return NO_VALUE;
+  const partOf = (x: number): number => {
     let k = parts.length - 1;
     while (k > 0 && x < parts[k]!.first) k -= 1;
     // Where a formula serves 0 alone, subnormal numbers are with it, for kernels take them for 0. They are numbers.
     if (x > 0 && x < LEAST_NORMAL && parts[k]!.first === 0 && parts[k + 1]?.first === LEAST_NORMAL) k += 1;
+    return k;
+  };
+  const truth = (x: number): Truth => {
+    expectNumber('x', x);
+    if (Number.isNaN(x)) return NO_VALUE;
+    const k = partOf(x);
     functions[k] ??= exactExpression(of(parts[k]!.f));
     return functions[k]!(x);
+  };
+  return encloses(truth, () => encloseParts(partOf, (k) => encloseExpression(of(parts[k]!.f))));
+}
+
+/** Inputs that follow each other are often of one part. */
+function encloseParts(partOf: (x: number) => number, make: (k: number) => Enclosure): Enclosure {
+  const parts = new Map<number, Enclosure>();
+  const [lows, highs] = [new Float64Array(LANES), new Float64Array(LANES)];
+  return (x, from, count, low, high) => {
+    for (let start = 0; start < count; ) {
+      const k = partOf(x[from + start]!);
+      let end = start + 1;
+      while (end < count && partOf(x[from + end]!) === k) end += 1;
+      let part = parts.get(k);
+      if (part === undefined) {
+        part = make(k);
+        parts.set(k, part);
+      }
+      part(x, from + start, end - start, lows, highs);
+      for (let i = start; i < end; i++) {
+        low[i] = lows[i - start]!;
+        high[i] = highs[i - start]!;
+      }
+      start = end;
+    }
   };
 }
 
@@ -81,11 +119,16 @@ export function exactFamily(of: Judged, channel = 0): (x: number) => Truth {
 /**
  * The truth of a derivative: of the function in x, or in one of its parameters. Where f has a kink it is that of one side.
  * @param by 'x', a parameter's place among all parameters of the function, or its name, as 'alpha' or 'coefficients[2]'.
- * @throws {TypeError|RangeError} if there is no such parameter, or for DiTAC, whose flow is no expression.
+ * @throws {TypeError|RangeError} if there is no such parameter; for θ of a DiTAC, whose flow is no expression.
  */
 export function exactDerivative(of: Judged, by: 'x' | string | number, channel = 0): (x: number) => Truth {
-  if (typeof of === 'object' && of !== null && isDiTAC(of))
-    throw new TypeError('the derivative of a flow is no expression: differences of exact.activation tell it');
+  if (typeof of === 'object' && of !== null && isDiTAC(of)) {
+    if (by !== 'x')
+      throw new TypeError(
+        `by must be 'x' for a DiTAC, got ${describe(by)}: the derivative of a flow in θ is no expression, and differences of exact.activation tell it`,
+      );
+    return exactActivationSlope(...partsOf(of, channel));
+  }
   const definition = definitionOf(of, channel);
   const index = by === 'x' ? by : indexOf(of, by);
   return ofParts(definition, (f) => differentiate(f, index));

@@ -14,6 +14,7 @@ export {
   everyFloat32,
   type Float32Function,
   type Inputs,
+  mergeSweeps,
   randomBits,
   type SweepOptions,
   type SweepResult,

@@ -5,6 +5,7 @@ import {
   expectInteger,
   expectNumber,
   expectOptions,
+  expectRecord,
   expectSignal,
   isView,
   throwIfAborted,
@@ -12,8 +13,11 @@ import {
 import type { Signal } from '../platform.js';
 import { ulpError } from './compare.js';
 import type { DoubleDouble } from './double-double.js';
+import { enclosureOf } from './enclosed.js';
+import { LANES } from './enclosure.js';
 import { fromOrdinal, ordinal, unitInLastPlace } from './float32.js';
-import { round } from './truth.js';
+import { Nearest } from './nearest.js';
+import type { Truth } from './truth.js';
 
 /** Running a float32 function over very many inputs and keeping the worst. */
 
@@ -31,13 +35,17 @@ export interface SweepResult {
   readonly absoluteAt: number;
   /** Share of results that are the float32 nearest to the truth. */
   readonly nearest: number;
+  /** How many inputs the truth itself was asked for, because float64 with proved bounds did not decide. */
+  readonly byLongArithmetic: number;
 }
 
 export interface SweepOptions {
-  /** Called now and then with the share that is done, 0 to 1. */
-  onProgress?: (done: number) => void;
+  /** Called after each block with the share that is done, 0 to 1, and what was found so far, from where `resume` can go on. */
+  onProgress?: (done: number, soFar: SweepResult) => void;
   /** Ends it between two blocks, with the signal's reason. */
   signal?: Signal;
+  /** What an earlier sweep of the same inputs had found when it was stopped: as many inputs as it counts are passed over. */
+  resume?: SweepResult;
 }
 
 /** What a function should have given, as near as float64 has it, or as {@link exactFamily} gives it. */
@@ -46,7 +54,8 @@ export type TruthFunction = (x: number) => number | DoubleDouble;
 const BLOCK = 1 << 16;
 
 /**
- * Errors of `f` against `truth` on all inputs that `blocks` yields. f may be asynchronous; then the result is a promise.
+ * Errors of `f` against `truth` on all inputs that `blocks` yields. f may be asynchronous; then the result is a promise. A truth of {@link exactFamily},
+ * {@link exactDerivative} or {@link exact} is first enclosed in float64, which decides nearly all inputs in less than a microsecond.
  * @throws {TypeError|RangeError} for arguments of the wrong kind, or results of another length.
  */
 export function sweep(f: Float32Function, truth: TruthFunction, inputs: Inputs, options?: SweepOptions): SweepResult;
@@ -65,36 +74,65 @@ export function sweep(
   expectFunction('f', f);
   expectFunction('truth', truth);
   expectInputs(inputs);
-  expectOptions<SweepOptions>('sweep', options, { onProgress: expectFunction, signal: expectSignal });
-  const worst = { ulp: 0, ulpAt: 0, ulpSmall: 0, ulpSmallAt: 0, absolute: 0, absoluteAt: 0 };
+  expectOptions<SweepOptions>('sweep', options, {
+    onProgress: expectFunction,
+    signal: expectSignal,
+    resume: expectResult,
+  });
+  const before = options.resume ?? NOTHING;
+  const exactly = (x: number): Truth => ({ error: 0, ...numberOf(truth(x)) });
+  const nearest = new Nearest('float32', exactly, enclosureOf(truth));
+  const [ulp, ulpSmall, absolute] = [new Worst(ulpError), new Worst(errorIn), new Worst(difference)];
   let count = 0;
-  let nearest = 0;
+  let right = 0;
   const compare = (x: Float32Array, y: unknown): void => {
     if (!isView(y, 'Float32Array') || y.length !== x.length)
       throw new TypeError(`the function must return a Float32Array of length ${x.length}, got ${describe(y)}`);
-    for (let i = 0; i < x.length; i++) {
-      const { hi: t, lo } = numberOf(truth(x[i]!));
-      const size = Math.abs(t);
-      if (Number.isNaN(t) || Number.isNaN(y[i])) {
-        if (Number.isNaN(t) && Number.isNaN(y[i])) nearest += 1;
-        else Object.assign(worst, { ulp: Number.POSITIVE_INFINITY, ulpAt: x[i] });
-        continue;
+    for (let start = 0; start < x.length; start += LANES) {
+      const n = Math.min(LANES, x.length - start);
+      nearest.find(x, start, n);
+      for (let k = 0; k < n; k++) {
+        const found = y[start + k]!;
+        const isEdge = nearest.isEdge[k] === 1 && found !== nearest.rounded[k];
+        const t = isEdge ? exactly(x[start + k]!).hi : nearest.value[k]!;
+        if (found === nearest.rounded[k]) right += 1;
+        else if (Number.isNaN(t) || Number.isNaN(found)) {
+          if (Number.isNaN(t) && Number.isNaN(found)) right += 1;
+          else ulp.see(Number.POSITIVE_INFINITY, 0, x[start + k]!, found);
+          continue;
+        }
+        const off = nearest.off[k]!;
+        const size = Math.abs(t);
+        if (size >= SMALL) {
+          const unit = unitInLastPlace(t);
+          const worst = size >= LARGE ? ulp : ulpSmall;
+          worst.see(found === t ? 0 : Math.abs(found - t) / unit, off / unit, x[start + k]!, found);
+        } else absolute.see(Math.abs(found - t), off, x[start + k]!, found);
       }
-      const error = y[i] === t ? 0 : Math.abs(y[i]! - t);
-      if (y[i] === round('float32', { hi: t, lo })) nearest += 1;
-      if (size >= 2 ** -8) {
-        const ulps = ulpError(y[i]!, t);
-        if (!(ulps <= worst.ulp)) Object.assign(worst, { ulp: ulps, ulpAt: x[i] });
-      } else if (size >= 2 ** -24) {
-        const ulps = error / unitInLastPlace(t);
-        if (!(ulps <= worst.ulpSmall)) Object.assign(worst, { ulpSmall: ulps, ulpSmallAt: x[i] });
-      } else if (!(error <= worst.absolute)) Object.assign(worst, { absolute: error, absoluteAt: x[i] });
     }
     count += x.length;
-    options.onProgress?.(count / inputs.count);
+    options.onProgress?.((before.count + count) / inputs.count, result());
   };
-  const result = (): SweepResult => ({ count, ...worst, nearest: count === 0 ? 1 : nearest / count });
-  const blocks = inputs.blocks()[Symbol.iterator]();
+  const result = (): SweepResult => {
+    const all = before.count + count;
+    const [large, small, tiny] = [ulp, ulpSmall, absolute].map((each) => each.exactly(exactly)) as [
+      Place,
+      Place,
+      Place,
+    ];
+    return mergeWorst(before, {
+      count: all,
+      ulp: large.error,
+      ulpAt: large.x,
+      ulpSmall: small.error,
+      ulpSmallAt: small.x,
+      absolute: tiny.error,
+      absoluteAt: tiny.x,
+      nearest: all === 0 ? 1 : (Math.round(before.nearest * before.count) + right) / all,
+      byLongArithmetic: before.byLongArithmetic + nearest.asked,
+    });
+  };
+  const blocks = after(inputs.blocks(), before.count)[Symbol.iterator]();
   const rest = async (x: Float32Array, y: PromiseLike<Float32Array>): Promise<SweepResult> => {
     compare(x, await y);
     for (let next = blocks.next(); !next.done; next = blocks.next()) {
@@ -112,6 +150,98 @@ export function sweep(
   }
   return result();
 }
+
+const [LARGE, SMALL] = [2 ** -8, 2 ** -24];
+const difference = (found: number, truth: number): number => (found === truth ? 0 : Math.abs(found - truth));
+const errorIn = (found: number, truth: number): number =>
+  found === truth ? 0 : Math.abs(found - truth) / unitInLastPlace(truth);
+
+interface Place {
+  readonly error: number;
+  readonly x: number;
+}
+
+/** The largest error, by where the truth lies; told exactly when it is asked for. */
+class Worst {
+  #error = 0;
+  #x = 0;
+  #found = 0;
+  #told: Place | undefined = { error: 0, x: 0 };
+  readonly #measure: (found: number, truth: number) => number;
+
+  constructor(measure: (found: number, truth: number) => number) {
+    this.#measure = measure;
+  }
+
+  see(error: number, off: number, x: number, found: number): void {
+    if (!(error - off > this.#error)) return;
+    this.#error = error;
+    this.#x = x;
+    this.#found = found;
+    this.#told = undefined;
+  }
+
+  exactly(truth: (x: number) => Truth): Place {
+    this.#told ??= {
+      error: this.#error === Number.POSITIVE_INFINITY ? this.#error : this.#measure(this.#found, truth(this.#x).hi),
+      x: this.#x,
+    };
+    return this.#told;
+  }
+}
+
+const NOTHING: SweepResult = {
+  count: 0,
+  ulp: 0,
+  ulpAt: 0,
+  ulpSmall: 0,
+  ulpSmallAt: 0,
+  absolute: 0,
+  absoluteAt: 0,
+  nearest: 1,
+  byLongArithmetic: 0,
+};
+
+/** Every number of a result is there. */
+function expectResult(name: string, value: unknown): void {
+  expectRecord(name, value);
+  for (const key of Object.keys(NOTHING) as (keyof SweepResult)[])
+    expectNumber(`${name}.${key}`, (value as SweepResult)[key]);
+}
+
+/** Blocks without their first inputs. */
+function* after(blocks: Iterable<Float32Array>, count: number): Iterable<Float32Array> {
+  let left = count;
+  for (const block of blocks) {
+    const skipped = Math.min(left, block.length);
+    left -= skipped;
+    if (skipped < block.length) yield block.subarray(skipped);
+  }
+}
+
+/**
+ * What two sweeps of different inputs found, as one.
+ * @throws {TypeError} if one is no result of `sweep`.
+ */
+export function mergeSweeps(p: SweepResult, q: SweepResult): SweepResult {
+  expectResult('p', p);
+  expectResult('q', q);
+  const count = p.count + q.count;
+  return mergeWorst(p, {
+    ...q,
+    count,
+    nearest: count === 0 ? 1 : (Math.round(p.nearest * p.count) + Math.round(q.nearest * q.count)) / count,
+    byLongArithmetic: p.byLongArithmetic + q.byLongArithmetic,
+  });
+}
+
+/** q, with what is worse in p. */
+const mergeWorst = (p: SweepResult, q: SweepResult): SweepResult => ({
+  ...q,
+  ...(p.ulp >= q.ulp ? { ulp: p.ulp, ulpAt: p.ulpAt } : {}),
+  ...(p.ulpSmall >= q.ulpSmall ? { ulpSmall: p.ulpSmall, ulpSmallAt: p.ulpSmallAt } : {}),
+  ...(p.absolute >= q.absolute ? { absolute: p.absolute, absoluteAt: p.absoluteAt } : {}),
+});
 
 function numberOf(truth: number | DoubleDouble): DoubleDouble {
   if (typeof truth === 'object' && typeof truth?.hi === 'number' && typeof truth.lo === 'number') return truth;

@@ -129,3 +129,13 @@ export function round(format: Format, { hi, lo }: DoubleDouble): number {
   const size = (isUp ? whole + 1 : whole) * quantum;
   return Math.sign(hi) * (size >= 2 ** (largest + 1) ? Number.POSITIVE_INFINITY : size);
 }
+
+/** The spacing of a format at a real number, subnormal numbers included. */
+export function spacing(format: Format, truth: number): number {
+  const [significand, least] = FORMATS[format];
+  word[0] = Math.abs(truth);
+  // A power of two by its bits: `**` takes as long as all the rest.
+  words[1] = (Math.max((words[1]! >>> 20) - 1023, least) - significand + 1024) << 20;
+  words[0] = 0;
+  return word[0]!;
+}

@@ -1,0 +1,108 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { DiTAC, Snake } from 'ditac';
+import { compareBits, randomBits, specialValues, stratified } from 'ditac/oracle';
+import { describe, expect, test } from 'vitest';
+import { emit, wgslTables } from '../src/cli/emit.js';
+import type { Plan } from '../src/plan/plan.js';
+import { BUILDS, isHere, kernels, Program } from './emitted.js';
+
+const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
+
+/** Of three channels, a third of each. */
+const inputs = () => {
+  const blocks = [specialValues(), ...randomBits(30_000, 1).blocks(), ...stratified(-20, 20, 30_000, 2).blocks()];
+  const all = Float32Array.from(blocks.flatMap((block) => [...block]));
+  return all.subarray(0, all.length - (all.length % 3));
+};
+
+/** One of each kind here; `npm run test:emit` has all. */
+const FEW = ['ditac 0', 'snake 0', 'rational 0', 'fourier {', 'polynomial {', 'ditac, three'];
+
+describe.each(
+  BUILDS.filter(({ flags }) => flags.includes('-O0') || flags.includes('-ffp-contract=fast') || flags.length === 1).map(
+    (build) => [build.name, build] as const,
+  ),
+)('%s', (_, build) => {
+  test.skipIf(!isHere(build))('the bits of every backend', { timeout: 240_000 }, () => {
+    const x = inputs();
+    const isThorough = build.compiler === 'gcc' && build.flags.includes('-ffp-contract=fast');
+    const taken = isThorough ? FEW : FEW.slice(0, 2);
+    for (const { name, make } of kernels().filter((each) => taken.some((few) => each.name.startsWith(few)))) {
+      const act = make();
+      const program = new Program(act, build);
+      try {
+        const y = program.run(x, x.length / act.channels);
+        const expected = act.forward(x, undefined, { shape: [1, act.channels, x.length / act.channels] });
+        expect(compareBits(expected, y, x), name).toMatchObject({ differing: 0 });
+      } finally {
+        program.dispose();
+      }
+    }
+  });
+});
+
+const plan = new Snake({ alpha: 0.5 }).plan as Plan;
+
+test('C and CUDA need nothing but the standard headers; -ffast-math is refused', () => {
+  for (const language of ['c', 'cuda'] as const) {
+    const text = emit([plan], { language, name: 'snake' });
+    expect([...text.matchAll(/#include (\S+)/g)].map(([, name]) => name)).toEqual([
+      '<float.h>',
+      '<stddef.h>',
+      '<stdint.h>',
+      '<string.h>',
+    ]);
+    expect(text).toContain('#error "compile without -ffast-math');
+    expect(text).toContain('WORD(Lanes) activateLanes(usize table, Lanes x) {');
+  }
+  expect(emit([plan], { language: 'cuda', name: 'snake' })).toContain('__global__ void snake(');
+  expect(emit([plan], { language: 'cuda', name: 'snake' })).toContain('__fmul_rn');
+});
+
+test('a directory of addresses stands before the tables of a WGSL kernel', () => {
+  const act = new DiTAC({ a: -3, b: 3, seed: 3, channels: 3 });
+  const plans = [0, 1, 2].map((i) => act.planOf(i) as Plan);
+  const words = new Uint32Array(wgslTables(plans).buffer);
+  const addresses = [...words.subarray(0, 3)];
+  expect(addresses[0]).toBe(32);
+  // The head of each says where its segments are: behind it, and before the next.
+  addresses.forEach((address, i) => {
+    expect(address % 32).toBe(0);
+    expect(words[(address + 128) >> 2]).toBeGreaterThan(address);
+    expect(words[(address + 128) >> 2]).toBeLessThan(addresses[i + 1] ?? 4 * words.length);
+  });
+  const text = emit(plans, { language: 'wgsl', name: 'act' });
+  expect(text).toContain('fn activateLanes');
+  expect(text).toContain('channels = channelsTo = 3');
+});
+
+test('the command: a plan file or a family, and mistakes', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'emit-'));
+  const file = join(folder, 'act.plan');
+  const act = new Snake({ alpha: 0.5 });
+  writeFileSync(file, act.compiled().toBytes());
+  const ditac = (...args: string[]) =>
+    spawnSync(process.execPath, [CLI, 'emit', ...args], { encoding: 'utf8', maxBuffer: 1e8 });
+  const printed = ditac(file, '--language', 'c', '--name', 'snake');
+  expect(printed.status).toBe(0);
+  expect(printed.stdout).toBe(`${emit([plan], { language: 'c', name: 'snake' })}\n`);
+  const family = ditac('--family', 'snake', '--alpha', '0.5', '--language', 'c', '--name', 'snake');
+  expect(family.stdout).toBe(printed.stdout);
+  const out = join(folder, 'act.wgsl');
+  expect(ditac(file, '--language', 'wgsl', '-o', out).status).toBe(0);
+  expect(readFileSync(`${out}.table`).length).toBe(wgslTables([plan]).length);
+  expect(ditac(file).status).toBe(2);
+  expect(ditac('--language', 'c').stderr).toContain('pass a plan file');
+  expect(ditac(file, '--language', 'fortran').stderr).toContain('Allowed choices are c, cuda, wgsl');
+  expect(ditac(file, '--language', 'c', '--name', 'a b')).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining('--name'),
+  });
+  expect(ditac(file, '--language', 'wgsl').stderr).toContain('-o');
+  writeFileSync(file, 'nothing');
+  expect(ditac(file, '--language', 'c').status).toBe(1);
+});
