@@ -43,6 +43,8 @@ export default defineConfig({
     outDir: '../out/playground',
     emptyOutDir: true,
     modulePreload: false,
+    // One file, on purpose.
+    chunkSizeWarningLimit: 1000,
     cssCodeSplit: false,
     rollupOptions: { output: { codeSplitting: false } },
   },

@@ -197,6 +197,7 @@ await build({
     bench: 'bench/index.ts',
     webgpu: 'bench/webgpu.ts',
     threads: 'bench/threads.ts',
+    playground: 'bench/playground.ts',
     stacks: 'test/stacks/main.ts',
     'stack-worker': 'test/stacks/worker.ts',
     start: 'examples/start.ts',

@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { CATALOGUE } from '../../docs/catalogue';
 import { CertificateTable } from './certificate';
 import { messageOf, quick } from './client';
@@ -56,14 +56,15 @@ const REST = 160;
 
 /** The newest curves of what is shown: one question at a time, and between two only the newest is kept. */
 function useCurves(view: View) {
-  const [curves, setCurves] = useState<Curves>();
+  const [found, setFound] = useState<{ readonly of: View; readonly curves: Curves }>();
   const [problem, setProblem] = useState('');
   const state = useRef<{ isBusy: boolean; wanted: Wanted; timer: number | undefined }>({
     isBusy: false,
     wanted: undefined,
     timer: undefined,
   });
-  useEffect(() => {
+  // Not after the next frame, as effects are run that need no haste.
+  useLayoutEffect(() => {
     const now = state.current;
     const ask = async (asked: View, detail: Detail) => {
       now.wanted = [asked, detail];
@@ -72,7 +73,7 @@ function useCurves(view: View) {
       for (let next: Wanted = now.wanted; next; next = now.wanted as Wanted) {
         now.wanted = undefined;
         try {
-          setCurves(await quick().explore(...next));
+          setFound({ of: next[0], curves: await quick().explore(...next) });
           setProblem('');
         } catch (cause) {
           setProblem(messageOf(cause));
@@ -80,15 +81,14 @@ function useCurves(view: View) {
       }
       now.isBusy = false;
     };
-    performance.mark('asked');
     void ask(view, 'moving');
     clearTimeout(now.timer);
     now.timer = window.setTimeout(() => void ask(view, 'resting'), REST);
   }, [view]);
-  return { curves, problem };
+  return { curves: found?.curves, isAtRest: found?.of === view && found.curves.detail === 'resting', problem };
 }
 
-/** How long it took from a movement to its picture: for the test of it, and for whoever opens the console. */
+/** How long it took from a movement until its pictures were drawn; `bench/playground.ts` reads it. A plot draws in a microtask. */
 function measured(detail: Detail) {
   if (detail === 'resting') return;
   if (performance.getEntriesByName('asked').length > 0) performance.measure('moved', 'asked');
@@ -96,7 +96,7 @@ function measured(detail: Detail) {
 }
 
 export function Explore({ view, onView }: { readonly view: View; onView(view: View): void }) {
-  const { curves, problem } = useCurves(view);
+  const { curves, isAtRest, problem } = useCurves(view);
   const [cursor, setCursor] = useState(300);
   const [typed, setTyped] = useState('');
   const [value, setValue] = useState<Value>();
@@ -117,7 +117,10 @@ export function Explore({ view, onView }: { readonly view: View; onView(view: Vi
       say(messageOf(cause));
     }
   };
-  const setOptions = (options: View['options']) => onView({ ...view, options });
+  const setOptions = (options: View['options']) => {
+    performance.mark('asked');
+    onView({ ...view, options });
+  };
   const zoom = (low: number, high: number) => low < high && onView({ ...view, low, high });
 
   useEffect(() => setValue(undefined), [view]);
@@ -144,6 +147,11 @@ export function Explore({ view, onView }: { readonly view: View; onView(view: Vi
             set: (v: number) => setOptions(slider.with(v)),
           }));
 
+  const flat = useMemo(() => {
+    const constant = (v: number) => new Float64Array(curves?.x.length ?? 0).fill(v);
+    const ulp = curves?.certificate?.ulp ?? Number.NaN;
+    return { high: constant(ulp), low: constant(-ulp), none: constant(Number.NaN) };
+  }, [curves]);
   const at = curves ? Math.min(cursor, curves.x.length - 1) : 0;
   const point = curves && {
     x: curves.x[at]!,
@@ -175,74 +183,78 @@ export function Explore({ view, onView }: { readonly view: View; onView(view: Vi
   return (
     <div class="explore">
       <section class="controls" aria-label="The activation">
-        <div class="field">
-          <label for="family">Family</label>
-          <select
-            id="family"
-            value={view.family}
-            onChange={(event) => onView(first(event.currentTarget.value as FamilyName))}
-          >
-            {FAMILY_NAMES.map((each) => (
-              <option key={each} value={each}>
-                {NAMES[each]}
-              </option>
-            ))}
-          </select>
-        </div>
-        {entry.presets.length > 1 && (
+        <div class="head">
           <div class="field">
-            <label for="preset">Kind</label>
+            <label for="family">Family</label>
             <select
-              id="preset"
-              value={presetOf(view)}
-              onChange={(event) => setOptions(entry.presets[Number(event.currentTarget.value)]!.options)}
+              id="family"
+              value={view.family}
+              onChange={(event) => onView(first(event.currentTarget.value as FamilyName))}
             >
-              {entry.presets.map(({ label }, i) => (
-                <option key={label} value={i}>
-                  {label}
+              {FAMILY_NAMES.map((each) => (
+                <option key={each} value={each}>
+                  {NAMES[each]}
                 </option>
               ))}
             </select>
           </div>
-        )}
-        <p class="formula">{entry.formula}</p>
-        <p class="quiet">
-          {entry.where}{' '}
-          {entry.papers
-            .filter(({ arxiv }) => arxiv)
-            .map(({ arxiv, title }) => (
-              <a key={arxiv} href={`https://arxiv.org/abs/${arxiv}`} title={title}>
-                arXiv {arxiv}
-              </a>
-            ))}
-        </p>
-        <h2>{isFlow ? 'Velocities at the vertices' : 'Parameters'}</h2>
-        <Sliders sliders={sliders} onChange={setOptions} />
-        <div class="buttons">
-          <button type="button" onClick={() => onView({ ...first(view.family), low: view.low, high: view.high })}>
-            Begin again
-          </button>
-          {sliders.length > 0 && (
-            <button type="button" onClick={refine} title="The same function with more parameters">
-              Refine
-            </button>
+          {entry.presets.length > 1 && (
+            <div class="field">
+              <label for="preset">Kind</label>
+              <select
+                id="preset"
+                value={presetOf(view)}
+                onChange={(event) => setOptions(entry.presets[Number(event.currentTarget.value)]!.options)}
+              >
+                {entry.presets.map(({ label }, i) => (
+                  <option key={label} value={i}>
+                    {label}
+                  </option>
+                ))}
+              </select>
+            </div>
           )}
-          <button type="button" onClick={savePlan}>
-            Save plan
-          </button>
-          <button type="button" onClick={saveSvg}>
-            Save SVG
-          </button>
-          <button type="button" onClick={copyLink}>
-            Copy link
-          </button>
+          <p class="formula">{entry.formula}</p>
+          <p class="quiet">
+            {entry.where}{' '}
+            {entry.papers
+              .filter(({ arxiv }) => arxiv)
+              .map(({ arxiv, title }) => (
+                <a key={arxiv} href={`https://arxiv.org/abs/${arxiv}`} title={title}>
+                  arXiv {arxiv}
+                </a>
+              ))}
+          </p>
         </div>
-        <p class="said" role="status">
-          {said}
-        </p>
+        <div class="params">
+          <h2>{isFlow ? 'Velocities at the vertices' : 'Parameters'}</h2>
+          <Sliders sliders={sliders} onChange={setOptions} />
+          <div class="buttons">
+            <button type="button" onClick={() => onView({ ...first(view.family), low: view.low, high: view.high })}>
+              Begin again
+            </button>
+            {sliders.length > 0 && (
+              <button type="button" onClick={refine} title="The same function with more parameters">
+                Refine
+              </button>
+            )}
+            <button type="button" onClick={savePlan}>
+              Save plan
+            </button>
+            <button type="button" onClick={saveSvg}>
+              Save SVG
+            </button>
+            <button type="button" onClick={copyLink}>
+              Copy link
+            </button>
+          </div>
+          <p class="said" role="status">
+            {said}
+          </p>
+        </div>
       </section>
 
-      <section class="plots" aria-label="Pictures" aria-busy={!curves}>
+      <section class="plots" aria-label="Pictures" aria-busy={!isAtRest && problem === ''}>
         {problem && (
           <p class="problem" role="alert">
             {problem}
@@ -259,7 +271,6 @@ export function Explore({ view, onView }: { readonly view: View; onView(view: Vi
                 x={curves.x}
                 series={[{ label: 'f', color: 'function', values: curves.y }]}
                 {...(handlesOf(false) ? { handles: handlesOf(false)! } : {})}
-                onDrawn={() => measured(curves.detail)}
               />
               <Plot
                 {...common}
@@ -290,25 +301,26 @@ export function Explore({ view, onView }: { readonly view: View; onView(view: Vi
                 }
                 x={curves.x}
                 range={errorRange(curves)}
+                onDrawn={() => queueMicrotask(() => measured(curves.detail))}
                 series={[
                   {
                     label: curves.detail === 'resting' ? 'to 30 digits' : curves.error ? 'to float64' : 'when it rests',
                     color: 'error',
-                    values: curves.error ?? new Float64Array(curves.x.length).fill(Number.NaN),
+                    values: curves.error ?? flat.none,
                   },
                   {
                     label: 'proved bound',
                     color: 'soft',
                     isDashed: true,
                     isFaint: true,
-                    values: new Float64Array(curves.x.length).fill(curves.certificate?.ulp ?? Number.NaN),
+                    values: flat.high,
                   },
                   {
                     label: '',
                     color: 'soft',
                     isDashed: true,
                     isFaint: true,
-                    values: new Float64Array(curves.x.length).fill(-(curves.certificate?.ulp ?? Number.NaN)),
+                    values: flat.low,
                   },
                 ]}
               />

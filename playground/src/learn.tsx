@@ -70,7 +70,7 @@ export function Learn({ view, onView }: { readonly view: View; onView(view: View
       <h2>Learn</h2>
       <p>
         The paper’s figure 1: two inputs, 50 units, an activation that they share, one output. Adam moves the weights
-        and the activation’s parameters; gradients are exact and have the same bits in every browser.
+        and the activation’s parameters; the activation’s gradients are exact, and have the same bits in every browser.
       </p>
       <div class="row">
         <div class="field">

@@ -2,30 +2,22 @@ import { CATALOGUE } from '../../docs/catalogue';
 import { rounded } from './numbers';
 import type { FamilyName, Options, View } from './protocol';
 
-/** What is not trained; the rest are parameters. Of a DiTAC, θ is shown as velocities. */
-const CONSTANTS = new Set([
-  'tess',
-  'a',
-  'b',
-  'basis',
-  'variant',
-  'clamp',
-  'member',
-  'scaled',
-  'version',
-  'outside',
-  'logScale',
-  'eps',
-  'gamma',
-]);
-/** Of xIELU a constant, of other families a parameter. */
-const isConstant = (family: FamilyName, name: string) =>
-  (CONSTANTS.has(name) && !(family === 'golu' && name === 'gamma')) ||
-  (family === 'ditac' && name === 'thetas') ||
-  (family === 'xielu' && name === 'beta') ||
-  (family === 'smu' && name === 'alpha') ||
-  (family === 'bspline' && name === 'grid') ||
-  (family === 'hermite' && name === 'clamp');
+/** What is not trained, by family. Of a DiTAC, θ is shown as velocities. */
+const CONSTANTS: Readonly<Partial<Record<FamilyName, readonly string[]>>> = {
+  aglu: ['clamp'],
+  apa: ['clamp'],
+  bspline: ['grid', 'outside'],
+  ditac: ['tess', 'a', 'b', 'basis', 'variant'],
+  eelu: ['member', 'scaled'],
+  hermite: ['clamp'],
+  rational: ['version'],
+  smu: ['alpha'],
+  snake: ['logScale', 'eps'],
+  snakebeta: ['logScale', 'eps'],
+  xielu: ['beta', 'eps'],
+  yevick: ['gamma'],
+};
+const isConstant = (family: FamilyName, name: string) => CONSTANTS[family]?.includes(name) ?? false;
 
 export interface Slider {
   readonly label: string;
@@ -91,7 +83,7 @@ export const presetOf = ({ family, options }: View): number => {
   const constants = (of: Options) =>
     JSON.stringify(
       Object.entries(of)
-        .filter(([name]) => isConstant(family, name) && name !== 'thetas')
+        .filter(([name]) => isConstant(family, name))
         .sort(),
     );
   const found = CATALOGUE[family].presets.findIndex(

@@ -16,10 +16,13 @@ export function gridOf(low: number, high: number): Float32Array {
   return Float32Array.from({ length: POINTS }, (_, i) => low + ((high - low) * i) / (POINTS - 1));
 }
 
-/** Differences of the formula in float64, about 10 digits; at a corner the mean of both sides. */
-function difference(f: (x: number) => number, x: number): number {
-  const h = 2 ** -16 * Math.max(1, Math.abs(x));
-  return (f(x + h) - f(x - h)) / (2 * h);
+/** Slopes by differences of values on the grid: to be looked at while it moves, and replaced when it rests. */
+function differences(x: Float32Array, values: Float64Array): Float64Array {
+  const last = x.length - 1;
+  return values.map((_, i) => {
+    const [p, q] = [Math.max(0, i - 1), Math.min(last, i + 1)];
+    return (values[q]! - values[p]!) / (x[q]! - x[p]!);
+  });
 }
 
 const signedError = (y: number, truth: number): number =>
@@ -28,11 +31,11 @@ const signedError = (y: number, truth: number): number =>
 export function explore({ family, options, low, high }: View, asked: Detail): Curves {
   const act = make(family, options);
   const x = gridOf(low, high);
-  const reference = act.reference();
   const detail = asked === 'moving' && (costs.get(family) ?? 0) > SLOW ? 'preview' : asked;
   if (detail === 'preview') {
-    const y = x.map((v) => reference(v));
-    const slope = Float64Array.from(x, (v) => difference(reference, v));
+    const reference = act.reference();
+    const values = Float64Array.from(x, (v) => reference(v));
+    const [y, slope] = [Float32Array.from(values), differences(x, values)];
     return { detail, x, y, slope, error: undefined, certificate: undefined, bytes: undefined, compiled: 0, notes: [] };
   }
   const before = performance.now();
@@ -41,9 +44,10 @@ export function explore({ family, options, low, high }: View, asked: Detail): Cu
   costs.set(family, (compiled + Math.min(compiled, costs.get(family) ?? compiled)) / 2);
   const y = act.forward(x);
   const isResting = detail === 'resting';
-  const truth = isResting ? exact.family(act) : reference;
-  const slope = isResting ? Float64Array.from(slopes(act, x)) : Float64Array.from(x, (v) => difference(reference, v));
-  const error = Float64Array.from(x, (v, i) => signedError(y[i]!, truth(v)));
+  const truth = isResting ? exact.family(act) : act.reference();
+  const values = Float64Array.from(x, (v) => truth(v));
+  const slope = isResting ? Float64Array.from(slopes(act, x)) : differences(x, values);
+  const error = values.map((value, i) => signedError(y[i]!, value));
   const notes = 'notes' in act ? act.notes : [];
   // The file is the table again; its size is worth knowing only at rest.
   const bytes = isResting ? act.compiled().toBytes().length : undefined;
