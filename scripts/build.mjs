@@ -204,6 +204,7 @@ await build({
     regression: 'examples/regression.ts',
     digits: 'examples/digits.ts',
     environments: 'test/environments/main.ts',
+    'activation-pages': 'docs/activations/write.ts',
     certificates: 'test/certificates/main.ts',
   },
   outdir: 'dist/programs',

@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { NAMES } from '../../docs/catalogue';
 import { Agree } from './agree';
-import { Explore, NAMES } from './explore';
+import { Explore } from './explore';
 import { Learn } from './learn';
 import { first, fromHash, toHash } from './link';
 import { Own } from './own';

@@ -1,5 +1,5 @@
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { CATALOGUE } from '../../docs/catalogue';
+import { CATALOGUE, NAMES } from '../../docs/catalogue';
 import { CertificateTable } from './certificate';
 import { messageOf, quick } from './client';
 import { download } from './download';
@@ -12,43 +12,6 @@ import { type Panel, svgOf } from './svg';
 import { color } from './theme';
 
 export const FAMILY_NAMES = Object.keys(CATALOGUE).sort() as FamilyName[];
-export const NAMES: Readonly<Record<FamilyName, string>> = {
-  aconc: 'ACON-C',
-  aglu: 'AGLU',
-  apa: 'APA',
-  apl: 'APL',
-  bspline: 'BSpline (KAN)',
-  celu: 'CELU',
-  chebykan: 'Chebyshev (KAN)',
-  derf: 'Derf',
-  ditac: 'DiTAC',
-  dyt: 'DyT',
-  eelu: 'EELU',
-  elu: 'ELU',
-  erfrelu: 'ErfReLU',
-  fourier: 'Fourier',
-  fourierseries: 'Fourier series (KAN)',
-  golu: 'GoLU',
-  hermite: 'Hermite',
-  mish: 'Mish',
-  polynomial: 'Polynomial',
-  polyrelu: 'PolyReLU',
-  prelu: 'PReLU',
-  pwlu: 'PWLU',
-  rational: 'Rational (PAU)',
-  selu: 'SELU',
-  siren: 'SIREN',
-  smu: 'SMU',
-  snake: 'Snake',
-  snakebeta: 'SnakeBeta',
-  softplus: 'Softplus',
-  starrelu: 'StarReLU',
-  swish: 'Swish, SiLU',
-  telu: 'TeLU',
-  xielu: 'xIELU',
-  yevick: 'Yevick',
-};
-
 type Wanted = readonly [View, Detail] | undefined;
 
 /** Milliseconds without a movement after which everything is computed exactly. */

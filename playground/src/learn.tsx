@@ -1,7 +1,8 @@
 import { proxy } from 'comlink';
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { NAMES } from '../../docs/catalogue';
 import { endSlow, messageOf, slow } from './client';
-import { FAMILY_NAMES, NAMES } from './explore';
+import { FAMILY_NAMES } from './explore';
 import { first } from './link';
 import { rounded } from './numbers';
 import { Plot } from './plot';

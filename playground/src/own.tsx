@@ -1,8 +1,8 @@
 import { useEffect, useState } from 'preact/hooks';
+import { NAMES } from '../../docs/catalogue';
 import { CertificateTable } from './certificate';
 import { messageOf, quick } from './client';
 import { download } from './download';
-import { NAMES } from './explore';
 import { Plot } from './plot';
 import type { FileContents, FoundCandidate, Loaded, View } from './protocol';
 import { Scroll } from './scroll';
