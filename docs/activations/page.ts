@@ -4,17 +4,8 @@ import * as ditac from 'ditac';
 import { FAMILIES } from 'ditac/families';
 import { exact, ulpError } from 'ditac/oracle';
 import { svgOf } from '../../playground/src/svg';
-import { worstErrors } from '../../scripts/family-errors.mjs';
+import { type FamilyErrors, worstErrors } from '../../scripts/family-errors.mjs';
 import { CATALOGUE, NAMES, type Options } from '../catalogue';
-
-interface WorstError {
-  readonly family: string;
-  readonly cases: number;
-  readonly worst: number;
-  readonly certified: number;
-  readonly released: number;
-  readonly nan: number;
-}
 
 export type Name = keyof typeof CATALOGUE;
 
@@ -198,7 +189,7 @@ export function programOf(name: Name): string {
 
 /** Seen from dist/programs, as from here. */
 const GOLDEN = new URL('../../test/golden/families/', import.meta.url);
-let errors: Map<string, WorstError> | undefined;
+let errors: Map<string, FamilyErrors> | undefined;
 
 export function pageOf(name: Name): string {
   errors ??= new Map(worstErrors(GOLDEN).map((each) => [each.family, each]));

@@ -64,13 +64,25 @@ describe.skipIf(!hasBrowser)(hasBrowser ? 'in Chromium' : `in Chromium (${WITHOU
     await page.close();
   });
 
+  test('the playground runs inside, and follows a link of a family', async () => {
+    const { page, complaints } = await open(browser, `${place.url}play.html`);
+    await page.frameLocator('iframe').locator('.plots[aria-busy=false]').waitFor();
+    await look(page, 'docs-play-embedded');
+    await page.goto(`${place.url}activations/snake.html`);
+    await page.getByRole('link', { name: 'Move it in the playground' }).click();
+    await page.locator('.plots[aria-busy=false]').waitFor();
+    expect(await page.getByLabel('Family', { exact: true }).inputValue()).toBe('snake');
+    expect(complaints).toEqual([]);
+    await page.close();
+  });
+
   for (const dark of [false, true])
     for (const width of SIZES)
       test(`${width} px wide, ${dark ? 'dark' : 'light'}: axe finds nothing, and nothing is cut off`, async () => {
         const { page, complaints } = await open(browser, place.url, { width, dark });
         await page.route('**/playground/**', (route) =>
           route.fulfill({
-            contentType: 'text/html',
+            headers: { 'content-type': 'text/html', 'Cross-Origin-Embedder-Policy': 'require-corp' },
             body: '<!doctype html><html lang="en"><title>playground</title><main><h1>playground</h1></main>',
           }),
         );
