@@ -73,19 +73,16 @@ function picture(name: Name, options: Options): string {
     values: new Float64Array(x.length).fill(v),
   });
   const { ulp } = act.plan.certificate;
-  return svgOf(
-    `${NAMES[name]}: function, slope and error`,
-    [
-      { title: 'f(x)', x, curves: [{ color: 'var(--plot-function)', values: y }] },
-      { title: 'f′(x)', x, curves: [{ color: 'var(--plot-slope)', values: slope }] },
-      {
-        title: 'error in ULP, and the proved bound',
-        x,
-        curves: [flat(ulp), flat(-ulp), { color: 'var(--plot-error)', values: error }],
-      },
-    ],
-    PAPER,
-  );
+  const panels = [
+    { title: 'f(x)', x, curves: [{ color: 'var(--plot-function)', values: y }] },
+    { title: 'f′(x)', x, curves: [{ color: 'var(--plot-slope)', values: slope }] },
+    {
+      title: 'error in ULP, and the proved bound',
+      x,
+      curves: [flat(ulp), flat(-ulp), { color: 'var(--plot-error)', values: error }],
+    },
+  ];
+  return panels.map((panel) => svgOf(`${NAMES[name]}: ${panel.title}`, [panel], PAPER)).join('');
 }
 
 const row = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;

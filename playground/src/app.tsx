@@ -50,10 +50,12 @@ export function App() {
     setTab('Explore');
   };
   const press = (event: KeyboardEvent) => {
-    const by = { ArrowRight: 1, ArrowLeft: TABS.length - 1 }[event.key];
-    if (by === undefined) return;
+    const at = TABS.indexOf(tab);
+    const last = TABS.length - 1;
+    const to = { ArrowRight: at + 1, ArrowLeft: at + last, Home: 0, End: last }[event.key];
+    if (to === undefined) return;
     event.preventDefault();
-    const next = TABS[(TABS.indexOf(tab) + by) % TABS.length]!;
+    const next = TABS[to % TABS.length]!;
     setTab(next);
     document.getElementById(`tab-${idOf(next)}`)?.focus();
   };

@@ -194,6 +194,47 @@ describe.skipIf(!hasBrowser)(hasBrowser ? 'in Chromium' : `in Chromium (${WITHOU
     await page.close();
   });
 
+  test('everything is reached by keys alone', async () => {
+    const { page, complaints } = await open(browser, place.url);
+    await rested(page);
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('ArrowRight');
+    await page.keyboard.press('ArrowRight');
+    await page.getByRole('heading', { name: 'Learn' }).waitFor();
+    await page.keyboard.press('Home');
+    await page.getByRole('heading', { name: 'Under the cursor' }).waitFor();
+    await rested(page);
+    // Every control of the page, in the order of reading.
+    const stops = new Set<string>();
+    for (let k = 0; k < 60; k++) {
+      await page.keyboard.press('Tab');
+      stops.add(
+        await page.evaluate(() => {
+          const at = document.activeElement!;
+          return at.getAttribute('aria-label') ?? at.id ?? at.textContent ?? '';
+        }),
+      );
+    }
+    for (const name of [
+      'family',
+      'preset',
+      'p-velocity at 0',
+      'velocity at 0, as a number',
+      'velocity at 0',
+      'Cursor',
+      'at',
+      'from',
+    ])
+      expect([...stops]).toContain(name);
+    const cursor = page.getByLabel('Cursor');
+    await cursor.focus();
+    const before = await cursor.getAttribute('aria-valuetext');
+    await page.keyboard.press('ArrowRight');
+    await expect.poll(() => cursor.getAttribute('aria-valuetext')).not.toBe(before);
+    expect(complaints).toEqual([]);
+    await page.close();
+  });
+
   test('it works from a folder, without a server', async () => {
     const { page, complaints } = await open(browser, `file://${FOLDER}index.html`);
     await rested(page);
