@@ -1,16 +1,20 @@
 // Modules are called what a program imports: `ditac/oracle`, not the file that it is made of.
-import { readFileSync } from 'node:fs';
 import { Converter } from 'typedoc';
+import { modules } from './exports.mjs';
 
-const { exports } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
-/** By the declarations' path without its ending, as typedoc calls a module: 'oracle', 'io/safetensors'. */
+const folders = modules.map(([, types]) => types.split('/').slice(0, -1));
+/** The folder that all declarations share: typedoc calls a module by its path from there, 'oracle' or 'io/safetensors'. */
+// -1 >>> 0 is past the end: all of it.
+const shared = folders.reduce((base, folder) => base.slice(0, base.findIndex((part, i) => part !== folder[i]) >>> 0));
 const names = new Map(
-  Object.entries(exports)
-    .filter(([, target]) => typeof target === 'object' && target.types)
-    .map(([name, { types }]) => [
-      types.replace('./dist/types/src/', '').replace(/(?:\/index)?\.d\.ts$/, ''),
-      name === '.' ? 'ditac' : `ditac/${name.slice(2)}`,
-    ]),
+  modules.map(([name, types]) => [
+    types
+      .split('/')
+      .slice(shared.length)
+      .join('/')
+      .replace(/(?:\/index)?\.d\.ts$/, ''),
+    name,
+  ]),
 );
 
 /** @param {import('typedoc').Application} app */

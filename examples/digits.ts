@@ -169,5 +169,5 @@ writePage(
   'digits',
   'Handwritten digits, learned with a trainable activation',
   `${htmlTable(['activation', 'right', 'of'], rows)}
-<p>The first fifth, as the checkpoint out/digits.safetensors reads it without TensorFlow.js (red: wrong):</p>${pictures.join('')}`,
+<p>The first fifth, as the checkpoint out/digits.safetensors reads it without TensorFlow.js:</p>${pictures.join('')}`,
 );

@@ -24,7 +24,7 @@ export const surfaceTarget: Float32Array = Float32Array.from({ length: SIZE * SI
   targetSurface(surfacePoints[2 * i]!, surfacePoints[2 * i + 1]!),
 );
 
-/** Values on [-1,1]², blue below zero and red above, with a caption. */
+/** Values on [-1,1]², blue below zero and red above, with a caption and the names of the axes. */
 export function surface(title: string, values: Float32Array, gain = 1): string {
   const data = new Uint8Array(SIZE * SIZE * 3);
   values.forEach((value, i) => {
@@ -32,10 +32,13 @@ export function surface(title: string, values: Float32Array, gain = 1): string {
     const fade = Math.round(255 * (1 - Math.abs(v)));
     data.set(v < 0 ? [fade, fade, 255] : [255, fade, fade], 3 * i);
   });
-  return `<figure><img src="${image(SIZE, SIZE, data, 3)}" width="${SIZE}" alt=""><figcaption>${escapeMarkup(title)}</figcaption></figure>`;
+  const caption = escapeMarkup(title);
+  const picture = image(SIZE, SIZE, data, 3);
+  return `<figure><img src="${picture}" width="${SIZE}" alt="A surface over the square from -1 to 1: ${caption}">
+<figcaption><small>x₁ from -1 to 1 across, x₂ upwards; blue below 0, red above</small><br>${caption}</figcaption></figure>`;
 }
 
-/** A handwritten digit, 8×8 in [0,1], and the class that was read; red with the right one as a hint if it is wrong. */
+/** A handwritten digit, 8×8 in [0,1], beside it the class that was read and the true one; labelled if it is wrong. */
 export function digit(pixels: Float32Array, read: number, right: number): string {
   const png = image(
     8,
@@ -43,14 +46,15 @@ export function digit(pixels: Float32Array, read: number, right: number): string
     Uint8Array.from(pixels, (v) => 255 - Math.round(255 * v)),
     1,
   );
-  const mark = read === right ? '' : ` class="wrong" title="it is a ${right}"`;
-  return `<figure><img src="${png}" width="48" height="48" alt="digit"><figcaption${mark}>${read}</figcaption></figure>`;
+  const wrong = read === right ? '' : ' class="wrong"';
+  return `<figure${wrong}><img src="${png}" width="48" height="48" alt="A handwritten ${right}">
+<figcaption>read ${read}<br>true ${right}${wrong && '<br><b>wrong</b>'}</figcaption></figure>`;
 }
 
 export function htmlTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const cells = (tag: string, row: readonly string[]) =>
     `<tr>${row.map((cell) => `<${tag}>${escapeMarkup(cell)}</${tag}>`).join('')}</tr>`;
-  return `<table>${cells('th', head)}${rows.map((row) => cells('td', row)).join('')}</table>`;
+  return `<div class="scroll" tabindex="0" role="region" aria-label="${escapeMarkup(head[0]!)}"><table>${cells('th', head)}${rows.map((row) => cells('td', row)).join('')}</table></div>`;
 }
 
 /** Writes a self-contained page into out/ of the repository and says where. */
@@ -61,15 +65,23 @@ export function writePage(name: string, title: string, body: string): void {
   writeFileSync(
     file,
     `<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>ditac: ${escapeMarkup(title)}</title>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark"><title>ditac: ${escapeMarkup(title)}</title>
 <style>
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 1300px; margin: 2em auto; padding: 0 1em; color: #222 }
-table { border-collapse: collapse; margin: 1em 0 } th, td { padding: .3em .8em; border-bottom: 1px solid #ddd; text-align: left }
-figure { display: inline-block; margin: 0 .6em .6em 0; text-align: center } figcaption.wrong { color: #c02020; font-weight: bold }
-img { image-rendering: pixelated } svg { max-width: 100%; height: auto }
+:root { color-scheme: light dark; --line: #ddd; --bad: #b3261e }
+@media (prefers-color-scheme: dark) { :root { --line: #3a434f; --bad: #ff8a80 } body { background: #14171c; color: #e6e9ee } }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 1300px; margin: 2em auto; padding: 0 1em }
+table { border-collapse: collapse; margin: 1em 0 } th, td { padding: .3em .8em; border-bottom: 1px solid var(--line); text-align: left }
+.scroll { overflow-x: auto }
+figure { display: inline-block; margin: 0 .6em .6em 0; max-width: 100%; text-align: center; vertical-align: top }
+.wrong figcaption { color: var(--bad) }
+figure.wrong img { outline: 3px solid var(--bad) }
+img { image-rendering: pixelated; max-width: 100% } svg { max-width: 100%; height: auto; border-radius: 6px }
 </style>
+<main>
 <h1>${escapeMarkup(title)}</h1>
 ${body}
+</main>
 </html>
 `,
   );

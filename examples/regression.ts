@@ -126,14 +126,17 @@ async function showOne(job: Job): Promise<void> {
   );
   const layer = model.layers[1]!;
   const panels: Panel[] = [
-    { title: 'log₁₀ of the loss', curves: [{ label: job.activation, color: '#c02020', points: losses }] },
+    { title: 'log₁₀ of the loss, by step', curves: [{ label: job.activation, color: '#c02020', points: losses }] },
   ];
   let saved = '';
   if (layer instanceof DiTACLayer) {
     const x = Float32Array.from({ length: 501 }, (_, k) => -4 + (8 * k) / 500);
     const y = layer.activation.forward(x);
     const points = Array.from(x, (v, k): [number, number] => [v, y[k]!]);
-    panels.push({ title: 'the activation that was learned', curves: [{ label: 'DiTAC', color: '#c02020', points }] });
+    panels.push({
+      title: 'the activation that was learned, f(x) over x',
+      curves: [{ label: 'DiTAC', color: '#c02020', points }],
+    });
     saved = '<p>As PyTorch would load it: out/regression.safetensors.</p>';
   }
   const head = ['activation', 'seed', 'test R²', 'ms a step'];

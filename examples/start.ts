@@ -184,9 +184,10 @@ ${htmlTable(scoreHead, scoreRows)}
 <p>${note}</p>
 <h2>The regression: six sines on [−1,1]²</h2>
 ${await surfaces(networks[2]!)}
-<h2>Digits, as the convolutional network reads them (red: wrong)</h2>
+<h2>Digits, as the convolutional network reads them</h2>
 ${await digits(networks[1]!)}
 <h2>What was learned</h2>
+<p>f(x) over x.</p>
 ${drawPanels(curves(), 3)}
 <h2>Speed</h2>
 ${htmlTable(speedHead, speedRows)}`,

@@ -2,13 +2,12 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitepress';
 import { NAMES } from '../catalogue';
+import { modules } from '../exports.mjs';
 
 const exists = (name: string) => existsSync(fileURLToPath(new URL(`../${name}.md`, import.meta.url)));
 /** Pages by title. */
 const pages = (...entries: readonly (readonly [text: string, name: string])[]) =>
   entries.filter(([, name]) => exists(name)).map(([text, name]) => ({ text, link: `/${name.replace(/index$/, '')}` }));
-
-const modules = ['', '/cpab', '/families', '/oracle', '/runtime', '/safetensors', '/tfjs', '/verify'];
 
 export default defineConfig({
   title: 'ditac',
@@ -78,9 +77,10 @@ export default defineConfig({
         text: 'Reference',
         link: '/reference/ditac',
         collapsed: true,
-        items: modules.map((name) => ({
-          text: `ditac${name}`,
-          link: name === '/oracle' ? '/reference/ditac/oracle/' : `/reference/ditac${name}`,
+        items: modules.map(([name]) => ({
+          text: name,
+          // A module with namespaces has a folder.
+          link: exists(`reference/${name}/index`) ? `/reference/${name}/` : `/reference/${name}`,
         })),
       },
     ],
