@@ -3,7 +3,7 @@
 import * as ditac from 'ditac';
 import { FAMILIES } from 'ditac/families';
 import { exact, ulpError } from 'ditac/oracle';
-import { svgOf } from '../../playground/src/svg';
+import { type Panel, svgOf } from '../../playground/src/svg';
 import { type FamilyErrors, worstErrors } from '../../scripts/family-errors.mjs';
 import { CATALOGUE, NAMES, type Options } from '../catalogue';
 
@@ -43,6 +43,8 @@ interface Family {
   refine?: unknown;
 }
 interface Act {
+  /** Of a DiTAC. */
+  velocities?(): Float64Array;
   forward(x: Float32Array): Float32Array;
   backward(x: Float32Array, gradY: Float32Array): { gradX: Float32Array };
   readonly plan: { readonly certificate: { readonly ulp: number; readonly segments: number } };
@@ -73,7 +75,7 @@ function picture(name: Name, options: Options): string {
     values: new Float64Array(x.length).fill(v),
   });
   const { ulp } = act.plan.certificate;
-  const panels = [
+  const panels: Panel[] = [
     { title: 'f(x)', x, curves: [{ color: 'var(--plot-function)', values: y }] },
     { title: 'f′(x)', x, curves: [{ color: 'var(--plot-slope)', values: slope }] },
     {
@@ -82,6 +84,13 @@ function picture(name: Name, options: Options): string {
       curves: [flat(ulp), flat(-ulp), { color: 'var(--plot-error)', values: error }],
     },
   ];
+  if (act.velocities) {
+    const velocities = act.velocities();
+    const [a, b] = [options.a as number, options.b as number];
+    const vertices = velocities.map((_, k) => a + ((b - a) * k) / (velocities.length - 1));
+    const curve = { color: 'var(--plot-velocity)', values: velocities };
+    panels.splice(2, 0, { title: 'velocity field', x: vertices, curves: [curve] });
+  }
   return panels.map((panel) => svgOf(`${NAMES[name]}: ${panel.title}`, [panel], PAPER)).join('');
 }
 
@@ -172,7 +181,8 @@ export function programOf(name: Name): string {
     ([key, value]) =>
       `${key}: ${typeof value === 'string' ? `'${value}'` : JSON.stringify(value).replaceAll(',', ', ')}`,
   );
-  const made = shown.length === 0 ? '()' : `({ ${shown.join(', ')} })`;
+  const line = shown.join(', ');
+  const made = shown.length === 0 ? '()' : line.length < 60 ? `({ ${line} })` : `({\n  ${shown.join(',\n  ')},\n})`;
   return [
     `import { ${exportOf(name)} } from 'ditac';`,
     '',
