@@ -33,9 +33,8 @@ const SPLINE = {
   spline_scaler: 1.1,
   spline_weight: [0.1, -0.2, 0.3, 0.05, 0.4, -0.1, 0.2, 0.6],
 };
-/** θ of the basis 'sparse' are velocities times the number of cells. */
-const VELOCITIES = [0.06, 0.12, 0.1, -0.02, -0.14, -0.1, 0.04, 0.16, 0.1];
-const DITAC = { tess: 10, a: -3, b: 3, basis: 'sparse', thetas: VELOCITIES.map((v) => 10 * v) };
+/** θ of the basis 'sparse' are velocities times the number of cells, in lengths of [a, b]. */
+const DITAC = { tess: 10, a: -3, b: 3, basis: 'sparse', thetas: [0.6, 1.2, 1, -0.2, -1.4, -1, 0.4, 1.6, 1] };
 const ORTHOGONAL = { title: 'Polynomial, trigonometric, and tropical activations', arxiv: '2502.01247' };
 const ADAPTIVE = { title: 'Adaptive Parametric Activation', arxiv: '2407.08567' };
 const SNAKE = { title: 'Neural Networks Fail to Learn Periodic Functions and How to Fix It', arxiv: '2006.08195' };

@@ -17,9 +17,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import type { DiTAC } from 'ditac';
+import { FAMILIES, type FamilyName } from 'ditac/families';
 import { transformSync } from 'esbuild';
 import { afterAll, expect, test } from 'vitest';
 import { NAMES_IN_ORDER, programOf } from '../docs/activations/page.js';
+import { CATALOGUE } from '../docs/catalogue.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'ditac-docs-'));
@@ -128,6 +131,17 @@ test('all of them, those too that are not run, have the types that the package d
     (error) => error,
   );
   expect(stdout.trim()).toBe('');
+});
+
+test('what the catalogue shows of every family can be made, and keeps the promise', () => {
+  const kept = Object.entries(CATALOGUE).flatMap(([name, { presets }]) =>
+    presets.map(({ label, options }) => {
+      const made = FAMILIES[name as FamilyName] as unknown as new (options: object) => DiTAC;
+      return [name, label, new made(options).plan.certificate.keepsPromise];
+    }),
+  );
+  expect(kept.filter(([, , keeps]) => !keeps)).toEqual([]);
+  expect(Object.keys(CATALOGUE)).toEqual(Object.keys(FAMILIES));
 });
 
 const commands = found.flatMap(({ page, blocks }) =>

@@ -4,10 +4,11 @@ import { CertificateTable } from './certificate';
 import { messageOf, quick } from './client';
 import { download } from './download';
 import { first, toHash } from './link';
-import { bitsOf, rounded, shortest } from './numbers';
+import { bitsOf, rounded, shortDigits, shortest } from './numbers';
 import { presetOf, Sliders, slidersOf, velocitiesOf } from './parameters';
 import { Plot } from './plot';
 import type { Curves, Detail, FamilyName, Value, View } from './protocol';
+import { Scroll } from './scroll';
 import { type Panel, svgOf } from './svg';
 import { color } from './theme';
 
@@ -211,6 +212,12 @@ export function Explore({ view, onView }: { readonly view: View; onView(view: Vi
               Copy link
             </button>
           </div>
+          <details>
+            <summary>In a program</summary>
+            <Scroll label="A program">
+              <pre>{programOf(view)}</pre>
+            </Scroll>
+          </details>
           <p class="said" role="status">
             {said}
           </p>
@@ -406,6 +413,16 @@ function extreme(errors: Float64Array): { readonly size: number; readonly index:
 function errorRange({ error, certificate }: Curves): [number, number] {
   const most = Math.max(1.1, (certificate?.ulp ?? 1) * 1.1, (error && (extreme(error)?.size ?? 0)) || 0);
   return [-most, most];
+}
+
+/** What a program has to say for this function. */
+function programOf({ family, options }: View): string {
+  const given = Object.entries(options).map(([key, value]) => {
+    const text = typeof value === 'object' ? `[${value.map((v) => shortDigits(v)).join(', ')}]` : JSON.stringify(value);
+    return `  ${key}: ${typeof value === 'number' ? shortDigits(value) : text},\n`;
+  });
+  const made = given.length === 0 ? '' : `{\n${given.join('')}}`;
+  return `// npm install ditac\nimport { FAMILIES } from 'ditac/families';\n\nconst act = new FAMILIES.${family}(${made});\nact.forward(Float32Array.of(-1, 0, 1));\n`;
 }
 
 function panelsOf(view: View, { x, y, slope, error, certificate }: Curves): Panel[] {

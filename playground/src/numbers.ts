@@ -20,17 +20,19 @@ export function bitsOf(x: number): {
   };
 }
 
-/** The shortest digits that read back as the same float32. */
-export function shortest(x: number): string {
+/** The shortest digits that a program reads as the same float32. */
+export function shortDigits(x: number): string {
   const y = Math.fround(x);
   if (Object.is(y, -0)) return '-0';
-  if (!Number.isFinite(y)) return String(y);
   for (let digits = 1; digits < 9; digits++) {
-    const text = y.toPrecision(digits);
-    if (Math.fround(Number(text)) === y) return superscript(String(Number(text)));
+    const text = String(Number(y.toPrecision(digits)));
+    if (Math.fround(Number(text)) === y) return text;
   }
-  return superscript(String(Number(y.toPrecision(9))));
+  return String(Number(y.toPrecision(9)));
 }
+
+/** The same for people: a power of ten as one. */
+export const shortest = (x: number): string => superscript(shortDigits(x));
 
 export const rounded = (x: number, digits = 3): string => superscript(String(Number(x.toPrecision(digits))));
 

@@ -94,6 +94,11 @@ describe.skipIf(!hasBrowser)(hasBrowser ? 'in Chromium' : `in Chromium (${WITHOU
     expect(await second.page.getByLabel('velocity at 0, as a number', { exact: true }).inputValue()).toBe(
       await page.getByLabel('velocity at 0, as a number', { exact: true }).inputValue(),
     );
+    // The program that is shown makes it too.
+    await page.getByText('In a program').click();
+    const program = (await page.locator('details pre').textContent())!;
+    const shown = new Function('FAMILIES', `${program.replace(/^import.*$/m, '')}; return act;`)(FAMILIES) as DiTAC;
+    expect(Buffer.compare(shown.compiled().toBytes(), expected)).toBe(0);
     const saved = page.waitForEvent('download');
     await page.getByRole('button', { name: 'Save SVG' }).click();
     const svg = readFileSync(await (await saved).path(), 'utf8');
