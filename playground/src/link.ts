@@ -1,4 +1,5 @@
 import { CATALOGUE } from '../../docs/catalogue';
+import { shortDigits } from './numbers';
 import type { FamilyName, Options, View } from './protocol';
 
 /** What a family shows first. */
@@ -9,11 +10,18 @@ export const first = (family: FamilyName): View => ({
   high: 6,
 });
 
-/** #family=snake&alpha=0.5&x=-6..6: all that is shown, for a link. Arrays are JSON. */
+/** #family=snake&alpha=0.5&x=-6..6: all that is shown, for a link. Numbers are those that read as the same float32. */
 export function toHash({ family, options, low, high }: View): string {
   const words = new URLSearchParams({ family });
   for (const [key, value] of Object.entries(options))
-    words.set(key, typeof value === 'object' ? value.map((v) => Number(v.toPrecision(9))).join(' ') : String(value));
+    words.set(
+      key,
+      typeof value === 'object'
+        ? value.map(shortDigits).join(' ')
+        : typeof value === 'number'
+          ? shortDigits(value)
+          : String(value),
+    );
   words.set('x', `${Number(low.toPrecision(9))}..${Number(high.toPrecision(9))}`);
   return `#${words}`;
 }

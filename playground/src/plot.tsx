@@ -58,7 +58,8 @@ export function Plot(props: PlotProps) {
   const isPaper = isPrinting();
   // Handles stand where the plot puts their values.
   const [, redrawn] = useState(0);
-  const kinds = series.map(({ label, isDashed }) => `${label}${isDashed}`).join();
+  // The plot is made anew for other lines, not for other values or words.
+  const kinds = series.map(({ color: name, isDashed }) => `${name}${isDashed}`).join();
 
   useLayoutEffect(() => {
     const element = root.current!;
