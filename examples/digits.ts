@@ -8,14 +8,14 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs';
 import { Presets, SingleBar } from 'cli-progress';
+import Table from 'cli-table3';
 import { InvalidArgumentError, program } from 'commander';
 import { DiTAC } from 'ditac';
 import { loadSafetensors, saveSafetensors, type Tensor } from 'ditac/safetensors';
 import { DiTACLayer } from 'ditac/tfjs';
-import { table } from '../src/cli/terminal.js';
 import { uniformStream } from '../src/cpab/random.js';
 import { argmax, linear } from './layers.js';
-import { DIGIT_NOTE, digit, htmlTable, writePage } from './pictures.js';
+import { digit, htmlTable, writePage } from './pictures.js';
 import { type ActivationName, activationLayer, torchInitializers } from './training.js';
 
 const FOLDS = 5;
@@ -129,6 +129,7 @@ const { epochs, folds } = program
 
 const compared = ['ditac', 'relu', 'gelu'] as const;
 const count = Math.min(folds, FOLDS);
+const table = new Table({ head: ['activation', 'right', 'of'] });
 const rows: string[][] = [];
 const pictures: string[] = [];
 for (const activation of compared) {
@@ -162,12 +163,11 @@ for (const activation of compared) {
   bar.stop();
   rows.push([activation, String(right), String(read)]);
 }
-console.log(table(['activation', 'right', 'of'], rows));
+table.push(...rows);
+console.log(table.toString());
 writePage(
   'digits',
   'Handwritten digits, learned with a trainable activation',
   `${htmlTable(['activation', 'right', 'of'], rows)}
-<h2>The first fifth, as the checkpoint out/digits.safetensors reads it without TensorFlow.js</h2>
-${DIGIT_NOTE}
-${pictures.join('')}`,
+<p>The first fifth, as the checkpoint out/digits.safetensors reads it without TensorFlow.js:</p>${pictures.join('')}`,
 );

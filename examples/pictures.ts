@@ -24,7 +24,7 @@ export const surfaceTarget: Float32Array = Float32Array.from({ length: SIZE * SI
   targetSurface(surfacePoints[2 * i]!, surfacePoints[2 * i + 1]!),
 );
 
-/** Values on [-1,1]², blue below zero and red above, with a caption. */
+/** Values on [-1,1]², blue below zero and red above, with a caption and the names of the axes. */
 export function surface(title: string, values: Float32Array, gain = 1): string {
   const data = new Uint8Array(SIZE * SIZE * 3);
   values.forEach((value, i) => {
@@ -32,15 +32,13 @@ export function surface(title: string, values: Float32Array, gain = 1): string {
     const fade = Math.round(255 * (1 - Math.abs(v)));
     data.set(v < 0 ? [fade, fade, 255] : [255, fade, fade], 3 * i);
   });
-  const [text, png] = [escapeMarkup(title), image(SIZE, SIZE, data, 3)];
-  return `<figure><img src="${png}" width="${SIZE}" height="${SIZE}" alt="surface: ${text}"><figcaption>${text}</figcaption></figure>`;
+  const caption = escapeMarkup(title);
+  const picture = image(SIZE, SIZE, data, 3);
+  return `<figure><img src="${picture}" width="${SIZE}" alt="A surface over the square from -1 to 1: ${caption}">
+<figcaption><small>x₁ from -1 to 1 across, x₂ upwards; blue below 0, red above</small><br>${caption}</figcaption></figure>`;
 }
 
-/** How surfaces are to be read. */
-export const SURFACE_NOTE =
-  '<p>x₁ goes to the right and x₂ up, each from −1 to 1. Colours: <span class="low">−1</span> blue, 0 white, <span class="high">1</span> red.</p>';
-
-/** A handwritten digit, 8×8 in [0,1], what it was read as and, if that is an error, what it is. */
+/** A handwritten digit, 8×8 in [0,1], beside it the class that was read and the true one; labelled if it is wrong. */
 export function digit(pixels: Float32Array, read: number, right: number): string {
   const png = image(
     8,
@@ -48,22 +46,15 @@ export function digit(pixels: Float32Array, read: number, right: number): string
     Uint8Array.from(pixels, (v) => 255 - Math.round(255 * v)),
     1,
   );
-  const [mark, says] = read === right ? ['', `${read} ✓`] : [' class="wrong"', `${read} ✗ is ${right}`];
-  return `<figure${mark}><img src="${png}" width="48" height="48" alt="a handwritten ${right}"><figcaption>${says}</figcaption></figure>`;
+  const wrong = read === right ? '' : ' class="wrong"';
+  return `<figure${wrong}><img src="${png}" width="48" height="48" alt="A handwritten ${right}">
+<figcaption>read ${read}<br>true ${right}${wrong && '<br><b>wrong</b>'}</figcaption></figure>`;
 }
-
-/** How they are to be read. */
-export const DIGIT_NOTE =
-  '<p>Under each digit what it was read as: ✓ rightly; ✗ an error, with what it is, in a frame.</p>';
-
-/** A picture that may be wider than a phone: it scrolls there. */
-export const wide = (content: string): string =>
-  `<div class="wide" tabindex="0" role="region" aria-label="scrolls sideways">${content}</div>`;
 
 export function htmlTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const cells = (tag: string, row: readonly string[]) =>
     `<tr>${row.map((cell) => `<${tag}>${escapeMarkup(cell)}</${tag}>`).join('')}</tr>`;
-  return wide(`<table>${cells('th', head)}${rows.map((row) => cells('td', row)).join('')}</table>`);
+  return `<div class="scroll" tabindex="0" role="region" aria-label="${escapeMarkup(head[0]!)}"><table>${cells('th', head)}${rows.map((row) => cells('td', row)).join('')}</table></div>`;
 }
 
 /** Writes a self-contained page into out/ of the repository and says where. */
@@ -77,15 +68,15 @@ export function writePage(name: string, title: string, body: string): void {
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark"><title>ditac: ${escapeMarkup(title)}</title>
 <style>
-:root { --ink: #222; --paper: #fff; --line: #ddd; --wrong: #b01818 }
-@media screen and (prefers-color-scheme: dark) { :root { --ink: #e4e4e4; --paper: #16181c; --line: #3a3d44; --wrong: #ff8a80 } }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 1300px; margin: 2em auto; padding: 0 1em; color: var(--ink); background: var(--paper) }
-h1 { line-height: 1.2 } table { border-collapse: collapse } .wide { overflow-x: auto; margin: 1em 0 }
-th, td { padding: .3em .8em; border-bottom: 1px solid var(--line); text-align: left; white-space: nowrap }
-figure { display: inline-block; margin: 0 .6em .6em 0; text-align: center; vertical-align: top } img { image-rendering: pixelated; border: 1px solid var(--line) }
-figure.wrong img { border-color: var(--wrong); outline: 2px solid var(--wrong) } .wrong figcaption { color: var(--wrong); font-weight: bold }
-.low { color: #00f; background: #fff; padding: 0 .3em } .high { color: #c00; background: #fff; padding: 0 .3em }
-.wide svg { max-width: 100%; min-width: 780px; height: auto }
+:root { color-scheme: light dark; --line: #ddd; --bad: #b3261e }
+@media (prefers-color-scheme: dark) { :root { --line: #3a434f; --bad: #ff8a80 } body { background: #14171c; color: #e6e9ee } }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 1300px; margin: 2em auto; padding: 0 1em }
+table { border-collapse: collapse; margin: 1em 0 } th, td { padding: .3em .8em; border-bottom: 1px solid var(--line); text-align: left }
+.scroll { overflow-x: auto }
+figure { display: inline-block; margin: 0 .6em .6em 0; max-width: 100%; text-align: center; vertical-align: top }
+.wrong figcaption { color: var(--bad) }
+figure.wrong img { outline: 3px solid var(--bad) }
+img { image-rendering: pixelated; max-width: 100% } svg { max-width: 100%; height: auto; border-radius: 6px }
 </style>
 <main>
 <h1>${escapeMarkup(title)}</h1>

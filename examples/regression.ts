@@ -9,14 +9,14 @@ import { availableParallelism } from 'node:os';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import * as tf from '@tensorflow/tfjs';
 import { Presets, SingleBar } from 'cli-progress';
+import Table from 'cli-table3';
 import { InvalidArgumentError, program } from 'commander';
 import { saveSafetensors } from 'ditac/safetensors';
 import { DiTACLayer } from 'ditac/tfjs';
 import { drawPanels, type Panel } from '../src/cli/plot.js';
-import { table } from '../src/cli/terminal.js';
 import { uniformStream } from '../src/cpab/random.js';
 import { rSquared, targetSurface } from './networks.js';
-import { htmlTable, SURFACE_NOTE, surface, surfacePoints, surfaceTarget, wide, writePage } from './pictures.js';
+import { htmlTable, surface, surfacePoints, surfaceTarget, writePage } from './pictures.js';
 import { ACTIVATIONS, type ActivationName, activationLayer, torchInitializers } from './training.js';
 
 const BATCH = 98;
@@ -126,11 +126,7 @@ async function showOne(job: Job): Promise<void> {
   );
   const layer = model.layers[1]!;
   const panels: Panel[] = [
-    {
-      title: 'log₁₀ of the loss',
-      axes: ['step', 'log₁₀ of the mean squared error'],
-      curves: [{ label: job.activation, color: '#c02020', points: losses }],
-    },
+    { title: 'log₁₀ of the loss, by step', curves: [{ label: job.activation, color: '#c02020', points: losses }] },
   ];
   let saved = '';
   if (layer instanceof DiTACLayer) {
@@ -138,8 +134,7 @@ async function showOne(job: Job): Promise<void> {
     const y = layer.activation.forward(x);
     const points = Array.from(x, (v, k): [number, number] => [v, y[k]!]);
     panels.push({
-      title: 'the activation that was learned',
-      axes: ['x', 'f(x)'],
+      title: 'the activation that was learned, f(x) over x',
       curves: [{ label: 'DiTAC', color: '#c02020', points }],
     });
     saved = '<p>As PyTorch would load it: out/regression.safetensors.</p>';
@@ -149,7 +144,7 @@ async function showOne(job: Job): Promise<void> {
   writePage(
     'regression',
     'A regression, learned with a trainable activation',
-    `${htmlTable(head, [row])}${saved}<h2>The surface while it is learned</h2>${SURFACE_NOTE}${pictures.join('')}<h2>Loss and activation</h2>${wide(drawPanels(panels, 2))}`,
+    `${htmlTable(head, [row])}${saved}<h2>The surface while it is learned</h2>${pictures.join('')}<h2>Loss and activation</h2>${drawPanels(panels, 2)}`,
   );
   if (layer instanceof DiTACLayer) writeCheckpoint(model, layer);
 }
@@ -215,18 +210,20 @@ async function compare(seeds: number, steps: number, threads: number, asJson: bo
     return { activation, mean, deviation, ms, seeds: own.map(({ seed, r2 }) => ({ seed, r2 })) };
   });
   if (asJson) return console.log(JSON.stringify(rows, null, 2));
-  console.log(
-    table(
-      ['activation', `mean test R², ${seeds} seeds`, 'the original’s', 'ms a step', 'the original’s'],
-      rows.map(({ activation, mean, deviation, ms }) => [
-        activation,
-        `${mean.toFixed(3)} ± ${deviation.toFixed(3)}`,
-        ORIGINAL[activation],
-        ms.toFixed(2),
-        activation === 'ditac' ? ORIGINAL_MS : '',
-      ]),
-    ),
-  );
+  const table = new Table({
+    head: ['activation', `mean test R², ${seeds} seeds`, 'the original’s', 'ms a step', 'the original’s'],
+  });
+  for (const { activation, mean, deviation, ms } of rows) {
+    const original = activation === 'ditac' ? ORIGINAL_MS : '';
+    table.push([
+      activation,
+      `${mean.toFixed(3)} ± ${deviation.toFixed(3)}`,
+      ORIGINAL[activation],
+      ms.toFixed(2),
+      original,
+    ]);
+  }
+  console.log(table.toString());
 }
 
 const positive = (text: string): number => {

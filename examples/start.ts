@@ -3,26 +3,17 @@
  * table and writes out/start.html, a self-contained page with the pictures.
  */
 import { availableParallelism } from 'node:os';
+import Table from 'cli-table3';
 import { loadBackend } from 'ditac';
 import { normalStream } from 'ditac/cpab';
 import { compareBits, exact, stratified, ulpError } from 'ditac/oracle';
+import colors from 'picocolors';
 import { Bench } from 'tinybench';
 import { onnxPeers } from '../bench/peers.js';
 import { drawPanels, type Panel } from '../src/cli/plot.js';
-import { colors, table } from '../src/cli/terminal.js';
 import { argmax } from './layers.js';
 import { loadNetworks, type Network, rSquared } from './networks.js';
-import {
-  DIGIT_NOTE,
-  digit,
-  htmlTable,
-  SURFACE_NOTE,
-  surface,
-  surfacePoints,
-  surfaceTarget,
-  wide,
-  writePage,
-} from './pictures.js';
+import { digit, htmlTable, surface, surfacePoints, surfaceTarget, writePage } from './pictures.js';
 
 const root = new URL('../../', import.meta.url);
 const wasm = await loadBackend('wasm').catch(() => undefined);
@@ -124,10 +115,9 @@ function curves(): Panel[] {
       const erf = exact.activation(new Float32Array(9), { tess: 10, a: -3, b: 3, variant: 'gelu' });
       return {
         title: `${name}${activations.length > 1 ? `, activation ${i + 1}` : ''}`,
-        axes: ['x', 'f(x)'],
         curves: [
           { label: 'learned DiTAC', color: '#c02020', points: Array.from(x, (v, k) => [v, y[k]!] as const) },
-          { label: 'GELU', color: '#767676', points: Array.from(x, (v) => [v, erf(v)] as const) },
+          { label: 'GELU', color: '#999', points: Array.from(x, (v) => [v, erf(v)] as const) },
         ],
       };
     }),
@@ -173,6 +163,11 @@ const scoreRows = results.map((result, i) => [
 const speedHead = ['1,048,576 float32, one thread', 'ns an element', '× GELU (onnxruntime-web)'];
 const speedRows = timings.map(({ name, ns }) => [name, ns.toFixed(2), percentOfGelu(ns)]);
 
+const table = (head: string[], rows: string[][]) => {
+  const drawn = new Table({ head, style: { head: ['cyan'] } });
+  drawn.push(...rows);
+  return drawn.toString();
+};
 const note =
   'PyTorch’s own outputs come from a table of 2048 entries without interpolation, which explains the difference: ' +
   'golden/README gives up to 3e-2 for one activation.';
@@ -188,13 +183,12 @@ writePage(
 ${htmlTable(scoreHead, scoreRows)}
 <p>${note}</p>
 <h2>The regression: six sines on [−1,1]²</h2>
-${SURFACE_NOTE}
 ${await surfaces(networks[2]!)}
 <h2>Digits, as the convolutional network reads them</h2>
-${DIGIT_NOTE}
 ${await digits(networks[1]!)}
 <h2>What was learned</h2>
-${wide(drawPanels(curves(), 3))}
+<p>f(x) over x.</p>
+${drawPanels(curves(), 3)}
 <h2>Speed</h2>
 ${htmlTable(speedHead, speedRows)}`,
 );

@@ -1,53 +1,9 @@
-// The worst error of every family over its golden files, and of the code released with its paper: the last two columns of the README's table.
-import { readdirSync, readFileSync } from 'node:fs';
-import { FAMILIES } from '../dist/families.js';
-import { ulpError } from '../dist/oracle.js';
+// The worst error of every family over its golden files, and of the code released with its paper.
+import { worstErrors } from './family-errors.mjs';
 
-const folder = new URL('../test/golden/families/', import.meta.url);
-const float64 = (base64) => new Float64Array(new Uint8Array(Buffer.from(base64, 'base64')).buffer);
-const numbersOf = (stored) => (Array.isArray(stored) ? stored.map(numbersOf) : (stored.value ?? stored));
-
-const rows = new Map();
-for (const name of readdirSync(folder)) {
-  if (!name.endsWith('.json')) continue;
-  const file = JSON.parse(readFileSync(new URL(name, folder), 'utf8'));
-  const { family, consts, params, grid, hard, truth } = file;
-  const options = {};
-  for (const [key, value] of Object.entries(consts))
-    options[key === 'logscale' ? 'logScale' : key] = key === 'logscale' ? Boolean(value) : numbersOf(value);
-  for (const [key, value] of Object.entries(params)) options[key] = numbersOf(value);
-  const version = name.split('_')[1];
-  if (family === 'rational') options.version = version === 'KAT' ? 'A' : version;
-  if (family === 'eelu') options.member = Number.parseInt(version, 10);
-  const row = rows.get(family) ?? { family, cases: 0, worst: 0, certified: 0, released: 0, nan: 0 };
-  rows.set(family, row);
-  row.cases += 1;
-  row.released = Math.max(row.released, file.orig.error.grid_max_ulp, file.orig.error.hard_max_ulp);
-  row.nan += file.orig.error.wrong_nan + file.orig.error.wrong_inf;
-  let act;
-  try {
-    act = new FAMILIES[family](options);
-  } catch (error) {
-    row.refused = error.message;
-    continue;
-  }
-  const x = new Float32Array(grid.count + hard.count);
-  for (let i = 0; i < grid.count; i++) x[i] = grid.from + grid.step * i;
-  new Uint32Array(x.buffer).set(
-    hard.x_bits.map((bits) => Number.parseInt(bits, 16)),
-    grid.count,
-  );
-  const y = act.forward(x);
-  const { certificate } = act.plan;
-  row.certified = Math.max(row.certified, certificate.ulp);
-  float64(truth.y).forEach((exact, i) => {
-    const counts = Math.abs(x[i]) >= 2 ** -126 && Math.abs(x[i]) <= certificate.domain;
-    if (counts && Math.abs(exact) >= 2 ** -8 && Number.isFinite(y[i]) && Math.abs(exact) < 3.4e38)
-      row.worst = Math.max(row.worst, ulpError(y[i], exact));
-  });
-}
 const short = (n) => (n < 100 ? n.toPrecision(3) : n.toExponential(0));
-for (const { family, cases, worst, certified, released, nan, refused } of rows.values())
+const golden = new URL('../test/golden/families/', import.meta.url);
+for (const { family, cases, worst, certified, released, nan, refused } of worstErrors(golden))
   console.log(
     [
       family,

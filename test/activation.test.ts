@@ -4,7 +4,7 @@ import { exact, stratified, sweep, ulpError } from 'ditac/oracle';
 import { describe, expect, test } from 'vitest';
 import { floatsOf, goldenCases, goldenJson } from './golden.js';
 
-/** What the README promises: 1 ULP where |y| ≥ 2⁻⁸, 2 ULP down to 2⁻²⁴, 2⁻⁴⁷ absolute below. */
+/** What docs/promises.md promises: 1 ULP where |y| ≥ 2⁻⁸, 2 ULP down to 2⁻²⁴, 2⁻⁴⁷ absolute below. */
 const LARGE = 2 ** -8;
 const SMALL = 2 ** -24;
 

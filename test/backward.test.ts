@@ -12,7 +12,7 @@ import { backwardImage } from '../src/plan/image.js';
 import { Moments } from '../src/plan/moments.js';
 import { floatsOf, goldenCases, goldenJson, largest, transformCases } from './golden.js';
 
-/** What the README promises, as a share of the largest component. */
+/** What docs/promises.md promises, as a share of the largest component. */
 const BAR = 1e-5;
 
 /** The largest difference as a share of the largest component of the truth. */

@@ -159,9 +159,8 @@ test('an interrupt tells how to go on, with what was found', async () => {
   child.kill('SIGINT');
   const code = await new Promise((resolve) => child.on('close', resolve));
   expect(code).toBe(130);
-  const [, first, second] = /at x = (\S+); this goes on:\n {2}ditac sweep --threads 1 --range=(\S+),16 --seeds=3\n/.exec(
-    stderr,
-  )!;
+  const [, first, second] =
+    /at x = (\S+); this goes on:\n {2}ditac sweep --threads 1 --range=(\S+),16 --seeds=3\n/.exec(stderr)!;
   expect(first).toBe(second);
   expect(Math.fround(Number(first))).toBe(Number(first));
   expect(stderr).toContain('ditac sweep --threads 1 --range=-1,16 --seeds=4');

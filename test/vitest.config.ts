@@ -21,7 +21,7 @@ export default defineConfig({
   resolve: { alias },
   test: {
     root: at('test'),
-    include: process.env.LONG ? ['long/*.test.ts'] : ['*.test.ts'],
+    include: [process.env.LONG ? 'long/*.test.ts' : process.env.PAGES ? 'pages/*.test.ts' : '*.test.ts'],
     testTimeout: process.env.LONG ? 3_600_000 : 120_000,
     reporters: process.env.LONG ? ['verbose', './counts.ts'] : ['default', './counts.ts'],
     pool: 'threads',
