@@ -60,8 +60,9 @@ export function planImage(plan: Plan): Image {
       slot(layout.AT_ZERO, plan.atZero === 0 ? 0 : Number.NaN);
       slot(layout.SLOPE_BELOW_ZERO, plan.slopeBelowZero);
       slot(layout.SLOPE_ABOVE_ZERO, plan.slopeAboveZero);
-      slot(layout.LIMIT_LOW, plan.limitLow);
-      slot(layout.LIMIT_HIGH, plan.limitHigh);
+      // Results as they are: of NaN only the canonical one.
+      slot(layout.LIMIT_LOW, Number.isNaN(plan.limitLow) ? Number.NaN : plan.limitLow);
+      slot(layout.LIMIT_HIGH, Number.isNaN(plan.limitHigh) ? Number.NaN : plan.limitHigh);
       slot(layout.PERIODIC_FROM, periodic?.from ?? Number.POSITIVE_INFINITY);
       slot(layout.PERIODIC_TO, periodic?.to ?? 0);
       slot(layout.INVERSE_PERIOD, periodic ? 1 / periodic.period.reduceRight((sum, part) => sum + part, 0) : 0);
