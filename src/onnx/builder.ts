@@ -66,6 +66,19 @@ function canonical(data: Data): void {
   for (let i = 0; i < data.length; i++) if (Number.isNaN(data[i])) words[i] = 0x7fc00000;
 }
 
+const bytesOf = ({ buffer, byteOffset, byteLength }: Data) => new Uint8Array(buffer, byteOffset, byteLength);
+
+function hashOf(data: Data): number {
+  let hash = data.length;
+  for (const byte of bytesOf(data)) hash = (Math.imul(hash, 31) + byte) | 0;
+  return hash;
+}
+
+function isSame(a: Data, b: Data): boolean {
+  const [p, q] = [bytesOf(a), bytesOf(b)];
+  return p.length === q.length && p.every((byte, i) => byte === q[i]);
+}
+
 /** Nodes of one graph, and constants that nodes after them share. */
 export class Builder {
   readonly #prefix: string;
@@ -73,6 +86,8 @@ export class Builder {
   readonly #nodes: Message[] = [];
   readonly #constants: Message[] = [];
   readonly #scalars = new Map<string, string>();
+  /** Constants by what they hold: a column that occurs twice is stored once. */
+  readonly #known = new Map<string, { data: Data; name: string }[]>();
   #count = 0;
   /** Of all constants' data. */
   bytes = 0;
@@ -92,7 +107,12 @@ export class Builder {
   }
 
   /** Adds a node, and gives the name of its result, `output` if that is given. */
-  op(op: string, inputs: readonly string[], attributes: Readonly<Record<string, Attribute>> = {}, output?: string): string {
+  op(
+    op: string,
+    inputs: readonly string[],
+    attributes: Readonly<Record<string, Attribute>> = {},
+    output?: string,
+  ): string {
     const name = `${this.#prefix}${op}_${this.#count++}`;
     this.#nodes.push(nodeMessage(op, inputs, [output ?? name], attributes, name));
     return output ?? name;
@@ -100,11 +120,17 @@ export class Builder {
 
   constant(data: Data, shape: readonly number[] = [data.length]): string {
     canonical(data);
+    const key = `${typeOf(data)} ${shape} ${hashOf(data)}`;
+    const known = this.#known.get(key)?.find((each) => isSame(each.data, data));
+    if (known) return known.name;
     const name = `${this.#prefix}constant_${this.#count++}`;
     this.bytes += data.byteLength;
     if (this.#isFunction)
       this.#constants.push(nodeMessage('Constant', [], [name], { value: tensorMessage(data, shape) }, name));
     else this.#constants.push(tensorMessage(data, shape, name));
+    const alike = this.#known.get(key);
+    if (alike) alike.push({ data, name });
+    else this.#known.set(key, [{ data, name }]);
     return name;
   }
 

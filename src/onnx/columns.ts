@@ -75,11 +75,7 @@ export function segmentColumns(tables: readonly SegmentTable[]): Columns {
       columns.centre[at] = rows[i]!;
       columns.inverse[at] = scale === SATURATED ? 0 : 2 ** (scale - UNSCALED);
       columns.h0[at] =
-        scale !== SATURATED
-          ? rows[i + 1]!
-          : words[i + 1]! < 0
-            ? Number.NEGATIVE_INFINITY
-            : Number.POSITIVE_INFINITY;
+        scale !== SATURATED ? rows[i + 1]! : words[i + 1]! < 0 ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
       columns.h1[at] = single[0]!;
       columns.c0[at] = rows[i + 3]!;
       columns.c1[at] = rows[i + 4]!;

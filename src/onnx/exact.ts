@@ -1,6 +1,7 @@
 import type { PeriodicSection, Plan, SegmentTable } from '../plan/plan.js';
 import type { Builder } from './builder.js';
 import {
+  type Columns,
   cellColumns,
   distinct,
   type Functions,
@@ -91,56 +92,43 @@ export function exactNodesWith(
 }
 
 /** Each element's cell, as an index into columns of all cells, and its offset from the cell's centre; flat. */
-export function locate(
-  $: Arithmetic,
-  functions: Functions,
-  x: string,
-  flat: string,
-  isClamped = false,
-): { cell: string; offset: string } {
+export function locate($: Arithmetic, functions: Functions, x: string, flat: string): { cell: string; offset: string } {
   const { builder } = $;
-  const { plans, ofChannel } = distinct(functions.plans);
-  const grids = plans.map(gridOf);
-  const bases: number[] = [];
-  for (let c = 0, base = 0; c < grids.length; base += grids[c]!.last - grids[c]!.first + 1, c++) bases.push(base);
-  const isOne = functions.plans.length === 1;
-  const v = isOne ? flat : withChannels(builder, functions, x);
-  const constant = (numbers: readonly number[], isInteger = false): string => {
-    if (numbers.every((each) => each === numbers[0]))
-      return isInteger ? builder.int(numbers[0]!) : builder.single(numbers[0]!);
-    const values = ofChannel.map((each) => numbers[each]!);
-    return builder.constant(isInteger ? Int32Array.from(values) : Float32Array.from(values), channelShape(functions));
-  };
-  const grid = (key: keyof (typeof grids)[number], isInteger = false) =>
-    constant(
-      grids.map((each) => each[key]),
-      isInteger,
-    );
-  // Scaled by a power of two, (x·inverse + magic) - magic rounds as this does.
-  const shift = grid('shift');
-  const clamped = isClamped ? builder.op('Max', [builder.op('Min', [v, edge('last')]), edge('first')]) : v;
-  function edge(key: 'first' | 'last'): string {
-    return constant(grids.map((each) => each[key] * each.width));
-  }
-  const centre = $.minus($.plus(clamped, shift), shift);
-  const offset = $.minus(v, centre);
-  const number = $.toInt($.times(centre, grid('inverse')));
-  const [first, last] = [grid('first', true), grid('last', true)];
-  const isSame = grids.every((each) => each.first === grids[0]!.first && each.last === grids[0]!.last);
+  const grid = gridConstants(builder, functions);
+  const v = functions.plans.length === 1 ? flat : withChannels(builder, functions, x);
+  const flatten = (each: string) =>
+    functions.plans.length === 1 ? each : builder.op('Reshape', [each, builder.longs([-1])]);
+  const centre = $.minus($.plus(v, grid.of('shift')), grid.of('shift'));
+  const number = $.toInt($.times(centre, grid.of('inverse')));
+  const [first, last] = [grid.of('first', true), grid.of('last', true)];
   // After the conversion: what NaN becomes there depends on the machine.
-  const within = isSame
+  const within = grid.isOne
     ? builder.op('Clip', [number, first, last])
     : builder.op('Max', [builder.op('Min', [number, last]), first]);
-  const index = $.plus(
-    within,
-    constant(
-      grids.map((each, i) => bases[i]! - each.first),
-      true,
-    ),
-  );
-  if (isOne) return { cell: index, offset };
-  const flatten = (each: string) => builder.op('Reshape', [each, builder.longs([-1])]);
-  return { cell: flatten(index), offset: flatten(offset) };
+  return { cell: flatten($.plus(within, grid.of('base', true))), offset: flatten($.minus(v, centre)) };
+}
+
+/** What grids are made of, as constants: scalars if all have the same, else one a channel. */
+export function gridConstants(builder: Builder, functions: Functions) {
+  const { plans, ofChannel } = distinct(functions.plans);
+  let cells = 0;
+  const grids = plans.map((plan) => {
+    const grid = gridOf(plan);
+    const base = cells - grid.first;
+    cells += grid.last - grid.first + 1;
+    return { ...grid, base, lowest: grid.first * grid.width, highest: grid.last * grid.width };
+  });
+  return {
+    /** Whether all cover the same cells. */
+    isOne: grids.every(({ first, last }) => first === grids[0]!.first && last === grids[0]!.last),
+    of(key: keyof (typeof grids)[number], isInteger = false): string {
+      const numbers = grids.map((each) => each[key]);
+      if (numbers.every((each) => each === numbers[0]))
+        return isInteger ? builder.int(numbers[0]!) : builder.single(numbers[0]!);
+      const values = ofChannel.map((each) => numbers[each]!);
+      return builder.constant(isInteger ? Int32Array.from(values) : Float32Array.from(values), channelShape(functions));
+    },
+  };
 }
 
 /** Whether channels are at the end once the tensor is reshaped. */
@@ -152,7 +140,7 @@ const channelShape = (functions: Functions): number[] =>
   isLast(functions) ? [functions.plans.length] : [functions.plans.length, 1];
 
 /** x as [elements/channels][channels], or [batch][channels][inner]. */
-function withChannels(builder: Builder, functions: Functions, x: string): string {
+export function withChannels(builder: Builder, functions: Functions, x: string): string {
   const channels = functions.plans.length;
   if (isLast(functions)) return builder.op('Reshape', [x, builder.longs([-1, channels])]);
   const inner = innerOf(functions);
@@ -174,7 +162,9 @@ export function channelOf($: Arithmetic, functions: Functions, x: string, at: st
     const inner = innerOf(functions);
     const size =
       inner === undefined
-        ? builder.op('Gather', [builder.op('Shape', [withChannels(builder, functions, x)]), builder.long(2)], { axis: 0 })
+        ? builder.op('Gather', [builder.op('Shape', [withChannels(builder, functions, x)]), builder.long(2)], {
+            axis: 0,
+          })
         : builder.long(inner);
     row = builder.op('Div', [at, size]);
   }
@@ -193,18 +183,41 @@ export function perElement($: Arithmetic, { plans: each }: Functions, channel: s
   };
 }
 
-/** `activateBySearch`: y for every x, flat. */
-export function bySegments($: Arithmetic, plans: readonly Plan[], per: PerElement, x: string): string {
+/** Cells in use as rows behind those of segments, and which row serves an element, -1 if none does. */
+export interface CellRows {
+  readonly columns: Columns;
+  readonly at: string;
+}
+
+/** `activateBySearch`: y for every x, flat. Where a cell serves, that answers instead. */
+export function bySegments(
+  $: Arithmetic,
+  plans: readonly Plan[],
+  per: PerElement,
+  x: string,
+  cells?: CellRows,
+): string {
   const size = $.magnitude(x);
   const flushed = $.times(x, $.mask($.is('GreaterOrEqual', size, $.single(LEAST_NORMAL))));
   const v = $.builder.op('Clip', [flushed, $.single(-LARGEST), $.single(LARGEST)]);
-  const index = segmentOf($, plans, plans, per, v);
-  let y = segmentPolynomial($, plans, index, v);
-  if (plans.some(({ periodic }) => periodic)) {
-    const far = $.toInt($.is('GreaterOrEqual', $.magnitude(v), per(({ periodic }) => (periodic ?? NO_SECTION).from)));
-    y = choose($, [y, periodicNodes($, plans, per, v)], far);
+  let index = segmentOf($, plans, plans, per, v);
+  let columns = segmentColumns(plans);
+  const isCell = cells && $.is('GreaterOrEqual', cells.at, $.builder.int(0));
+  if (cells && isCell) {
+    columns = cells.columns;
+    index = $.either(isCell, cells.at, index);
   }
-  return withSpecials($, plans, per, x, size, flushed, y);
+  const unlessCell = (value: string) => (isCell ? $.either(isCell, $.builder.int(0), value) : value);
+  let y = polynomial($, rowAt($, columns, index), v);
+  if (plans.some(({ periodic }) => periodic)) {
+    const isFar = $.is(
+      'GreaterOrEqual',
+      $.magnitude(v),
+      per(({ periodic }) => (periodic ?? NO_SECTION).from),
+    );
+    y = choose($, [y, periodicNodes($, plans, per, v)], unlessCell($.toInt(isFar)));
+  }
+  return withSpecials($, plans, per, x, size, flushed, y, unlessCell);
 }
 
 /** Of several tensors of the same length the one that an index names, element by element, bit by bit. */
@@ -226,8 +239,10 @@ export function segmentOf(
 ): string {
   const offsets = offsetsOf(tables);
   let index = tables.length > 1 ? per((plan) => offsets[plans.indexOf(plan)]!, true) : undefined;
+  const shifted = (step: number, bounds: Float32Array, at: string): string =>
+    tables.length > 1 || bounds.length < FEW ? $.column(bounds, at) : shiftedColumn($, tables[0]!, step, at);
   for (const { step, bounds } of searchColumns(tables)) {
-    const bound = index === undefined ? $.single(bounds[0]!) : $.column(bounds, index);
+    const bound = index === undefined ? $.single(bounds[0]!) : shifted(step, bounds, index);
     const up = $.either($.is('GreaterOrEqual', v, bound), $.builder.int(step), $.builder.int(0));
     index = index === undefined ? up : $.plus(index, up);
   }
@@ -235,18 +250,29 @@ export function segmentOf(
   return index ?? $.toInt($.is('Greater', $.magnitude(v), $.single(Number.POSITIVE_INFINITY)));
 }
 
+/** Up to so many bounds are stored once for each step. */
+const FEW = 64;
+
+/** Of many bounds those from one on, as a slice: runtimes fold that when they load the model, and the file holds them once. */
+function shiftedColumn($: Arithmetic, { bounds, slack }: SegmentTable, step: number, at: string): string {
+  const count = slack.length;
+  const padded = new Float32Array(2 * count).fill(Number.POSITIVE_INFINITY);
+  padded.set(bounds);
+  const column = $.builder.op('Slice', [
+    $.builder.constant(padded),
+    $.builder.longs([step - 1]),
+    $.builder.longs([step - 1 + count]),
+  ]);
+  return $.builder.op('GatherElements', [column, at], { axis: 0 });
+}
+
 type Row = Readonly<Record<(typeof SEGMENT_COLUMNS)[number], string>>;
 
-function rowAt($: Arithmetic, tables: readonly SegmentTable[], index: string): Row {
-  const columns = segmentColumns(tables);
+function rowAt($: Arithmetic, columns: Columns, index: string): Row {
   return Object.fromEntries(SEGMENT_COLUMNS.map((name) => [name, $.column(columns[name], index)])) as Row;
 }
 
-function segmentPolynomial($: Arithmetic, tables: readonly SegmentTable[], index: string, v: string): string {
-  return polynomial($, rowAt($, tables, index), v);
-}
-
-export function polynomial($: Arithmetic, row: Row, v: string): string {
+function polynomial($: Arithmetic, row: Row, v: string): string {
   const u = $.times($.minus(v, row.centre), row.inverse);
   const leading = leadingBits($, u);
   const tail = $.minus(horner($, row, u), $.times(row.h1, $.minus(leading, u)));
@@ -290,7 +316,11 @@ function periodicNodes($: Arithmetic, plans: readonly Plan[], per: PerElement, x
   const tables = plans.map(({ periodic }) => periodic ?? NO_SECTION);
   const of = (value: (section: PeriodicSection) => number) => per(({ periodic }) => value(periodic ?? NO_SECTION));
   const zero = $.single(0);
-  const isKnown = $.is('GreaterOrEqual', of(({ to }) => to), $.magnitude(x));
+  const isKnown = $.is(
+    'GreaterOrEqual',
+    of(({ to }) => to),
+    $.magnitude(x),
+  );
   const v = $.times(x, $.mask(isKnown));
   const shift = $.single(12582912);
   const inverse = of(({ period }) => {
@@ -299,7 +329,10 @@ function periodicNodes($: Arithmetic, plans: readonly Plan[], per: PerElement, x
   });
   const k = $.minus($.plus($.times(v, inverse), shift), shift);
   const [p1, p2, p3, p4, p5, p6, p7, p8] = Array.from({ length: 8 }, (_, i) =>
-    $.times(k, of(({ period }) => period[i]!)),
+    $.times(
+      k,
+      of(({ period }) => period[i]!),
+    ),
   ) as [string, string, string, string, string, string, string, string];
   const u3 = $.minus($.minus($.minus(v, p1), p2), p3);
   const u4 = $.minus(u3, p4);
@@ -307,7 +340,7 @@ function periodicNodes($: Arithmetic, plans: readonly Plan[], per: PerElement, x
   const u6 = $.minus(u5, p6);
   const lost = $.plus($.plus(lostIn($, u3, p4, u4), lostIn($, u4, p5, u5)), lostIn($, u5, p6, u6));
   const index = segmentOf($, plans, tables, per, u6);
-  const row = rowAt($, tables, index);
+  const row = rowAt($, segmentColumns(tables), index);
   const offset = $.minus(u6, row.centre);
   const gone = $.minus(zero, lost);
   const v1 = $.minus(offset, gone);
@@ -319,7 +352,11 @@ function periodicNodes($: Arithmetic, plans: readonly Plan[], per: PerElement, x
   );
   const wrapped = wrappedPolynomial($, row, v3, low);
   // Not v·0 + middle: optimizers leave out what adds 0, which -0 is changed by.
-  const middle = spread($, of((section) => section.middle), v);
+  const middle = spread(
+    $,
+    of((section) => section.middle),
+    v,
+  );
   const part = choose($, [middle, wrapped], $.toInt(isKnown));
   const leading = leadingBits($, x);
   const slope = of(({ trend }) => trend);
@@ -351,6 +388,7 @@ function withSpecials(
   size: string,
   flushed: string,
   y: string,
+  unlessCell: (value: string) => string,
 ): string {
   const { builder } = $;
   const slopes = plans.flatMap(({ slopeBelowZero, slopeAboveZero }) => [slopeBelowZero, slopeAboveZero]);
@@ -379,7 +417,7 @@ function withSpecials(
   const limitLow = per((plan) => plan.limitLow);
   const limitHigh = per((plan) => plan.limitHigh);
   rows.push(spread($, limitLow, y), spread($, limitHigh, y), spread($, $.single(Number.NaN), y));
-  let index = $.either($.is('Less', size, $.single(2 ** -60)), tiny, builder.int(0));
+  let index = unlessCell($.either($.is('Less', size, $.single(2 ** -60)), tiny, builder.int(0)));
   index = $.either($.is('Less', x, $.single(-LARGEST)), builder.int(count), index);
   index = $.either($.is('Greater', x, $.single(LARGEST)), builder.int(count + 1), index);
   index = $.either(builder.op('IsNaN', [x]), builder.int(count + 2), index);

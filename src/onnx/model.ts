@@ -114,6 +114,7 @@ export interface FunctionView {
   readonly name: string;
   readonly domain: string;
   readonly opsets: ReadonlyMap<string, number>;
+  readonly inputs: readonly string[];
 }
 
 /** `ai.onnx` is another name of ''. */
@@ -171,12 +172,14 @@ function readFunction(content: Uint8Array): FunctionView {
   let name = '';
   let domain = '';
   const opsets = new Map<string, number>();
+  const inputs: string[] = [];
   for (const field of fieldsOf(content)) {
     if (field.number === FUNCTION.name) name = textOf(field);
+    else if (field.number === FUNCTION.input) inputs.push(textOf(field));
     else if (field.number === FUNCTION.domain) domain = domainOf(textOf(field));
     else if (field.number === FUNCTION.opset) readOpset(field, opsets);
   }
-  return { content, name, domain, opsets };
+  return { content, name, domain, opsets, inputs };
 }
 
 export function readNode(field: Field): NodeView {
@@ -277,9 +280,13 @@ function readValue(content: Uint8Array): ValueType & { name: string } {
   return { name, type, shape };
 }
 
-export type AttributeValue = number | string | readonly number[] | readonly string[] | { readonly raw: Uint8Array };
+export interface TensorAttribute {
+  readonly type: number;
+  readonly raw: Uint8Array;
+}
+export type AttributeValue = number | string | readonly number[] | readonly string[] | TensorAttribute;
 
-/** The attributes of a node; integers as numbers. Tensors are { raw }: their bytes. @throws {OnnxError} if one refers to a function's. */
+/** The attributes of a node; integers as numbers. Of tensors their type and bytes. @throws {OnnxError} if one refers to a function's. */
 export function attributesOf(node: NodeView): Record<string, AttributeValue> {
   const found: Record<string, AttributeValue> = Object.create(null);
   for (const field of fieldsOf(node.content)) {
@@ -294,7 +301,7 @@ export function attributesOf(node: NodeView): Record<string, AttributeValue> {
       else if (each.number === ATTRIBUTE.f) value = singleOf(each);
       else if (each.number === ATTRIBUTE.i) value = Number(integerOf(each));
       else if (each.number === ATTRIBUTE.s) value = textOf(each);
-      else if (each.number === ATTRIBUTE.t) value = { raw: rawDataOf(contentOf(each)) };
+      else if (each.number === ATTRIBUTE.t) value = tensorAttribute(contentOf(each));
       else if (each.number === ATTRIBUTE.floats) floats.push(...singlesOf(each));
       else if (each.number === ATTRIBUTE.ints) integers.push(...integersOf(each).map(Number));
       else if (each.number === ATTRIBUTE.strings) strings.push(textOf(each));
@@ -309,26 +316,13 @@ export function attributesOf(node: NodeView): Record<string, AttributeValue> {
   return found;
 }
 
-function rawDataOf(tensor: Uint8Array): Uint8Array {
-  const raw = [...fieldsOf(tensor)].find(({ number }) => number === TENSOR.raw);
-  return raw ? contentOf(raw) : new Uint8Array(0);
+function tensorAttribute(content: Uint8Array): TensorAttribute {
+  const raw = [...fieldsOf(content)].find(({ number }) => number === TENSOR.raw);
+  return { type: readTensorHead(content).type, raw: raw ? contentOf(raw) : new Uint8Array(0) };
 }
 
 /** What people call a node: its name, or that of its first output. */
 export const nameOf = (node: NodeView): string => node.name || node.outputs[0] || '';
-
-/** Calls `visit` for the graph and every graph within, each with those around it, outermost first. */
-export function walkGraphs(
-  content: Uint8Array,
-  visit: (graph: GraphView, around: readonly GraphView[]) => void,
-  around: readonly GraphView[] = [],
-): void {
-  if (around.length > MOST_NESTED) throw new OnnxError(`the model has subgraphs within ${MOST_NESTED} subgraphs`);
-  const graph = readGraph(content);
-  visit(graph, around);
-  for (const { subgraphs } of graph.nodes)
-    for (const each of subgraphs) walkGraphs(each, visit, [...around, graph]);
-}
 
 /** Where tensors lie that are not in the model's file, relative to it. */
 export function externalFiles(bytes: Uint8Array): string[] {
