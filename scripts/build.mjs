@@ -135,13 +135,14 @@ const shared = [
   },
   {
     name: 'core',
-    test: (file) => /^src\/(?!backends\/(?:webgpu|threads)|oracle|verify|tfjs)/.test(fromRoot(file)),
+    test: (file) => /^src\/(?!backends\/(?:webgpu|threads)|oracle|onnx|verify|tfjs)/.test(fromRoot(file)),
   },
 ];
 const entries = {
   index: 'src/index.ts',
   cpab: 'src/cpab.ts',
   families: 'src/families.ts',
+  onnx: 'src/onnx.ts',
   oracle: 'src/oracle/index.ts',
   tfjs: 'src/tfjs.ts',
   verify: 'src/verify.ts',
@@ -158,8 +159,8 @@ const runtimeKernels = {
 };
 await bundle({ runtime: 'src/runtime.ts' }, 'dist', { replaced: runtimeKernels });
 // Cloudflare's workerd compiles no bytes: there a module of Wasm is imported.
-const { index, cpab, families } = entries;
-await bundle({ index, cpab, families }, 'dist/workerd', {
+const { index, cpab, families, onnx } = entries;
+await bundle({ index, cpab, families, onnx }, 'dist/workerd', {
   replaced: { 'src/engines/wasm/engine.ts': 'src/engines/wasm/workerd.ts' },
   external: ['wasm:kernels'],
   groups: shared,

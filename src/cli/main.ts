@@ -30,6 +30,7 @@ import {
 } from './family.js';
 import { type ActivationReport, type InspectOptions, inspect } from './inspect.js';
 import { addJudge } from './judge.js';
+import { addOnnx } from './onnx.js';
 import { activationPanels, drawPanels, familyPanels } from './plot.js';
 import { runJob, type SweepJob, sweepInParallel } from './sweep.js';
 import { endWithThePipe, print, printJson, visible, visibleLines } from './terminal.js';
@@ -415,6 +416,8 @@ function settingsOf(act: AnyActivation): Record<string, unknown> {
   });
   return { ...act.constants, ...Object.fromEntries(first) };
 }
+
+addOnnx(program, { told, constantsOf: (options: Made) => (isDiTAC ? {} : optionsOf(options)) });
 
 addJudge(program, { options: (command) => weights(parameters(command)), made });
 

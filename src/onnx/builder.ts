@@ -112,9 +112,10 @@ export class Builder {
     inputs: readonly string[],
     attributes: Readonly<Record<string, Attribute>> = {},
     output?: string,
+    domain = '',
   ): string {
     const name = `${this.#prefix}${op}_${this.#count++}`;
-    this.#nodes.push(nodeMessage(op, inputs, [output ?? name], attributes, name));
+    this.#nodes.push(nodeMessage(op, inputs, [output ?? name], attributes, name, domain));
     return output ?? name;
   }
 

@@ -1,5 +1,4 @@
 import {
-  attributesOf,
   type FunctionView,
   type GraphView,
   type ModelView,
@@ -48,7 +47,7 @@ export interface Survey {
 }
 
 /** @throws {OnnxError} if the bytes are no model. */
-export function survey(bytes: Uint8Array, isOne: (node: NodeView) => boolean): Survey {
+export function survey(bytes: Uint8Array, isOne: (node: NodeView, modules: readonly string[]) => boolean): Survey {
   const model = readModel(bytes);
   const scopes: Scope[] = [];
   const found: FoundNode[] = [];
@@ -57,12 +56,13 @@ export function survey(bytes: Uint8Array, isOne: (node: NodeView) => boolean): S
     for (const node of scope.nodes) {
       const op = node.domain === '' ? node.op : `${node.domain}::${node.op}`;
       counts.set(op, (counts.get(op) ?? 0) + 1);
-      if (!isOne(node)) continue;
+      const modules = modulesOf(node);
+      if (!isOne(node, modules)) continue;
       const [input = ''] = node.inputs;
       found.push({
         node,
         name: nameOf(node),
-        modules: modulesOf(node),
+        modules,
         type: elementTypeOf(scope, input),
         shape: shapeOf(scope, [input, node.outputs[0] ?? '']),
         isFunction,
@@ -152,5 +152,3 @@ export function prefixOf(modules: readonly string[], prefixes: readonly string[]
   }
   return undefined;
 }
-
-export { attributesOf };

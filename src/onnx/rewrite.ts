@@ -1,5 +1,5 @@
 import { Builder } from './builder.js';
-import { ATTRIBUTE, domainOfOpset, FUNCTION, GRAPH, MODEL, NODE, readModel, readNode } from './model.js';
+import { ATTRIBUTE, domainOfOpset, FUNCTION, GRAPH, MODEL, NODE, OPSET, readModel, readNode } from './model.js';
 import { contentOf, fieldsOf, Message, OnnxError } from './protobuf.js';
 
 /** Puts nodes in the place of others. What is not replaced stays byte for byte, in its order. */
@@ -10,8 +10,12 @@ export type Replacement = (builder: Builder, input: string, output: string) => v
 export interface Rewriting {
   /** Takes the place of the node whose content begins at this byte of the buffer behind the model. */
   readonly replacements: ReadonlyMap<number, Replacement>;
+  /** Takes what was written, by the same keys. */
+  readonly placed: Map<number, Placed>;
   /** A domain whose import is left out, because no node of it remains. */
   readonly unused?: string;
+  /** A domain that is imported, if it is not yet. */
+  readonly imported?: string;
 }
 
 /** What became of a replaced node. */
@@ -24,11 +28,8 @@ const MOST_NESTED = 32;
 /** A protocol buffer is smaller, whoever reads it. */
 const MOST_BYTES = 2 ** 31 - 1;
 
-/**
- * @param placed takes what was written, by the same keys as `replacements`.
- * @throws {OnnxError} if the bytes are no model, or the result would be too large for a protocol buffer.
- */
-export function rewrite(model: Uint8Array, { replacements, unused }: Rewriting, placed: Map<number, Placed>): Message {
+/** @throws {OnnxError} if the bytes are no model, or the result would be too large for a protocol buffer. */
+export function rewrite(model: Uint8Array, { replacements, placed, unused, imported }: Rewriting): Message {
   const prefix = freePrefix(model);
   let count = 0;
 
@@ -105,9 +106,10 @@ export function rewrite(model: Uint8Array, { replacements, unused }: Rewriting, 
       field.number === MODEL.graph || isFunction
         ? body(contentOf(field), isFunction ? FUNCTION.node : GRAPH.node, 0)
         : undefined;
-    if (message) changed.bytes(field.number, isFunction ? withoutOpset(message, unused) : message);
+    if (message) changed.bytes(field.number, isFunction ? withOpsets(message, unused, imported) : message);
     else changed.raw(field.raw);
   }
+  if (imported !== undefined && !readModel(model).opsets.has(imported)) changed.bytes(MODEL.opset, opset(imported));
   if (changed.length > MOST_BYTES)
     throw new OnnxError(
       `the model would have ${changed.length} bytes, more than a protocol buffer may: store its weights as external data`,
@@ -115,13 +117,18 @@ export function rewrite(model: Uint8Array, { replacements, unused }: Rewriting, 
   return changed;
 }
 
+const opset = (domain: string) => new Message().text(OPSET.domain, domain).integer(OPSET.version, 1);
+
 /** A function imports domains too. */
-function withoutOpset(message: Message, unused: string | undefined): Message {
-  if (unused === undefined) return message;
+function withOpsets(message: Message, unused: string | undefined, imported: string | undefined): Message {
   const rest = new Message();
-  for (const field of fieldsOf(message.join()))
-    if (field.number !== FUNCTION.opset || domainOfOpset(field) !== unused) rest.raw(field.raw);
-  return rest;
+  let isImported = imported === undefined;
+  for (const field of fieldsOf(message.join())) {
+    const domain = field.number === FUNCTION.opset ? domainOfOpset(field) : undefined;
+    isImported ||= domain === imported;
+    if (domain === undefined || domain !== unused) rest.raw(field.raw);
+  }
+  return imported === undefined || isImported ? rest : rest.bytes(FUNCTION.opset, opset(imported));
 }
 
 /** What no name in the model begins with. */
