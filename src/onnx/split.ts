@@ -52,12 +52,12 @@ export function stagesOf(bytes: Uint8Array): Stages {
   const model = readModel(bytes);
   const graph = readGraph(model.graph);
   const scope = scopeOf(graph, undefined);
-  if (!graph.nodes.some(isPlan))
-    throw new OnnxError(`the model has no node ${DOMAIN}::${PLAN_OPERATOR}: write it with the form 'split'`);
   expectPlansOutside(graph.nodes);
   for (const { content } of model.functions)
     if (readFunctionNodes(content).some(isPlan))
       throw new OnnxError('a function of the model holds a plan: sessions are split in the main graph only');
+  if (!graph.nodes.some(isPlan))
+    throw new OnnxError(`the model has no node ${DOMAIN}::${PLAN_OPERATOR}: write it with the form 'split'`);
 
   const inputs = graph.inputs.filter((name) => !graph.initializers.has(name));
   /** In which stage a value is there; the plan's own value in the next. */

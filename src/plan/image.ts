@@ -45,7 +45,9 @@ export function planImage(plan: Plan): Image {
       // First: of a plan from a file they are made now.
       const { cellRows } = plan;
       const width = 2 ** -grid.exponent;
-      const slot = (offset: number, value: number) => fillSlots(floats, address, offset >> 4, [value]);
+      // Limits are results: of NaN only the canonical one.
+      const slot = (offset: number, value: number) =>
+        fillSlots(floats, address, offset >> 4, [value === value ? value : Number.NaN]);
       const wordSlot = (offset: number, value: number) => fillSlots(words, address, offset >> 4, [value]);
       slot(layout.LOWEST, grid.first * width);
       slot(layout.HIGHEST, grid.last * width);
@@ -60,9 +62,8 @@ export function planImage(plan: Plan): Image {
       slot(layout.AT_ZERO, plan.atZero === 0 ? 0 : Number.NaN);
       slot(layout.SLOPE_BELOW_ZERO, plan.slopeBelowZero);
       slot(layout.SLOPE_ABOVE_ZERO, plan.slopeAboveZero);
-      // Results as they are: of NaN only the canonical one.
-      slot(layout.LIMIT_LOW, Number.isNaN(plan.limitLow) ? Number.NaN : plan.limitLow);
-      slot(layout.LIMIT_HIGH, Number.isNaN(plan.limitHigh) ? Number.NaN : plan.limitHigh);
+      slot(layout.LIMIT_LOW, plan.limitLow);
+      slot(layout.LIMIT_HIGH, plan.limitHigh);
       slot(layout.PERIODIC_FROM, periodic?.from ?? Number.POSITIVE_INFINITY);
       slot(layout.PERIODIC_TO, periodic?.to ?? 0);
       slot(layout.INVERSE_PERIOD, periodic ? 1 / periodic.period.reduceRight((sum, part) => sum + part, 0) : 0);
