@@ -198,6 +198,7 @@ await build({
     bench: 'bench/index.ts',
     webgpu: 'bench/webgpu.ts',
     threads: 'bench/threads.ts',
+    'bench-onnx': 'bench/onnx.ts',
     stacks: 'test/stacks/main.ts',
     'stack-worker': 'test/stacks/worker.ts',
     start: 'examples/start.ts',

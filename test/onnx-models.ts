@@ -100,7 +100,8 @@ export const parse = (bytes: Uint8Array): ModelProto => fromBinary(ModelProtoSch
 /** How an activation is written: as a node of com.ditac, or as an operator that stands for it. */
 export type Style = 'com.ditac' | 'Selu' | 'Gelu';
 
-const folder = new URL('./golden/nets/', import.meta.url);
+/** From the tests; a program of dist/ has another way there. */
+const NETS = new URL('./golden/nets/', import.meta.url);
 const activation = (style: Style, input: string, name: string): Node =>
   style === 'com.ditac'
     ? node(
@@ -124,7 +125,7 @@ export interface Digits {
 }
 
 /** The two digit networks of test/golden/nets. */
-export function digits(name: 'dense' | 'convolutional', style: Style, opset = 20): Digits {
+export function digits(name: 'dense' | 'convolutional', style: Style, opset = 20, folder = NETS): Digits {
   const file = name === 'dense' ? 'digits_mlp_ditac' : 'digits_conv_ditac';
   const weights = new URL(`${file}.safetensors`, folder);
   const { tensors } = loadSafetensors(readFileSync(weights));

@@ -2,8 +2,8 @@ import { SATURATED, SCALE_BITS, UNSCALED } from '../../assembly/layout';
 import type { Plan } from '../plan/plan.js';
 import type { Builder } from './builder.js';
 import { distinct, type Functions } from './columns.js';
-import { Arithmetic, channelOf, perElement } from './exact.js';
-import { INT32, INT64 } from './model.js';
+import { Arithmetic, channelOf, perElement, placesOf } from './exact.js';
+import { INT32 } from './model.js';
 import { OnnxError } from './protobuf.js';
 
 /**
@@ -41,18 +41,14 @@ export function compactNodes(builder: Builder, functions: Functions, x: string, 
   const { plans } = distinct(functions.plans);
   const flat = builder.op('Reshape', [x, builder.longs([-1])]);
   const scaled = $.times(flat, $.single(1 / WIDTH));
-  const floor = builder.op('Floor', [builder.op('Clip', [scaled, $.single(-CELLS / 2), $.single(CELLS / 2 - 1)])]);
+  const within = builder.op('Max', [builder.op('Min', [scaled, $.single(CELLS / 2 - 1)]), $.single(-CELLS / 2)]);
+  const floor = builder.op('Floor', [within]);
   const u = $.minus(scaled, floor);
   const number = builder.op('Cast', [$.plus(floor, $.single(CELLS / 2))], { to: INT32 });
   // NaN may become any number.
-  let cell = builder.op('Clip', [number, builder.int(0), builder.int(CELLS - 1)]);
+  let cell = builder.op('Max', [builder.op('Min', [number, builder.int(CELLS - 1)]), builder.int(0)]);
   if (plans.length > 1) {
-    const count = builder.op('Reshape', [builder.op('Size', [flat]), builder.longs([])]);
-    const at = builder.op('Range', [
-      builder.op('Cast', [builder.int(0)], { to: INT64 }),
-      count,
-      builder.op('Cast', [builder.int(1)], { to: INT64 }),
-    ]);
+    const at = placesOf(builder, flat);
     const base = perElement($, functions, channelOf($, functions, x, at))((plan) => CELLS * plans.indexOf(plan), true);
     cell = $.plus(cell, base);
   }

@@ -1,7 +1,6 @@
 import type { Builder } from './builder.js';
 import { type Columns, distinct, type Functions, gridOf, SEGMENT_COLUMNS, segmentColumns } from './columns.js';
-import { Arithmetic, bySegments, channelOf, gridConstants, perElement, withChannels } from './exact.js';
-import { INT64 } from './model.js';
+import { Arithmetic, bySegments, channelOf, gridConstants, perElement, placesOf, withChannels } from './exact.js';
 
 /**
  * The same bits without shapes that depend on data, which GPUs have not: every element goes the whole way, and a cell in use is one more row
@@ -11,7 +10,7 @@ export function denseNodes(builder: Builder, functions: Functions, x: string, y:
   const $ = new Arithmetic(builder);
   const { plans } = distinct(functions.plans);
   const flat = builder.op('Reshape', [x, builder.longs([-1])]);
-  const at = functions.plans.length === 1 ? undefined : elements(builder, flat);
+  const at = functions.plans.length === 1 ? undefined : placesOf(builder, flat);
   const per = perElement($, functions, at && channelOf($, functions, x, at));
 
   const grid = gridConstants(builder, functions);
@@ -28,16 +27,6 @@ export function denseNodes(builder: Builder, functions: Functions, x: string, y:
 
   const all = bySegments($, plans, per, flat, { columns, at: served });
   builder.op('Reshape', [all, builder.op('Shape', [x])], {}, y);
-}
-
-/** 0, 1, 2, … for every element. */
-function elements(builder: Builder, flat: string): string {
-  const count = builder.op('Reshape', [builder.op('Size', [flat]), builder.longs([])]);
-  return builder.op('Range', [
-    builder.op('Cast', [builder.int(0)], { to: INT64 }),
-    count,
-    builder.op('Cast', [builder.int(1)], { to: INT64 }),
-  ]);
 }
 
 /** Rows of segments, then of cells in use; and for each cell its row, or -1. */

@@ -81,14 +81,19 @@ export function exactNodesWith(
     string,
   ];
   const fast = $.plus(h0, $.plus(c0, $.times(offset, $.plus(c1, $.times(offset, c2)))));
-  // Few elements are left: those in cells that are not in use, and NaN.
-  const left = builder.op('NonZero', [builder.op('IsNaN', [fast])]);
-  const at = builder.op('Reshape', [left, builder.longs([-1])]);
+  // Few elements are left: those in cells that are not in use, and NaN. (NonZero would take twice as long.)
+  const at = builder.op('Compress', [placesOf(builder, flat), builder.op('IsNaN', [fast])]);
   const v = builder.op('GatherElements', [flat, at], { axis: 0 });
   const channel = channelOf($, functions, x, at);
   const slow = bySegments($, plans, perElement($, functions, channel), v);
   const all = builder.op('ScatterElements', [fast, at, slow], { axis: 0 });
   builder.op('Reshape', [all, shape], {}, y);
+}
+
+/** 0, 1, 2, … for every element, int32. */
+export function placesOf(builder: Builder, flat: string): string {
+  const count = builder.op('Cast', [builder.op('Size', [flat])], { to: INT32 });
+  return builder.op('Range', [builder.int(0), count, builder.int(1)]);
 }
 
 /** Each element's cell, as an index into columns of all cells, and its offset from the cell's centre; flat. */
@@ -101,10 +106,8 @@ export function locate($: Arithmetic, functions: Functions, x: string, flat: str
   const centre = $.minus($.plus(v, grid.of('shift')), grid.of('shift'));
   const number = $.toInt($.times(centre, grid.of('inverse')));
   const [first, last] = [grid.of('first', true), grid.of('last', true)];
-  // After the conversion: what NaN becomes there depends on the machine.
-  const within = grid.isOne
-    ? builder.op('Clip', [number, first, last])
-    : builder.op('Max', [builder.op('Min', [number, last]), first]);
+  // After the conversion: what NaN becomes there depends on the machine. (Clip would take three times as long.)
+  const within = builder.op('Max', [builder.op('Min', [number, last]), first]);
   return { cell: flatten($.plus(within, grid.of('base', true))), offset: flatten($.minus(v, centre)) };
 }
 
@@ -119,8 +122,6 @@ export function gridConstants(builder: Builder, functions: Functions) {
     return { ...grid, base, lowest: grid.first * grid.width, highest: grid.last * grid.width };
   });
   return {
-    /** Whether all cover the same cells. */
-    isOne: grids.every(({ first, last }) => first === grids[0]!.first && last === grids[0]!.last),
     of(key: keyof (typeof grids)[number], isInteger = false): string {
       const numbers = grids.map((each) => each[key]);
       if (numbers.every((each) => each === numbers[0]))
@@ -152,6 +153,9 @@ function innerOf({ shape }: Functions): number | undefined {
   return shape?.slice(2).reduce<number | undefined>((size, each) => each && size && size * each, 1);
 }
 
+const sizeOf = (builder: Builder, x: string, axis: number): string =>
+  builder.op('Gather', [builder.op('Shape', [x]), builder.long(axis)], { axis: 0 });
+
 /** The channel of elements; undefined if there is but one function. */
 export function channelOf($: Arithmetic, functions: Functions, x: string, at: string): string | undefined {
   const { builder } = $;
@@ -162,13 +166,11 @@ export function channelOf($: Arithmetic, functions: Functions, x: string, at: st
     const inner = innerOf(functions);
     const size =
       inner === undefined
-        ? builder.op('Gather', [builder.op('Shape', [withChannels(builder, functions, x)]), builder.long(2)], {
-            axis: 0,
-          })
-        : builder.long(inner);
+        ? builder.op('Cast', [sizeOf(builder, withChannels(builder, functions, x), 2)], { to: INT32 })
+        : builder.int(inner);
     row = builder.op('Div', [at, size]);
   }
-  return builder.op('Mod', [row, builder.long(channels)]);
+  return builder.op('Mod', [row, builder.int(channels)]);
 }
 
 /** @param channel one index an element, or undefined: one function. */
