@@ -472,7 +472,7 @@ class DiTAC(nn.Module):
         """At the vertices of [a, b], [channels, tess + 1], float64: displacement a unit of flow."""
         k = torch.arange(self.tess + 1)
         cell = k.clamp(max=self.tess - 1)
-        at_vertices = self._basis[2 * cell] * (k / self.tess).to(torch.float64)[:, None] + self._basis[2 * cell + 1]
+        at_vertices = self._basis[2 * cell] * (k.to(torch.float64) / self.tess)[:, None] + self._basis[2 * cell + 1]
         velocity = self.thetas.to(torch.float64) @ at_vertices.t() * (self.b - self.a)
         if self.variant == "inf":
             return velocity
@@ -530,6 +530,7 @@ def _flow(velocity, x, a, b):
     """Where points are after one unit of time in the field that is linear between vertices. At most one step a cell."""
     cells = velocity.numel() - 1
     width = (b - a) / cells
+    vertices = a + torch.arange(cells + 1, dtype=torch.float64) * width
     slopes = (velocity[1:] - velocity[:-1]) / width
     with torch.no_grad():
         cell = ((x - a) / width).floor().clamp(0, cells - 1).long()
@@ -537,19 +538,19 @@ def _flow(velocity, x, a, b):
     y = x
     for _ in range(cells + 1):
         s = slopes[cell]
-        left = a + cell * width
-        v = velocity[cell] + s * (y - left)
+        v = velocity[cell] + s * (y - vertices[cell])
         forward = v > 0
         exit_vertex = torch.where(forward, cell + 1, cell)
+        way_out = vertices[exit_vertex]
         w = velocity[exit_vertex]
         leaves = (v * w > 0) & torch.where(forward, cell < cells - 1, cell > 0)
         # Time to the vertex: distance/v · log(1 + r)/r with r = w/v - 1.
         still = torch.where(leaves, v, torch.ones_like(v))
         ratio = torch.where(leaves, (w - v) / still, torch.zeros_like(v))
-        crossing = (a + exit_vertex * width - y) / still * _relative_logarithm(ratio)
+        crossing = (way_out - y) / still * _relative_logarithm(ratio)
         leaves = leaves & (crossing < time)
         done = y + v * time * _relative_exponential(s * time)
-        y = torch.where(leaves, (a + exit_vertex * width).to(y.dtype), done)
+        y = torch.where(leaves, way_out, done)
         time = torch.where(leaves, time - crossing, torch.zeros_like(time))
         cell = torch.where(leaves, torch.where(forward, cell + 1, cell - 1), cell)
         if not bool(leaves.any()):

@@ -51,6 +51,8 @@ export interface Rewritten {
   readonly message: Message;
   readonly reports: readonly OnnxReport[];
   readonly activations: ReadonlyMap<string, Compiled>;
+  /** Files with weights that lie beside the model. */
+  readonly external: readonly string[];
   /** The same model with plans in single nodes, for verification. */
   split(): Uint8Array;
 }
@@ -90,6 +92,7 @@ export function rewriteFile(path: string, options: OnnxOptions): Rewritten {
       message,
       reports,
       activations: new Map(assigned.map(({ found: { node }, activation }) => [node.outputs[0]!, activation])),
+      external: externalFiles(model),
       split: () => convert(model, assigned, 'split', { unused: false }).message.join(),
     };
   } finally {
@@ -238,8 +241,8 @@ function fromCheckpoint(
 }
 
 /** Writes the model whole or not at all, and brings along what lies beside it. */
-function write(from: string, out: string, message: Message): void {
-  const beside = dirname(resolve(from)) === dirname(resolve(out)) ? [] : externalFiles(message.join());
+function write(from: string, out: string, { message, external }: Rewritten): void {
+  const beside = dirname(resolve(from)) === dirname(resolve(out)) ? [] : external;
   for (const location of beside) {
     const path = normalize(location);
     if (isAbsolute(path) || path.startsWith('..'))
@@ -362,9 +365,15 @@ export function addOnnx(
         ? await verifyModel(rewritten, form, shape.map(parseShape), dirname(resolve(model)))
         : undefined;
       const differs = comparisons?.some((each) => each.differing > 0 && form !== 'compact') ?? false;
-      if (!differs) write(model, said.out, rewritten.message);
+      if (!differs) write(model, said.out, rewritten);
       if (json)
-        printJson({ out: said.out, bytes: rewritten.message.length, activations: rewritten.reports, comparisons });
+        printJson({
+          out: said.out,
+          bytes: rewritten.message.length,
+          external: rewritten.external,
+          activations: rewritten.reports,
+          comparisons,
+        });
       else {
         print(reportTable(rewritten.reports));
         if (comparisons) print(comparisonTable(comparisons));
