@@ -199,6 +199,7 @@ await build({
     webgpu: 'bench/webgpu.ts',
     threads: 'bench/threads.ts',
     'bench-onnx': 'bench/onnx.ts',
+    onnx: 'test/onnx/main.ts',
     stacks: 'test/stacks/main.ts',
     'stack-worker': 'test/stacks/worker.ts',
     start: 'examples/start.ts',
@@ -219,6 +220,14 @@ await build({
   entryPoints: ['test/stacks/suite.ts'],
   outfile: 'dist/programs/stack-suite.js',
   mainFields: ['module', 'main'],
+});
+
+// The part of the ONNX tests that runs in a page.
+await build({
+  ...common,
+  platform: 'browser',
+  entryPoints: ['test/onnx/page.ts'],
+  outfile: 'dist/programs/onnx-page.js',
 });
 
 // What every environment is asked, for the package as it is installed there.

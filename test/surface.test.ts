@@ -444,6 +444,7 @@ const rows: Record<string, Row | typeof NOTHING> = {
     args: [act, tf.tensor1d(x), tf.tensor2d(theta, [1, 9])],
     call: modules['ditac/tfjs'].activate,
   },
+  'ditac/tfjs.graphOperator': { args: [{ a: act }], call: modules['ditac/tfjs'].graphOperator },
   'ditac/tfjs.DiTACLayer': {
     args: [{}, theta],
     call: construct(DiTACLayer),

@@ -74,13 +74,13 @@ export function rewriteFile(path: string, options: OnnxOptions): Rewritten {
   );
   const kept = (node: NodeView) => [node.name, ...node.outputs].some((each) => map.get(each) === '');
   const found = surveyed.found.filter(({ node }) => !kept(node));
-  if (found.length === 0) throw new OnnxError(`${path} has no activation to rewrite; ${hint(surveyed)}`);
   expectMapped(map, surveyed);
+  if (found.length === 0) throw new OnnxError(`${path} has no activation to rewrite; ${hint(surveyed)}`);
 
   const checkpoint = options.weights === undefined ? undefined : new CheckpointFile(options.weights);
   try {
     const { assigned, problems } = assign(found, checkpoint, options, map);
-    if (problems.length > 0) throw new OnnxError(problems.join('\n'));
+    if (problems.length > 0) throw new OnnxError(problems.join('; '));
     const form = options.form ?? 'exact';
     const unused = surveyed.found.every(({ node }) => node.domain !== DOMAIN || !kept(node));
     const { message, converted } = convert(model, assigned, form, { unused });
@@ -386,8 +386,11 @@ export function addOnnx(
     });
 }
 
+/** Read by programs too. */
+const PLAIN = { head: [], border: [] };
+
 function reportTable(reports: readonly OnnxReport[]): string {
-  const table = new Table({ head: ['node', 'activation', 'form', 'nodes', 'bytes', 'certificate'] });
+  const table = new Table({ style: PLAIN, head: ['node', 'activation', 'form', 'nodes', 'bytes', 'certificate'] });
   for (const { node, prefix, family, channels, form, nodes, bytes, ulp, bound } of reports)
     table.push([
       visible(node),
@@ -401,7 +404,7 @@ function reportTable(reports: readonly OnnxReport[]): string {
 }
 
 function comparisonTable(comparisons: readonly Comparison[]): string {
-  const table = new Table({ head: ['tensor', 'runtime', 'elements', 'differing bits in'] });
+  const table = new Table({ style: PLAIN, head: ['tensor', 'runtime', 'elements', 'differing bits in'] });
   for (const { tensor, runtime, elements, differing } of comparisons)
     table.push([visible(tensor), visible(runtime), elements.toLocaleString('en'), differing]);
   return table.toString();
