@@ -63,7 +63,13 @@ export function stagesOf(bytes: Uint8Array): Stages {
   /** In which stage a value is there; the plan's own value in the next. */
   const stageOf = new Map<string, number>();
   const reads = graph.nodes.map((node) => [...node.inputs.filter((name) => name !== ''), ...captured(node)]);
+  const produced = new Set(graph.nodes.flatMap(({ outputs }) => outputs));
+  for (const name of graph.outputs)
+    if (!produced.has(name) && !inputs.includes(name))
+      throw new OnnxError(`output '${name}' of the model is computed by no node, which a split session cannot give`);
   const stageOfNode = graph.nodes.map((node, i) => {
+    const early = reads[i]!.find((name) => produced.has(name) && !stageOf.has(name));
+    if (early !== undefined) throw new OnnxError(`node '${node.name}' reads '${early}' before it is computed`);
     const stage = reads[i]!.reduce((most, name) => Math.max(most, stageOf.get(name) ?? 0), 0);
     for (const output of node.outputs) stageOf.set(output, isPlan(node) ? stage + 1 : stage);
     return stage;
