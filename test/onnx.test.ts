@@ -66,6 +66,18 @@ describe('every family has the same bits in onnxruntime', () => {
   });
 });
 
+// Those at which operators that are used here changed, and the newest that this onnxruntime knows.
+test.each([13, 16, 18, 20, 23])('opset %i', async (opset) => {
+  const act = new Snake({ alpha: 0.7 });
+  const x = hardInputs(act.plan, 2000);
+  for (const form of ['exact', 'small', 'webgpu', 'compact'] as const) {
+    const function_ = form === 'compact' ? new DiTAC({ a: -3, b: 3, seed: 1 }) : act;
+    const { model: bytes } = rewriteModel(single(['n'], 'com.ditac', opset), () => function_, { form });
+    const { y } = await run(bytes, { x: float32(x, [x.length]) });
+    if (form !== 'compact') expect(differingBits(dataOf(y), act.forward(x))).toBe(0);
+  }
+});
+
 describe('channels', () => {
   const acts = {
     first: new DiTAC({ a: -3, b: 3, seed: 3, channels: 5 }),
