@@ -4,10 +4,12 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFil
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { DiTAC, Snake } from 'ditac';
+import { Snake } from 'ditac';
 import { saveSafetensors } from 'ditac/safetensors';
 import * as ort from 'onnxruntime-web';
 import { expect, test } from 'vitest';
+import { rewriteFile } from '../src/cli/onnx.js';
+import { prefixOf, survey } from '../src/onnx/find.js';
 import { digits, type Graph, model, node, parse, value } from './onnx-models.js';
 
 const cli = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
@@ -49,59 +51,73 @@ test('nodes of com.ditac are found, written in standard operators, and verified'
 test('operators that stand for activations are told, and matched by the modules in their names, or by --map', () => {
   const { model: bytes, weights } = digits('dense', 'Selu');
   const { at, run } = folderWith(bytes, weights);
+  const rewrite = (options: object) => {
+    const { reports } = rewriteFile(at('model.onnx'), { out: '', weights: at('w.safetensors'), ...options });
+    return reports.map(({ node: name, prefix }) => [name, prefix]);
+  };
   expect(run(...told)).toMatchObject({
     status: 1,
     stderr: expect.stringMatching(/no activation to rewrite; .*--placeholder Selu \(2 nodes\)/),
   });
   expect(existsSync(at('out.onnx'))).toBe(false);
   // The file's metadata says a and b.
-  expect(run('--placeholder', 'Selu')).toMatchObject({
-    status: 1,
-    stderr: expect.stringMatching(/does not say variant of 'act_1\.thetas'.*: pass --variant/),
-  });
-  const matched = run('--placeholder', 'Selu', ...told, '--json');
-  expect(JSON.parse(matched.stdout).activations.map(({ node: name, prefix }: never) => [name, prefix])).toEqual([
+  const placeholder = ['Selu'];
+  expect(() => rewrite({ placeholder })).toThrow(/does not say variant of 'act_1\.thetas'.*: pass --variant/);
+  const variant = 'gelu';
+  expect(rewrite({ placeholder, variant })).toEqual([
     ['/act_1/Selu', 'act_1.'],
     ['/act_2/Selu', 'act_2.'],
   ]);
-  const swapped = run('--map', '/act_1/Selu=act_2', '--map', 'act_2_out=act_1.', ...told, '--json');
-  expect(JSON.parse(swapped.stdout).activations.map(({ prefix }: never) => prefix)).toEqual(['act_2.', 'act_1.']);
-  expect(run('--map', 'nothing=act_1.', ...told).stderr).toMatch(/no node or tensor of this name/);
-  expect(run('--placeholder', 'Selu', '--map', '/act_2/Selu=', ...told).stderr).toMatch(
+  const swapped = new Map([
+    ['/act_1/Selu', 'act_2'],
+    ['act_2_out', 'act_1.'],
+  ]);
+  expect(rewrite({ map: swapped, variant }).map(([, prefix]) => prefix)).toEqual(['act_2.', 'act_1.']);
+  expect(() => rewrite({ map: new Map([['nothing', 'act_1.']]), variant })).toThrow(/no node or tensor of this name/);
+  const map = new Map([['/act_2/Selu', '']]);
+  expect(() => rewrite({ placeholder, map, variant })).toThrow(
     /no node of the model uses 'act_2\.' of .*--map, or pass --ignore/,
   );
   expect(run('--placeholder', 'Selu', '--map', '/act_2/Selu=', '--ignore', 'act_2.', ...told).status).toBe(0);
   expect(parse(readFileSync(at('out.onnx'))).graph!.node.filter(({ opType }) => opType === 'Selu')).toHaveLength(1);
 });
 
-/** Two nodes with the names and metadata that PyTorch's exporters write. */
-const named = (names: readonly [string, object]): Graph['node'] =>
-  [
-    node(
-      'Selu',
-      ['x'],
-      ['y'],
-      {},
-      { name: names[0], metadataProps: Object.entries(names[1]).map(([key, text]) => ({ key, value: text })) },
-    ),
-  ] as never;
+/** A node with the name and the metadata that PyTorch's exporters write. */
+const named = (name: string, metadata: object) =>
+  model({
+    node: [
+      node('Selu', ['x'], ['y'], {}, {
+        name,
+        metadataProps: Object.entries(metadata).map(([key, text]) => ({ key, value: text })),
+      } as never),
+    ],
+    input: [value('x', ['n'])],
+    output: [value('y', ['n'])],
+  });
 
 test.each([
-  ['/nested/nested.0/nested.0.0/act/Selu', {}],
-  ['/features/features.1/Selu', {}],
-  ['n0', { 'pkg.torch.onnx.name_scopes': "['', 'nested', 'nested.0', 'nested.0.0', 'nested.0.0.act', 'selu_3']" }],
-  ['n0', { namespace: ': net.Net/features: torch.nn.Sequential/features.1: net.Act/selu: aten.selu.default' }],
-] as const)('%s %j', (name, metadata) => {
-  const wanted = JSON.stringify([name, metadata]).includes('nested') ? 'nested.0.0.act.' : 'features.1.';
-  const dict = (prefix: string) => new DiTAC({ a: -3, b: 3, seed: 1 }).stateDict({ prefix });
-  const bytes = model({ node: named([name, metadata]), input: [value('x', ['n'])], output: [value('y', ['n'])] });
+  ['/nested/nested.0/nested.0.0/act/Selu', {}, 'nested.0.0.act'],
+  ['/features/features.1/Selu', {}, 'features.1'],
+  [
+    'n0',
+    { 'pkg.torch.onnx.name_scopes': "['', 'nested', 'nested.0', 'nested.0.0', 'nested.0.0.act', 'selu_3']" },
+    'nested.0.0.act',
+  ],
+  [
+    'n0',
+    { namespace: ': net.Net/features: torch.nn.Sequential/features.1: net.Act/selu: aten.selu.default' },
+    'features.1',
+  ],
+] as const)('a node called %s, %j, is of module %s', (name, metadata, wanted) => {
+  const { modules } = survey(named(name, metadata), () => true).found[0]!;
   // Under the name of the module that holds the network, too.
   for (const outer of ['', 'net.']) {
-    const { run } = folderWith(bytes, saveSafetensors({ ...dict(outer + wanted), ...dict(`${outer}act.`) }));
-    const { stdout, stderr } = run('--placeholder', 'Selu', '--ignore', `${outer}act.`, '--json');
-    expect(stderr).toBe('');
-    expect(JSON.parse(stdout).activations[0].prefix).toBe(outer + wanted);
+    const prefixes = [`${outer}other.`, `${outer}${wanted}.`, `${outer}act.`];
+    expect(prefixOf(modules, prefixes)).toBe(`${outer}${wanted}.`);
   }
+  expect(prefixOf(modules, ['other.'])).toBe(undefined);
+  // Two that end alike are not told apart.
+  expect(prefixOf(modules, [`a.${wanted}.`, `b.${wanted}.`])).toBe(undefined);
 });
 
 test('an unmatched node, an activation that is left, and what cannot be rewritten: exit code 1, and nothing written', () => {

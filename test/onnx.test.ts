@@ -50,12 +50,12 @@ describe('every family has the same bits in onnxruntime', () => {
   test.each(Object.keys(EXAMPLES) as FamilyName[])('%s', async (family) => {
     for (const [i, { options }] of EXAMPLES[family].entries()) {
       const act = made(family, options);
-      const x = hardInputs(act.plan, 4000);
+      const x = hardInputs(act.plan, 3000);
       const expected = act.forward(x);
-      // All forms and levels of every family: npm run test:onnx.
-      const forms: [Form, 'all' | 'disabled'][] = i === 0 ? [['exact', 'all']] : [['small', 'all']];
-      if (['ditac', 'snake', 'xielu'].includes(family))
-        forms.push(['exact', 'disabled'], ['webgpu', 'all'], ['small', 'disabled']);
+      // All forms and levels of every family, with a million inputs: npm run test:onnx.
+      const forms: [Form, 'all' | 'disabled'][] = [['exact', 'all']];
+      if (i === 0 && ['ditac', 'snake'].includes(family))
+        forms.push(['exact', 'disabled'], ['webgpu', 'all'], ['small', 'all'], ['small', 'disabled']);
       for (const [form, level] of forms) {
         const { model: bytes, replaced } = rewriteModel(single(['n']), () => act, { form });
         expect(replaced).toMatchObject([{ node: '/y/Any', ulp: act.plan.certificate.ulp }]);
@@ -70,7 +70,9 @@ describe('every family has the same bits in onnxruntime', () => {
 test.each([13, 16, 18, 20, 23])('opset %i', async (opset) => {
   const act = new Snake({ alpha: 0.7 });
   const x = hardInputs(act.plan, 2000);
-  for (const form of ['exact', 'small', 'webgpu', 'compact'] as const) {
+  for (const form of opset === 13 || opset === 23
+    ? (['exact', 'small', 'webgpu', 'compact'] as const)
+    : (['exact'] as const)) {
     const function_ = form === 'compact' ? new DiTAC({ a: -3, b: 3, seed: 1 }) : act;
     const { model: bytes } = rewriteModel(single(['n'], 'com.ditac', opset), () => function_, { form });
     const { y } = await run(bytes, { x: float32(x, [x.length]) });
@@ -117,7 +119,9 @@ describe('channels', () => {
     const size = shape.reduce((product: number, each: number) => product * each, 1);
     const x = one(size, act);
     const expected = act.forward(x, undefined, { shape: [...shape] });
-    for (const form of ['exact', 'webgpu', 'small'] as const) {
+    for (const form of (declared?.at(-1) === 'length' || name === 'off'
+      ? ['exact', 'webgpu', 'small']
+      : ['exact']) as Form[]) {
       const bytes = rewriteModel(single((declared ?? shape) as readonly (number | string)[]), () => act, {
         form,
       }).model;
@@ -336,11 +340,11 @@ describe('models that cannot be rewritten', () => {
   });
 });
 
-test('2,000 mutated models are rewritten or refused with a typed error', () => {
+test('600 mutated models are rewritten or refused with a typed error', () => {
   const files = [digits('dense', 'com.ditac').model, single(['n'])];
   const split = files.map((file) => rewriteModel(file, choose, { form: 'split' }).model);
   let [accepted, refused] = [0, 0];
-  for (const file of mutations([...files, ...split], 2000, 1)) {
+  for (const file of mutations([...files, ...split], 600, 1)) {
     try {
       const { model: changed } = rewriteModel(file, choose, { form: 'split' });
       expect(changed.length).toBeLessThan(file.length + 100_000);
@@ -351,7 +355,7 @@ test('2,000 mutated models are rewritten or refused with a typed error', () => {
       refused++;
     }
   }
-  expect(Math.min(accepted, refused)).toBeGreaterThan(100);
+  expect(Math.min(accepted, refused)).toBeGreaterThan(50);
 });
 
 test('f(-Infinity) is the canonical NaN where there is no limit', () => {
