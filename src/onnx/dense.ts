@@ -1,3 +1,4 @@
+import type { Plan } from '../plan/plan.js';
 import type { Builder } from './builder.js';
 import { type Columns, distinct, type Functions, gridOf, SEGMENT_COLUMNS, segmentColumns } from './columns.js';
 import { Arithmetic, bySegments, channelOf, gridConstants, perElement, placesOf, withChannels } from './exact.js';
@@ -30,7 +31,7 @@ export function denseNodes(builder: Builder, functions: Functions, x: string, y:
 }
 
 /** Rows of segments, then of cells in use; and for each cell its row, or -1. */
-function withCells(plans: Parameters<typeof segmentColumns>[0] & ReturnType<typeof distinct>['plans']) {
+function withCells(plans: readonly Plan[]) {
   const segments = segmentColumns(plans);
   const found: Record<string, number[]> = Object.fromEntries(SEGMENT_COLUMNS.map((name) => [name, []]));
   const rows: number[] = [];

@@ -168,9 +168,14 @@ function mutated(): void {
     }),
   ];
   const all = [...files, ...files.map((file) => rewriteModel(file, choose, { form: 'split' }).model)];
-  let [accepted, refused, slowest, most] = [0, 0, 0, 0];
+  const memory = () => {
+    const { arrayBuffers, heapUsed } = process.memoryUsage();
+    return arrayBuffers + heapUsed;
+  };
+  const before = memory();
+  let [accepted, refused, slowest, most, grown] = [0, 0, 0, 0, 0];
   for (const file of mutations(all, fuzz, 1)) {
-    const before = performance.now();
+    const start = performance.now();
     try {
       const { model: changed } = rewriteModel(file, choose, { form: 'split' });
       accepted++;
@@ -179,12 +184,15 @@ function mutated(): void {
       if (!(error instanceof OnnxError)) throw error;
       refused++;
     }
-    slowest = Math.max(slowest, performance.now() - before);
+    slowest = Math.max(slowest, performance.now() - start);
+    grown = Math.max(grown, memory() - before);
   }
   check(slowest < 1000, `a mutated model took ${slowest} ms`);
   check(most < 200_000, `a mutated model grew by ${most} bytes`);
+  // Garbage of many files of 40 kB, and nothing that a length in one of them claims.
+  check(grown < 512e6, `memory grew by ${grown} bytes`);
   console.log(
-    `${fuzz} mutated models: ${accepted} rewritten, ${refused} refused, the slowest took ${slowest.toFixed(0)} ms`,
+    `${fuzz} mutated models: ${accepted} rewritten, ${refused} refused, the slowest took ${slowest.toFixed(0)} ms, at most ${(grown / 1e6).toFixed(0)} MB of memory more`,
   );
 }
 
