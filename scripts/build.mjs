@@ -109,7 +109,7 @@ const shared = [
   {
     name: 'core',
     test: (file) =>
-      /^src\/(?!backends\/(?:webgpu\/(?!errors)|threads|load)|oracle|cli|workerd|[\w]+\.ts$)/.test(fromRoot(file)),
+      /^src\/(?!backends\/(?:webgpu\/(?!errors)|threads|load)|oracle|onnx|cli|workerd|[\w]+\.ts$)/.test(fromRoot(file)),
     priority: 1,
   },
 ];
@@ -118,6 +118,7 @@ const library = await bundle(
     index: 'src/index.ts',
     cpab: 'src/cpab.ts',
     families: 'src/families.ts',
+    onnx: 'src/onnx.ts',
     oracle: 'src/oracle/index.ts',
     tfjs: 'src/tfjs.ts',
     verify: 'src/verify.ts',
@@ -125,6 +126,7 @@ const library = await bundle(
     'workerd/index': 'src/workerd/index.ts',
     'workerd/cpab': 'src/workerd/cpab.ts',
     'workerd/families': 'src/workerd/families.ts',
+    'workerd/onnx': 'src/workerd/onnx.ts',
   },
   { groups: shared },
 );
@@ -189,6 +191,14 @@ await build({
   entryPoints: ['test/stacks/suite.ts'],
   outfile: 'dist/programs/stack-suite.js',
   mainFields: ['module', 'main'],
+});
+
+// The part of the ONNX tests that runs in a page.
+await build({
+  ...common,
+  platform: 'browser',
+  entryPoints: ['test/onnx/page.ts'],
+  outfile: 'dist/programs/onnx-page.js',
 });
 
 // What every environment is asked, for the package as it is installed there.

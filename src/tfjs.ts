@@ -168,6 +168,37 @@ function expectTensor(name: string, value: unknown): void {
     throw new TypeError(`${name} must be a tensor, got ${describe(value)}`);
 }
 
+/** What a converted model passes to an operator of its own (`GraphNode` of @tensorflow/tfjs-converter). */
+export interface GraphModelNode {
+  readonly inputs: readonly Tensor[];
+  readonly attrs: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * An operator for models that tfjs-converter made (`loadGraphModel`): `tf.registerOp('DiTAC', graphOperator({ 'act_1.': act }))` serves every node
+ * of that name.
+ *
+ * @param activations one for all nodes, or several, by what a node says in its attribute `prefix`; of several channels, they are where
+ *   `activation.layout` says.
+ * @throws {TypeError} if one is no activation of ditac. The operator throws {RangeError} if a node names none of them.
+ */
+export function graphOperator(
+  activations: DiTAC | FamilyActivation | Readonly<Record<string, DiTAC | FamilyActivation>>,
+): (node: GraphModelNode) => Tensor {
+  const isOne = typeof (activations as Partial<DiTAC> | null)?.forward === 'function';
+  const known = isOne ? { '': activations as DiTAC } : expectHolder('graphOperator', activations);
+  for (const [name, activation] of Object.entries(known))
+    if (typeof (activation as Partial<DiTAC> | null)?.forward !== 'function')
+      throw new TypeError(`activation '${name}' must be an activation of ditac, got ${describe(activation)}`);
+  return ({ inputs, attrs }) => {
+    const name = isOne ? '' : expectOneOf('the attribute prefix of a node', attrs.prefix, Object.keys(known));
+    const activation = known[name] as DiTAC;
+    const x = inputs[0]!;
+    const options = activation.channels === 1 ? {} : { shape: x.shape };
+    return tensor(activation.forward(floats(x), undefined, options), x.shape, 'float32');
+  };
+}
+
 function operation(
   activation: Differentiable,
   present: () => Readonly<Record<string, Float32Array>>,

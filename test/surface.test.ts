@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import * as cpab from 'ditac/cpab';
 import { describe, expect, test } from 'vitest';
 import { EXAMPLES } from './family-examples.js';
+import { digits } from './onnx-models.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: the point is to pass what the types forbid
 type Any = any;
@@ -20,6 +21,7 @@ const load: Record<string, () => Promise<Any>> = {
   'ditac/runtime': () => import('ditac/runtime'),
   'ditac/cpab': () => import('ditac/cpab'),
   'ditac/families': () => import('ditac/families'),
+  'ditac/onnx': () => import('ditac/onnx'),
   'ditac/oracle': () => import('ditac/oracle'),
   'ditac/safetensors': () => import('ditac/safetensors'),
   'ditac/tfjs': () => import('ditac/tfjs'),
@@ -54,6 +56,21 @@ const swept = modules['ditac/oracle'].sweep(
   inputs,
 );
 const state = act.stateDict();
+const network = modules['ditac/onnx'].rewriteModel(
+  digits('dense', 'com.ditac').model,
+  ({ domain }: Any) => (domain === 'com.ditac' ? act : undefined),
+  { form: 'split' },
+).model;
+/** As much of onnxruntime as makes sessions. */
+const tensor = { type: 'float32', dims: [1, 4], data: x };
+const runtime = {
+  InferenceSession: { create: async () => ({ run: async () => new Proxy({}, { get: () => tensor }) }) },
+  Tensor: class {
+    data = x;
+    dims = [1, 4];
+  },
+};
+const split = await modules['ditac/onnx'].SplitSession.create(runtime, network);
 const snake = new modules.ditac.Snake({ alpha: 0.5 });
 
 interface Row {
@@ -389,6 +406,20 @@ const rows: Record<string, Row | typeof NOTHING> = {
     ]),
   ),
 
+  'ditac/onnx.rewriteModel': {
+    args: [network, () => undefined, { form: 'exact' }],
+    call: modules['ditac/onnx'].rewriteModel,
+    options: { at: 2, values: { form: 'exact' } },
+  },
+  'ditac/onnx.OnnxError': NOTHING,
+  'ditac/onnx.SplitSession': NOTHING,
+  'ditac/onnx.SplitSession.create': {
+    args: [runtime, network, {}],
+    call: (...given) => modules['ditac/onnx'].SplitSession.create(...given),
+    options: { at: 2, values: { session: {} } },
+  },
+  'ditac/onnx.SplitSession#run': { args: [{ input: tensor }], call: (...given) => split.run(...given) },
+  'ditac/onnx.SplitSession#release': NOTHING,
   'ditac/safetensors.loadSafetensors': {
     args: [modules['ditac/safetensors'].saveSafetensors(state)],
     call: modules['ditac/safetensors'].loadSafetensors,
@@ -420,6 +451,7 @@ const rows: Record<string, Row | typeof NOTHING> = {
     args: [act, tf.tensor1d(x), tf.tensor2d(theta, [1, 9])],
     call: modules['ditac/tfjs'].activate,
   },
+  'ditac/tfjs.graphOperator': { args: [{ a: act }], call: modules['ditac/tfjs'].graphOperator },
   'ditac/tfjs.DiTACLayer': {
     args: [{}, theta],
     call: construct(DiTACLayer),

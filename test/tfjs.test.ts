@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs';
 import { DiTAC, VARIANTS } from 'ditac';
 import { compareBits } from 'ditac/oracle';
 import { loadSafetensors } from 'ditac/safetensors';
-import { activate, DiTACLayer } from 'ditac/tfjs';
+import { activate, DiTACLayer, graphOperator } from 'ditac/tfjs';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { normalStream } from '../src/cpab/random.js';
 import { golden, largest } from './golden.js';
@@ -200,4 +200,26 @@ describe('the layer', () => {
       /must be known to give each channel/,
     );
   });
+});
+
+test('a converted model has its activations by registerOp', async () => {
+  const act = new DiTAC({ a: -3, b: 3, seed: 1, channels: 2, layout: 'channelsLast' });
+  const text = (value: string) => ({ s: Buffer.from(value).toString('base64') });
+  const float = { type: 'DT_FLOAT' };
+  const modelTopology = {
+    node: [
+      { name: 'x', op: 'Placeholder', attr: { dtype: float, shape: { shape: { dim: [{ size: -1 }, { size: 2 }] } } } },
+      { name: 'y', op: 'DitacAct', input: ['x'], attr: { prefix: text('act.'), T: float } },
+      { name: 'z', op: 'DitacAct', input: ['y'], attr: { prefix: text('other.'), T: float } },
+    ],
+    versions: { producer: 1 },
+  };
+  tf.registerOp('DitacAct', graphOperator({ 'act.': act }) as never);
+  const handler = tf.io.fromMemory({ modelTopology, weightSpecs: [], weightData: new ArrayBuffer(0) } as never);
+  const model = await tf.loadGraphModel(handler);
+  const x = tf.tensor2d([-1, 0.5, 2, 4], [2, 2]);
+  const y = model.execute(x, 'y') as tf.Tensor;
+  expect([...y.dataSync()]).toEqual([...act.forward(Float32Array.of(-1, 0.5, 2, 4))]);
+  expect(() => model.execute(x, 'z')).toThrow(/the attribute prefix of a node must be one of 'act\.', got "other\."/);
+  tf.deregisterOp('DitacAct');
 });

@@ -9,6 +9,7 @@ const alias = {
   '#scalars': at('src/engines/js/scalars.ts'),
   'ditac/cpab': at('dist/cpab.js'),
   'ditac/families': at('dist/families.js'),
+  'ditac/onnx': at('dist/onnx.js'),
   'ditac/oracle': at('dist/oracle.js'),
   'ditac/runtime': at('dist/runtime.js'),
   'ditac/safetensors': at('dist/safetensors.js'),

@@ -29,6 +29,7 @@ import {
 } from './family.js';
 import { type ActivationReport, type InspectOptions, inspect } from './inspect.js';
 import { addJudge } from './judge.js';
+import { addOnnx } from './onnx.js';
 import { STDOUT, writeOut } from './output.js';
 import { activationPanels, drawPanels, familyPanels } from './plot.js';
 import { settingsOf } from './question.js';
@@ -423,6 +424,7 @@ addEmit(
       : made(options),
 );
 
+addOnnx(program, { told, constantsOf: (options: Made) => (isDiTAC ? {} : optionsOf(options)) });
 addJudge(program, { options: (command) => weights(parameters(command)), made }, entry);
 
 if (isMainThread) {

@@ -45,7 +45,9 @@ export function planImage(plan: Plan): Image {
       // First: of a plan from a file they are made now.
       const { cellRows } = plan;
       const width = 2 ** -grid.exponent;
-      const slot = (offset: number, value: number) => fillSlots(floats, address, offset >> 4, [value]);
+      // Limits are results: of NaN only the canonical one.
+      const slot = (offset: number, value: number) =>
+        fillSlots(floats, address, offset >> 4, [value === value ? value : Number.NaN]);
       const wordSlot = (offset: number, value: number) => fillSlots(words, address, offset >> 4, [value]);
       slot(layout.LOWEST, grid.first * width);
       slot(layout.HIGHEST, grid.last * width);

@@ -1,0 +1,196 @@
+/** `ditac onnx`: what it finds, writes, refuses and verifies. */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Snake } from 'ditac';
+import { saveSafetensors } from 'ditac/safetensors';
+import * as ort from 'onnxruntime-web';
+import { expect, test } from 'vitest';
+import { rewriteFile } from '../src/cli/onnx.js';
+import { prefixOf, survey } from '../src/onnx/find.js';
+import { digits, type Graph, model, node, parse, value } from './onnx-models.js';
+
+const cli = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+function ditac(...args: string[]) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [cli, 'onnx', ...args], {
+    encoding: 'utf8',
+    cwd: root,
+    env: { ...process.env, NO_COLOR: '1' },
+  });
+  return { status, stdout, stderr };
+}
+
+/** A folder with a model and weights; what is written is `out.onnx`. */
+function folderWith(bytes: Uint8Array, weights: Uint8Array | URL) {
+  const folder = mkdtempSync(join(tmpdir(), 'ditac-test-'));
+  const at = (name: string) => join(folder, name);
+  writeFileSync(at('model.onnx'), bytes);
+  writeFileSync(at('w.safetensors'), weights instanceof URL ? readFileSync(weights) : weights);
+  const run = (...more: string[]) =>
+    ditac(at('model.onnx'), '--weights', at('w.safetensors'), '-o', at('out.onnx'), ...more);
+  return { at, run };
+}
+
+const told = ['--interval=-3,3', '--variant', 'gelu'];
+
+test('nodes of com.ditac are found, written in standard operators, and verified', () => {
+  const { model: bytes, weights } = digits('convolutional', 'com.ditac');
+  const { at, run } = folderWith(bytes, weights);
+  const { status, stdout, stderr } = run('--verify', '--shape', 'input=3,1,8,8');
+  expect(`${status} ${stderr}`).toBe('0 ');
+  expect(stdout).toMatch(/\/act_1\/DiTAC +│ DiTAC 'act_1\.' +│ exact +│ \d+ +│ [\d,]+ +│ 0\.\d\d ULP/);
+  expect(stdout).toMatch(/act_2_out +│ onnxruntime-\w+ +│ 768 +│ 0 /);
+  expect(stdout).toMatch(/logits \(output\) +│ onnxruntime-\w+ +│ 30 +│ 0 /);
+  expect(parse(readFileSync(at('out.onnx'))).graph!.node.some(({ domain }) => domain !== '')).toBe(false);
+});
+
+test('operators that stand for activations are told, and matched by the modules in their names, or by --map', () => {
+  const { model: bytes, weights } = digits('dense', 'Selu');
+  const { at, run } = folderWith(bytes, weights);
+  const rewrite = (options: object) => {
+    const { reports } = rewriteFile(at('model.onnx'), { out: '', weights: at('w.safetensors'), ...options });
+    return reports.map(({ node: name, prefix }) => [name, prefix]);
+  };
+  expect(run(...told)).toMatchObject({
+    status: 1,
+    stderr: expect.stringMatching(/no activation to rewrite; .*--placeholder Selu \(2 nodes\)/),
+  });
+  expect(existsSync(at('out.onnx'))).toBe(false);
+  // The file's metadata says a and b.
+  const placeholder = ['Selu'];
+  expect(() => rewrite({ placeholder })).toThrow(/does not say variant of 'act_1\.thetas'.*: pass --variant/);
+  const variant = 'gelu';
+  expect(rewrite({ placeholder, variant })).toEqual([
+    ['/act_1/Selu', 'act_1.'],
+    ['/act_2/Selu', 'act_2.'],
+  ]);
+  const swapped = new Map([
+    ['/act_1/Selu', 'act_2'],
+    ['act_2_out', 'act_1.'],
+  ]);
+  expect(rewrite({ map: swapped, variant }).map(([, prefix]) => prefix)).toEqual(['act_2.', 'act_1.']);
+  expect(() => rewrite({ map: new Map([['nothing', 'act_1.']]), variant })).toThrow(/no node or tensor of this name/);
+  const map = new Map([['/act_2/Selu', '']]);
+  expect(() => rewrite({ placeholder, map, variant })).toThrow(
+    /no node of the model uses 'act_2\.' of .*--map, or pass --ignore/,
+  );
+  expect(run('--placeholder', 'Selu', '--map', '/act_2/Selu=', '--ignore', 'act_2.', ...told).status).toBe(0);
+  expect(parse(readFileSync(at('out.onnx'))).graph!.node.filter(({ opType }) => opType === 'Selu')).toHaveLength(1);
+});
+
+/** A node with the name and the metadata that PyTorch's exporters write. */
+const named = (name: string, metadata: object) =>
+  model({
+    node: [
+      node('Selu', ['x'], ['y'], {}, {
+        name,
+        metadataProps: Object.entries(metadata).map(([key, text]) => ({ key, value: text })),
+      } as never),
+    ],
+    input: [value('x', ['n'])],
+    output: [value('y', ['n'])],
+  });
+
+test.each([
+  ['/nested/nested.0/nested.0.0/act/Selu', {}, 'nested.0.0.act'],
+  ['/features/features.1/Selu', {}, 'features.1'],
+  [
+    'n0',
+    { 'pkg.torch.onnx.name_scopes': "['', 'nested', 'nested.0', 'nested.0.0', 'nested.0.0.act', 'selu_3']" },
+    'nested.0.0.act',
+  ],
+  [
+    'n0',
+    { namespace: ': net.Net/features: torch.nn.Sequential/features.1: net.Act/selu: aten.selu.default' },
+    'features.1',
+  ],
+] as const)('a node called %s, %j, is of module %s', (name, metadata, wanted) => {
+  const { modules } = survey(named(name, metadata), () => true).found[0]!;
+  // Under the name of the module that holds the network, too.
+  for (const outer of ['', 'net.']) {
+    const prefixes = [`${outer}other.`, `${outer}${wanted}.`, `${outer}act.`];
+    expect(prefixOf(modules, prefixes)).toBe(`${outer}${wanted}.`);
+  }
+  expect(prefixOf(modules, ['other.'])).toBe(undefined);
+  // Two that end alike are not told apart.
+  expect(prefixOf(modules, [`a.${wanted}.`, `b.${wanted}.`])).toBe(undefined);
+});
+
+test('an unmatched node, an activation that is left, and what cannot be rewritten: exit code 1, and nothing written', () => {
+  const snake = saveSafetensors(new Snake({ alpha: [0.5, 1, 2] }).stateDict({ prefix: 'dec.' }));
+  const graph = (name: string): Graph => ({
+    node: [node('Snake', ['x'], ['y'], { logScale: 0n }, { domain: 'com.ditac', name })],
+    input: [value('x', ['n', 3, 8])],
+    output: [value('y', ['n', 3, 8])],
+  });
+  const unmatched = folderWith(model(graph('/enc/Snake')), snake);
+  expect(unmatched.run()).toMatchObject({
+    status: 1,
+    stderr: expect.stringMatching(
+      /node '\/enc\/Snake' \(of 'enc\.Snake', 'enc'\) matches no activation of .*, which has 'dec\.'/,
+    ),
+  });
+  expect(unmatched.run('--map', '/enc/Snake=dec').status).toBe(0);
+  const old = folderWith(model(graph('/dec/Snake'), 12), snake);
+  expect(old.run()).toMatchObject({ status: 1, stderr: expect.stringMatching(/opset 12, at least 13/) });
+  const channels = folderWith(
+    model(graph('/dec/Snake')),
+    saveSafetensors(new Snake({ alpha: [0.5, 1] }).stateDict({ prefix: 'dec.' })),
+  );
+  expect(channels.run()).toMatchObject({ status: 1, stderr: expect.stringMatching(/axis 1 must be the 2 channels/) });
+  for (const { at } of [old, channels]) expect(existsSync(at('out.onnx'))).toBe(false);
+  const self = ditac(old.at('model.onnx'), '-o', old.at('model.onnx'));
+  expect(self).toMatchObject({ status: 1, stderr: expect.stringMatching(/would be lost/) });
+});
+
+test('parameters in attributes need no weights; forms are options', async () => {
+  const attributes = { alpha: 0.5, logScale: 0n };
+  const bytes = model({
+    node: [node('Snake', ['x'], ['y'], attributes, { domain: 'com.ditac' })],
+    input: [value('x', ['n'])],
+    output: [value('y', ['n'])],
+  });
+  const { at } = folderWith(bytes, new Uint8Array(0));
+  const sizes: Record<string, number> = {};
+  for (const form of [[], ['--small'], ['--target', 'webgpu'], ['--split']]) {
+    const { status, stdout } = ditac(at('model.onnx'), '-o', at('out.onnx'), '--json', ...form);
+    expect(status).toBe(0);
+    sizes[form.join('')] = JSON.parse(stdout).bytes;
+  }
+  expect(sizes['--small']!).toBeLessThan(sizes['']!);
+  expect(ditac(at('model.onnx'), '-o', at('out.onnx'), '--compact').stderr).toMatch(
+    /a periodic function has no compact form/,
+  );
+  expect(ditac(at('model.onnx'), '-o', at('out.onnx'), '--compact', '--small').status).toBe(2);
+  expect(ditac(at('model.onnx'), '-o', at('out.onnx')).status).toBe(0);
+  const session = await ort.InferenceSession.create(new Uint8Array(readFileSync(at('out.onnx'))));
+  const x = Float32Array.of(-1, 0.3, 40);
+  const { y } = await session.run({ x: new ort.Tensor('float32', x, [3]) });
+  expect([...(y!.data as Float32Array)]).toEqual([...new Snake({ alpha: 0.5 }).forward(x)]);
+});
+
+test('weights beside the model go along to another folder, from nowhere else', () => {
+  const bytes = (location: string) =>
+    model({
+      node: [node('Add', ['x', 'w'], ['h']), node('Snake', ['h'], ['y'], { alpha: 1 }, { domain: 'com.ditac' })],
+      initializer: [
+        { name: 'w', dims: [2n], dataType: 1, dataLocation: 1, externalData: [{ key: 'location', value: location }] },
+      ] as never,
+      input: [value('x', [2])],
+      output: [value('y', [2])],
+    });
+  const { at } = folderWith(bytes('w.bin'), new Uint8Array(0));
+  writeFileSync(at('w.bin'), Uint8Array.of(0, 0, 128, 63, 0, 0, 128, 63));
+  mkdirSync(at('to'));
+  for (const _ of [1, 2]) expect(ditac(at('model.onnx'), '-o', at('to/out.onnx')).status).toBe(0);
+  expect(readdirSync(at('to')).sort()).toEqual(['out.onnx', 'w.bin']);
+  writeFileSync(at('to/w.bin'), 'other');
+  expect(ditac(at('model.onnx'), '-o', at('to/out.onnx')).stderr).toMatch(/is there already and is another file/);
+  writeFileSync(at('model.onnx'), bytes('../../etc/passwd'));
+  expect(ditac(at('model.onnx'), '-o', at('to/b.onnx')).stderr).toMatch(/which is not beside it/);
+  expect(readdirSync(at('to'))).not.toContain('b.onnx');
+});
