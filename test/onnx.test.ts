@@ -66,6 +66,23 @@ describe('every family has the same bits in onnxruntime', () => {
   });
 });
 
+test('where segments answer for tiny inputs, results below 2⁻⁹⁰ are +0', async () => {
+  for (const [a, b] of [
+    [-7e-46, 0.5],
+    [-0.5, -1e-30],
+    [1e-25, 2],
+  ] as const) {
+    const act = new DiTAC({ a, b, seed: 2, tess: 3 });
+    const near = [0, 1e-39, 1.2e-38, 1e-32, 1e-28, 1e-26, 1e-22, 1e-20, 3e-19];
+    const x = Float32Array.from(near.flatMap((at) => [at, -at]));
+    const { model: bytes } = rewriteModel(single(['n']), () => act, { form: 'exact' });
+    for (const level of ['all', 'disabled'] as const) {
+      const { y } = await run(bytes, { x: float32(x, [x.length]) }, level);
+      expect(differingBits(dataOf(y), act.forward(x))).toBe(0);
+    }
+  }
+});
+
 // Those at which operators that are used here changed, and the newest that this onnxruntime knows.
 test.each([13, 16, 18, 20, 23])('opset %i', async (opset) => {
   const act = new Snake({ alpha: 0.7 });

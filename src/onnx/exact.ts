@@ -396,8 +396,11 @@ function withSpecials(
   const slopes = plans.flatMap(({ slopeBelowZero, slopeAboveZero }) => [slopeBelowZero, slopeAboveZero]);
   const isThroughZero = plans.every(({ atZero }) => atZero === 0);
   const regular = flush($, y, LEAST_NORMAL, 'Greater');
-  // Where segments answer for tiny numbers, results below 2⁻⁹⁰ are zero.
-  const bySegment = () => flush($, regular, 2 ** -90, 'GreaterOrEqual');
+  // Where segments answer for tiny numbers, results below 2⁻⁹⁰ are +0.
+  const bySegment = () => {
+    const counts = $.is('GreaterOrEqual', $.magnitude(regular), $.single(2 ** -90));
+    return choose($, [spread($, $.single(0), regular), regular], $.toInt(counts));
+  };
   const rows = [regular];
   let tiny = builder.int(1);
   if (slopes.every(Number.isNaN)) rows.push(bySegment());
