@@ -5,16 +5,14 @@ import { Message } from './protobuf.js';
 
 export type Data = Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array;
 
-const typeOf = (data: Data): number =>
-  data instanceof Float32Array
-    ? FLOAT
-    : data instanceof Float64Array
-      ? DOUBLE
-      : data instanceof Int32Array
-        ? INT32
-        : data instanceof BigInt64Array
-          ? INT64
-          : UINT8;
+const TYPES = {
+  Float32Array: FLOAT,
+  Float64Array: DOUBLE,
+  Int32Array: INT32,
+  BigInt64Array: INT64,
+  Uint8Array: UINT8,
+} as const;
+const typeOf = (data: Data): number => TYPES[data[Symbol.toStringTag] as keyof typeof TYPES];
 
 /** A string, an integer, a list of integers, or a tensor. */
 export type Attribute = string | number | readonly number[] | Message;
@@ -26,7 +24,7 @@ function attributeMessage(name: string, value: Attribute): Message {
   const message = new Message().text(ATTRIBUTE.name, name);
   if (typeof value === 'string') return message.text(ATTRIBUTE.s, value).integer(ATTRIBUTE.type, KIND.s);
   if (typeof value === 'number') return message.integer(ATTRIBUTE.i, value).integer(ATTRIBUTE.type, KIND.i);
-  if (value instanceof Message) return message.bytes(ATTRIBUTE.t, value).integer(ATTRIBUTE.type, KIND.t);
+  if ('pieces' in value) return message.bytes(ATTRIBUTE.t, value).integer(ATTRIBUTE.type, KIND.t);
   for (const each of value) message.integer(ATTRIBUTE.ints, each);
   return message.integer(ATTRIBUTE.type, KIND.ints);
 }
@@ -61,7 +59,7 @@ export function tensorMessage(data: Data, shape: readonly number[], name = ''): 
 
 /** NaN as kernels have it: what bits a JavaScript engine writes is its own affair. */
 function canonical(data: Data): void {
-  if (!(data instanceof Float32Array)) return;
+  if (typeOf(data) !== FLOAT) return;
   const words = new Uint32Array(data.buffer, data.byteOffset, data.length);
   for (let i = 0; i < data.length; i++) if (Number.isNaN(data[i])) words[i] = 0x7fc00000;
 }

@@ -157,7 +157,7 @@ export class Message {
 
   bytes(number: number, content: Uint8Array | Message): this {
     this.raw(Uint8Array.from([...varint(8 * number + BYTES), ...varint(content.length)]));
-    if (!(content instanceof Message)) return this.raw(content);
+    if (!('pieces' in content)) return this.raw(content);
     for (const piece of content.pieces) this.raw(piece);
     return this;
   }
