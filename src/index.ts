@@ -36,3 +36,4 @@ export type { StateDict, Tensor } from './io/tensor.js';
 export { PLAN_VERSION, PlanError } from './plan/file.js';
 export type { BackwardImage, Image } from './plan/image.js';
 export type { Certificate, Plan } from './plan/plan.js';
+export { GradientSumError } from './plan/sum-file.js';

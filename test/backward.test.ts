@@ -590,12 +590,12 @@ describe('bad input', () => {
     [
       'into something else',
       () => act.backward(x, x, { into: {} as never }),
-      /into must come from the activation's gradientSum/,
+      /a sum must come from the activation's gradientSum/,
     ],
     [
       'into a sum of another activation',
       () => act.backward(x, x, { into: new DiTAC({ seed: 1 }).gradientSum() }),
-      /into was begun by another activation/,
+      /got one that was begun by another/,
     ],
     [
       'transform: gradY of another length',

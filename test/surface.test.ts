@@ -268,6 +268,17 @@ const rows: Record<string, Row | typeof NOTHING> = {
     call: (...given) => modules.ditac.GradientSum.momentsOf(...given),
     free: [0],
   },
+  'ditac.GradientSum.fromBytes': {
+    args: [act.gradientSum().toBytes(), act],
+    call: (...given) => modules.ditac.GradientSum.fromBytes(...given),
+  },
+  'ditac.GradientSum#merge': {
+    args: [act.gradientSum()],
+    call: (...given) => act.gradientSum().merge(...given),
+  },
+  'ditac.GradientSum#toBytes': NOTHING,
+  'ditac.GradientSumError': NOTHING,
+  'ditac.DiTAC#trained': NOTHING,
   'ditac.loadBackend': {
     args: ['threads', { size: 1 }],
     call: async (...given) => {
