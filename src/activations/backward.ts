@@ -61,7 +61,10 @@ export class GradientSum<G extends Gradients = Gradients> {
    * @throws {TypeError|RangeError} if it is none, is this one, or is that of another function; this one is as before then.
    */
   merge(other: GradientSum): void {
-    const moments = GradientSum.momentsOf(other, this.#pass);
+    const of: unknown = other instanceof GradientSum ? other.#pass : undefined;
+    // Another activation with the same parameters means the same by its moments.
+    const isEqual = of !== undefined && `${this.#pass.identity}` === `${(of as BackwardPass).identity}`;
+    const moments = GradientSum.momentsOf(other, isEqual ? of : this.#pass);
     if (moments === this.#moments) throw new RangeError('a sum must not be merged with itself, got the same one');
     this.#moments.forEach((each, c) => {
       each.expectRoom(moments[c]!);
@@ -95,7 +98,7 @@ export class GradientSum<G extends Gradients = Gradients> {
   static momentsOf(sum: unknown, pass: unknown): readonly Moments[] {
     if (!(sum instanceof GradientSum))
       throw new TypeError(`a sum must come from the activation's gradientSum, got ${describe(sum)}`);
-    if (sum.#pass !== pass && `${sum.#pass.identity}` !== `${(pass as BackwardPass).identity}`)
+    if (sum.#pass !== pass)
       throw new RangeError(
         'a sum must be of the same activation with the same parameters, got one that was begun by another or before an update',
       );
