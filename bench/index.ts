@@ -7,7 +7,7 @@ import { build } from 'esbuild';
 import { Bench } from 'tinybench';
 import { hostBackend } from '../src/backends/host.js';
 import { inverse, normalStream, transform } from '../src/cpab.js';
-import { DiTAC } from '../src/index.js';
+import { BSpline, DiTAC, KANLayer } from '../src/index.js';
 import { loadSafetensors } from '../src/io/safetensors.js';
 import { onnxPeers } from './peers.js';
 
@@ -98,6 +98,42 @@ function medianOf(result: unknown): number {
   return latency.p50;
 }
 
+interface LayerTiming {
+  readonly name: string;
+  /** Nanoseconds an edge and sample, median. */
+  readonly ns: number;
+  /** Share of `forward` of as many elements with as many functions. */
+  readonly ratio: number;
+  readonly bar?: number;
+}
+
+/** A KAN layer of 16·8 edges on 8192 samples, beside an activation of 128 functions on as many elements. */
+async function kanLayer(): Promise<LayerTiming[]> {
+  const [inputs, outputs] = [16, 8];
+  const samples = COUNT / (inputs * outputs);
+  const layer = new KANLayer({ inputs, outputs, seed: 1 });
+  const { base_weight, spline_scaler, spline_weight } = layer.parameters;
+  const rows = Array.from({ length: inputs * outputs }, (_, k) => spline_weight.subarray(8 * k, 8 * k + 8));
+  const edges = new BSpline({ grid: Array.from(layer.grid[0]!), base_weight, spline_scaler, spline_weight: rows });
+  const normal = normalStream(2);
+  const [x, gradY] = [inputs, outputs].map((width) => Float32Array.from({ length: width * samples }, normal));
+  const elements = Float32Array.from({ length: COUNT }, normal);
+  const [out, y] = [new Float32Array(COUNT), new Float32Array(outputs * samples)];
+  const shape = [1, inputs * outputs, samples];
+  const bench = new Bench({ time: 1500, warmupTime: 300 });
+  bench
+    .add('forward of as many elements, 128 functions', () => void edges.forward(elements, out, { shape }))
+    .add('KANLayer forward, 16 inputs, 8 outputs', () => void layer.forward(x!, y))
+    .add('KANLayer direct', () => void layer.direct(x!, y))
+    .add('KANLayer backward', () => void layer.backward(x!, gradY!));
+  await bench.run();
+  const [one, ...rest] = bench.tasks.map((task) => ({ name: task.name, ns: (medianOf(task.result) * 1e6) / COUNT }));
+  return [
+    { ...one!, ratio: 1 },
+    ...rest.map((each, k) => ({ ...each, ratio: each.ns / one!.ns, ...(k === 0 ? { bar: 1.5 } : {}) })),
+  ];
+}
+
 async function compiling(): Promise<{ name: string; ms: number; bar?: number }[]> {
   const bench = new Bench({ time: 1000, warmupTime: 500 });
   let seed = 0;
@@ -148,6 +184,7 @@ const { timings, notes } = await elementwise();
 const report = {
   count: COUNT,
   timings,
+  kan: await kanLayer(),
   compile: await compiling(),
   coldStartMs: coldStart(),
   bundleBytes: await bundleSize(),
@@ -162,6 +199,14 @@ else {
       name,
       'ns/element': number(ns),
       '× Gelu': number(ratio, 3),
+      bar: bar === undefined ? '' : `≤ ${bar}`,
+    })),
+  );
+  console.table(
+    report.kan.map(({ name, ns, ratio, bar }) => ({
+      name,
+      'ns/edge and sample': number(ns),
+      '× forward': number(ratio, 2),
       bar: bar === undefined ? '' : `≤ ${bar}`,
     })),
   );

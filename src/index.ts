@@ -33,6 +33,7 @@ export type { GpuTensor, WebGpuBackend, WebGpuOptions } from './backends/webgpu/
 export { DeviceLostError } from './backends/webgpu/errors.js';
 export { LEAKY_SLOPE, VARIANTS, type Variant } from './families/ditac.js';
 export type { StateDict, Tensor } from './io/tensor.js';
+export { type KANBackwardOptions, type KANGradients, KANLayer, type KANLayerOptions } from './kan/layer.js';
 export { PLAN_VERSION, PlanError } from './plan/file.js';
 export type { BackwardImage, Image } from './plan/image.js';
 export type { Certificate, Plan } from './plan/plan.js';

@@ -35,6 +35,7 @@ const x = Float32Array.of(-1, 0.25, 0.5, 3);
 const theta = new Float32Array(9).fill(0.1);
 const act = new DiTAC({ thetas: theta, a: -3, b: 3 });
 const compiled = act.compiled();
+const kan = new modules.ditac.KANLayer({ inputs: 2, outputs: 1, seed: 1 });
 const file = compiled.toBytes();
 const saved = new modules['ditac/runtime'].Activation(file);
 const js = await loadBackend('js');
@@ -279,6 +280,41 @@ const rows: Record<string, Row | typeof NOTHING> = {
   'ditac.GradientSum#toBytes': NOTHING,
   'ditac.GradientSumError': NOTHING,
   'ditac.DiTAC#trained': NOTHING,
+  'ditac.KANLayer': {
+    args: [{ inputs: 2, outputs: 1, seed: 1 }],
+    call: construct(modules.ditac.KANLayer),
+    options: {
+      at: 0,
+      values: { inputs: 2, outputs: 1, seed: 1, ...kan.parameters, degree: 3 },
+      required: ['inputs', 'outputs'],
+    },
+  },
+  'ditac.KANLayer.fromStateDict': {
+    args: [kan.stateDict(), {}],
+    call: (...given) => modules.ditac.KANLayer.fromStateDict(...given),
+    options: { at: 1, values: { prefix: '' } },
+  },
+  'ditac.KANLayer#update': {
+    args: [kan.parameters],
+    call: (...given) => kan.update(...given),
+    options: { at: 0, values: kan.parameters },
+  },
+  'ditac.KANLayer#edge': { args: [0, 0], call: (...given) => kan.edge(...given) },
+  'ditac.KANLayer#planOf': { args: [0, 0], call: (...given) => kan.planOf(...given) },
+  'ditac.KANLayer#forward': { args: [x, new Float32Array(2)], call: (...given) => kan.forward(...given) },
+  'ditac.KANLayer#direct': { args: [x, new Float32Array(2)], call: (...given) => kan.direct(...given) },
+  'ditac.KANLayer#backward': {
+    args: [x, new Float32Array(2), {}],
+    call: (...given) => kan.backward(...given),
+    options: { at: 2, values: { into: kan.gradientSum() } },
+  },
+  'ditac.KANLayer#gradientSum': NOTHING,
+  'ditac.KANLayer#on': { args: [js], call: (...given) => kan.on(...given) },
+  'ditac.KANLayer#refine': { args: [2], call: (...given) => kan.refine(...given) },
+  'ditac.KANLayer#stateDict': {
+    call: (...given) => kan.stateDict(...given),
+    options: { at: 0, values: { prefix: 'act.', class: 'pykan' } },
+  },
   'ditac.loadBackend': {
     args: ['threads', { size: 1 }],
     call: async (...given) => {
