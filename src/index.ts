@@ -16,6 +16,12 @@ export {
   type ParameterValue,
 } from './activations/family-activation.js';
 export type { Layout } from './activations/layout.js';
+export {
+  type OptimizerState,
+  Progression,
+  type ProgressionOptions,
+  type Refinable,
+} from './activations/progression.js';
 export type { Trainable, TrainableDeviceFunction, TrainableHostFunction } from './activations/trainable.js';
 export type {
   Backend,

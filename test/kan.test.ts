@@ -177,13 +177,13 @@ test('the same bits on every backend, however samples are divided', async () => 
   const input = samples(4 * n, 8);
   const grads = samples(3 * n, 9);
   const y = layer.on(js).forward(input);
-  const { gradX, gradients } = layer.on(js).backward(input, grads);
+  const { gradX, gradients }: Any = layer.on(js).backward(input, grads);
   for (const backend of [wasm, pool] as Any[]) {
     const on = layer.on(backend);
     same(await on.forward(input), y);
-    const found = await on.backward(input, grads);
+    const found: Any = await on.backward(input, grads);
     same(found.gradX, gradX);
-    for (const [name, each] of Object.entries(gradients)) same(found.gradients[name], each);
+    for (const [name, each] of Object.entries<Float32Array>(gradients)) same(found.gradients[name], each);
   }
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 1, max: n - 1 }), { minLength: 1, maxLength: 3 }), (cuts) => {
@@ -199,7 +199,7 @@ test('the same bits on every backend, however samples are divided', async () => 
         same(other.backward(part, grads.slice(3 * from, 3 * to), { into: own }).gradX, gradX.slice(4 * from, 4 * to));
         sum.merge(GradientSum.fromBytes(own.toBytes(), layer));
       });
-      for (const [name, each] of Object.entries(gradients)) same(sum.gradients[name]!, each);
+      for (const [name, each] of Object.entries<Float32Array>(gradients)) same(sum.gradients[name]!, each);
     }),
     { numRuns: 4 },
   );
@@ -220,7 +220,7 @@ test('many samples come in pieces, with the same bits', () => {
     [1000, n],
   ] as const)
     layer.backward(input.subarray(3 * from, 3 * to), grads.subarray(2 * from, 2 * to), { into: sum });
-  for (const [name, each] of Object.entries(gradients)) same(sum.gradients[name]!, each);
+  for (const [name, each] of Object.entries<Float32Array>(gradients)) same(sum.gradients[name]!, each);
 });
 
 test('special values: limits, NaN, subnormals and knots', () => {
