@@ -35,6 +35,16 @@ const x = Float32Array.of(-1, 0.25, 0.5, 3);
 const theta = new Float32Array(9).fill(0.1);
 const act = new DiTAC({ thetas: theta, a: -3, b: 3 });
 const compiled = act.compiled();
+const makeDitacLayer = () => {
+  const made = new DiTACLayer({ seed: 1, inputShape: [1] });
+  tf.sequential({ layers: [made] });
+  return made;
+};
+const makeKanLinear = () => {
+  const made = new modules['ditac/tfjs'].KANLinear({ units: 1, seed: 1, inputShape: [2], name: 'kan' });
+  return { made, model: tf.sequential({ layers: [made] }) };
+};
+const { made: kanLinear, model } = makeKanLinear();
 const kan = new modules.ditac.KANLayer({ inputs: 2, outputs: 1, seed: 1 });
 const file = compiled.toBytes();
 const saved = new modules['ditac/runtime'].Activation(file);
@@ -280,6 +290,16 @@ const rows: Record<string, Row | typeof NOTHING> = {
   'ditac.GradientSum#toBytes': NOTHING,
   'ditac.GradientSumError': NOTHING,
   'ditac.DiTAC#trained': NOTHING,
+  'ditac.Progression': {
+    call: construct(modules.ditac.Progression),
+    options: { at: 0, values: { patience: 1, threshold: 0.1, factor: 2, refinements: 1 } },
+  },
+  'ditac.Progression#observe': { args: [1], call: (...given) => new modules.ditac.Progression().observe(...given) },
+  'ditac.Progression#refine': {
+    args: [act, {}],
+    call: (...given) => new modules.ditac.Progression().refine(...given),
+    options: { at: 1, values: { first: { thetas: theta }, second: { thetas: theta } } },
+  },
   'ditac.KANLayer': {
     args: [{ inputs: 2, outputs: 1, seed: 1 }],
     call: construct(modules.ditac.KANLayer),
@@ -474,6 +494,42 @@ const rows: Record<string, Row | typeof NOTHING> = {
     options: { at: 1, values: { ...ditacOptions, prefix: '', lambdaRegLoss: 0 } },
   },
   'ditac/tfjs.layerOf': { args: [modules.ditac.Snake], call: (...given) => modules['ditac/tfjs'].layerOf(...given) },
+  'ditac/tfjs.KANLinear': {
+    args: [{ units: 1, seed: 1 }],
+    call: construct(modules['ditac/tfjs'].KANLinear),
+    options: { at: 0, values: { units: 1, seed: 1, degree: 3, range: [-1, 1], cells: 5 }, required: ['units'] },
+  },
+  'ditac/tfjs.KANLinear.fromStateDict': {
+    args: [kan.stateDict(), {}],
+    call: (...given) => modules['ditac/tfjs'].KANLinear.fromStateDict(...given),
+    options: { at: 1, values: { prefix: '', seed: 1 } },
+  },
+  'ditac/tfjs.KANLinear#stateDict': {
+    call: (...given) => kanLinear.stateDict(...given),
+    options: { at: 0, values: { prefix: 'act.', class: 'pykan' } },
+  },
+  'ditac/tfjs.KANLinear#refine': { args: [2], call: (factor) => makeKanLinear().made.refine(factor as number) },
+  'ditac/tfjs.ProgressiveTraining': {
+    args: [model, {}],
+    call: construct(modules['ditac/tfjs'].ProgressiveTraining),
+    options: {
+      at: 1,
+      values: { patience: 1, threshold: 0.1, factor: 2, refinements: 1, monitor: 'loss', layers: ['kan'] },
+    },
+  },
+  'ditac/tfjs.ProgressiveTraining#observe': {
+    args: [1],
+    call: (...given) => new modules['ditac/tfjs'].ProgressiveTraining(model).observe(...given),
+  },
+  'ditac/tfjs.ProgressiveTraining#refine': NOTHING,
+  'ditac/tfjs.KANLinear.className': NOTHING,
+  'ditac/tfjs.KANLinear.fromConfig': NOTHING,
+  'ditac/tfjs.KANLinear#build': NOTHING,
+  'ditac/tfjs.KANLinear#call': NOTHING,
+  'ditac/tfjs.KANLinear#computeOutputShape': NOTHING,
+  'ditac/tfjs.KANLinear#getConfig': NOTHING,
+  'ditac/tfjs.ActivationLayer#refine': NOTHING,
+  'ditac/tfjs.DiTACLayer#refine': { args: [2], call: (factor) => makeDitacLayer().refine(factor as number) },
   'ditac/tfjs.ActivationLayer': NOTHING,
   'ditac/tfjs.ActivationLayer#build': NOTHING,
   'ditac/tfjs.ActivationLayer#evaluate': NOTHING,
