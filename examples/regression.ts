@@ -5,7 +5,7 @@
  * `npm run regression -- --compare --seeds 10` trains all four activations from ten seeds each and prints the table;
  * `npm run regression -- --progressive` begins with fewer parameters, adds more when the validation loss stalls, and compares.
  */
-import { writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { isMainThread } from 'node:worker_threads';
 import * as tf from '@tensorflow/tfjs';
@@ -20,6 +20,8 @@ import { deviationOf, meanOf, positive, runJobs, serve } from './jobs.js';
 import { rSquared, targetSurface } from './networks.js';
 import { htmlTable, surface, surfacePoints, surfaceTarget, writePage } from './pictures.js';
 import { ACTIVATIONS, type ActivationName, ALL_ACTIVATIONS, activationLayer, torchInitializers } from './training.js';
+
+declare const VERSION: string;
 
 const BATCH = 98;
 const TEST_POINTS = 20_000;
@@ -197,23 +199,42 @@ function writeOut(name: string, bytes: Uint8Array): void {
   writeFileSync(new URL(name, new URL('../../out/', import.meta.url)), bytes);
 }
 
-/** Trainings of several kinds from several seeds each, a training a thread at a time. */
+const known = new URL('../../out/regression-trainings.json', import.meta.url);
+
+/**
+ * Trainings of several kinds from several seeds each, one kind after the other. Those that are done are written down, and not done again by a program that is
+ * started once more, as long as it is the same version.
+ */
 async function trainAll(kinds: readonly Omit<Job, 'seed'>[], seeds: number, threads: number): Promise<Outcome[][]> {
-  const jobs = Array.from({ length: seeds }, (_, k) => kinds.map((kind): Job => ({ ...kind, seed: k + 1 }))).flat();
+  const jobs = kinds.flatMap((kind) => Array.from({ length: seeds }, (_, k): Job => ({ ...kind, seed: k + 1 })));
+  const keyOf = ({ activation, seed, steps, isProgressive }: Job) =>
+    [VERSION, activation, seed, steps, isProgressive === true].join(' ');
+  const done = new Map<string, Outcome>();
+  if (existsSync(known))
+    for (const [key, outcome] of JSON.parse(readFileSync(known, 'utf8')) as [string, Outcome][]) done.set(key, outcome);
+  const waiting = jobs.filter((job) => !done.has(keyOf(job)));
   const bar = new SingleBar(
     { format: '{bar} {percentage}% | {name} | loss {loss} | {eta_formatted} left', hideCursor: true },
     Presets.shades_classic,
   );
   bar.start(
-    jobs.reduce((sum, { steps }) => sum + steps, 0),
+    waiting.reduce((sum, { steps }) => sum + steps, 0),
     0,
-    { name: `${jobs.length} trainings`, loss: '' },
+    { name: `${waiting.length} trainings`, loss: '' },
   );
-  const outcomes = await runJobs<Job, Outcome>(import.meta.url, jobs, threads, (done, { activation, seed }, loss) =>
-    bar.increment(done, { name: `${activation}, seed ${seed}`, loss }),
+  await runJobs<Job, Outcome>(
+    import.meta.url,
+    waiting,
+    threads,
+    (steps, { activation, seed }, loss) => bar.increment(steps, { name: `${activation}, seed ${seed}`, loss }),
+    (outcome) => {
+      done.set(keyOf(outcome), outcome);
+      mkdirSync(new URL('.', known), { recursive: true });
+      writeFileSync(known, JSON.stringify([...done]));
+    },
   );
   bar.stop();
-  return kinds.map((_, k) => outcomes.filter((__, at) => at % kinds.length === k));
+  return kinds.map((_, k) => jobs.slice(k * seeds, (k + 1) * seeds).map((job) => done.get(keyOf(job))!));
 }
 
 /** All activations from several seeds. */
