@@ -203,6 +203,7 @@ await build({
     regression: 'examples/regression.ts',
     digits: 'examples/digits.ts',
     compare: 'examples/compare.ts',
+    evolve: 'examples/evolve/main.ts',
     cluster: 'examples/cluster/main.ts',
     'cluster-worker': 'examples/cluster/worker.ts',
     environments: 'test/environments/main.ts',
