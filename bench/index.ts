@@ -9,7 +9,7 @@ import { hostBackend } from '../src/backends/host.js';
 import { inverse, normalStream, transform } from '../src/cpab.js';
 import { BSpline, DiTAC, KANLayer } from '../src/index.js';
 import { loadSafetensors } from '../src/io/safetensors.js';
-import { onnxPeers } from './peers.js';
+import { efficientKan, onnxPeers } from './peers.js';
 
 /**
  * What ditac costs, beside peers in the same run: `npm run bench`, `npm run bench -- --json`.
@@ -108,7 +108,7 @@ interface LayerTiming {
 }
 
 /** A KAN layer of 16·8 edges on 8192 samples, beside an activation of 128 functions on as many elements. */
-async function kanLayer(): Promise<LayerTiming[]> {
+async function kanLayer(notes: string[]): Promise<LayerTiming[]> {
   const [inputs, outputs] = [16, 8];
   const samples = COUNT / (inputs * outputs);
   const layer = new KANLayer({ inputs, outputs, seed: 1 });
@@ -127,11 +127,16 @@ async function kanLayer(): Promise<LayerTiming[]> {
     .add('KANLayer direct', () => void layer.direct(x!, y))
     .add('KANLayer backward', () => void layer.backward(x!, gradY!));
   await bench.run();
-  const [one, ...rest] = bench.tasks.map((task) => ({ name: task.name, ns: (medianOf(task.result) * 1e6) / COUNT }));
-  return [
-    { ...one!, ratio: 1 },
-    ...rest.map((each, k) => ({ ...each, ratio: each.ns / one!.ns, ...(k === 0 ? { bar: 1.5 } : {}) })),
-  ];
+  const found = bench.tasks.map((task) => ({ name: task.name, ns: (medianOf(task.result) * 1e6) / COUNT }));
+  const peer = efficientKan(inputs, outputs, samples);
+  if (typeof peer === 'string') notes.push(peer);
+  else found.push({ name: 'efficient-kan forward (torch, float32, one thread)', ns: (peer * 1e9) / COUNT });
+  const bars = [undefined, 1.5];
+  return found.map((each, k) => ({
+    ...each,
+    ratio: each.ns / found[0]!.ns,
+    ...(bars[k] ? { bar: bars[k] } : {}),
+  }));
 }
 
 async function compiling(): Promise<{ name: string; ms: number; bar?: number }[]> {
@@ -184,7 +189,7 @@ const { timings, notes } = await elementwise();
 const report = {
   count: COUNT,
   timings,
-  kan: await kanLayer(),
+  kan: await kanLayer(notes),
   compile: await compiling(),
   coldStartMs: coldStart(),
   bundleBytes: await bundleSize(),

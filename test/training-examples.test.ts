@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
+import { AGLU } from 'ditac';
 import { compareBits } from 'ditac/oracle';
 import { transformSync } from 'esbuild';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -183,6 +184,27 @@ test.each(ALL_ACTIVATIONS.filter((name) => !(name in UNTRAINED)))('%s: a layer t
   for (let step = 0; step < 2; step++) losses.push((await model.trainOnBatch(x, tf.ones([2, 4]))) as number);
   expect(losses.every(Number.isFinite)).toBe(true);
   expect(losses[1]).not.toBe(losses[0]);
+});
+
+test('AGLU’s λ is learned, with the gradient that the released code gets wrong', () => {
+  const x = Float32Array.from({ length: 200 }, (_, i) => i / 25 - 4);
+  const target = new AGLU({ lambda: 2, kappa: 0.5 }).forward(x);
+  const act = new AGLU({ lambda: 0.5, kappa: 1 });
+  const [m, v] = [new Float64Array(2), new Float64Array(2)];
+  for (let step = 1; step <= 250; step++) {
+    const off = act.forward(x).map((y, i) => (2 * (y - target[i]!)) / x.length);
+    const { gradients } = act.backward(x, off);
+    const next = (['lambda', 'kappa'] as const).map((name, k) => {
+      const g = gradients[name]![0]!;
+      m[k] = 0.9 * m[k]! + 0.1 * g;
+      v[k] = 0.99 * v[k]! + 0.01 * g * g;
+      return act.parameters[name][0]! - (0.03 * m[k]!) / (1 - 0.9 ** step) / Math.sqrt(v[k]! / (1 - 0.99 ** step));
+    });
+    act.update({ lambda: next[0]!, kappa: next[1]! });
+    expect(act.parameters.lambda[0]).toBeGreaterThan(0);
+  }
+  expect(Math.abs(act.parameters.lambda[0]! - 2)).toBeLessThan(0.02);
+  expect(Math.abs(act.parameters.kappa[0]! - 0.5)).toBeLessThan(0.005);
 });
 
 test('Friedman’s statistic and p are those of scipy.stats.friedmanchisquare, with ties', () => {
