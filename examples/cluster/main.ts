@@ -149,12 +149,13 @@ program
   .description('1, 2 and 4 workers, with and without one that dies: bits of θ that differ from those of one process')
   .option('--steps <number>', 'of Adam', positive, 100)
   .option('--workers <numbers>', 'how many, of each case', (text) => text.split(',').map(Number), [1, 2, 4])
+  .option('--killed', 'only those with one that dies')
   .option('--json', 'print it as JSON')
-  .action(({ steps, workers, json }) =>
+  .action(({ steps, workers, killed, json }) =>
     withRedis(program.opts().redis, async (redis) => {
       const alone = trainAlone(1, steps);
       const rows = [];
-      for (const isKilling of [false, true]) {
+      for (const isKilling of killed ? [true] : [false, true]) {
         for (const count of workers as number[]) {
           const { training, stalled, replaced, seconds } = await train(redis, count, steps, 1, isKilling);
           const bits = differing(training.parameters, alone.parameters);
