@@ -140,7 +140,7 @@ describe('candidates', () => {
 });
 
 describe('the search', () => {
-  const options = { seed: 3, population: 8, best: 2, crossover: 1 };
+  const options = { seed: 3, population: 10, best: 4, crossover: 1 };
   /** The nearer to tanh(x) at 1, the better. */
   const judge = (state: SearchState) => {
     for (const each of state.individuals)
@@ -157,7 +157,7 @@ describe('the search', () => {
       judge(each);
     }
     expect(resumed).toEqual(state);
-    expect(state.population.length).toBe(8);
+    expect(state.population.length).toBe(10);
     expect(new Set(state.individuals.map(({ tree }) => textOf(tree))).size).toBe(state.individuals.length);
     // Children and mutants have parents; the best of all are in the generation.
     for (const way of ['mutation', 'crossover', 'random'])
