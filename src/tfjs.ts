@@ -549,6 +549,9 @@ export abstract class ActivationLayer<C extends object = object, P extends strin
     const act = refined as unknown as FamilyActivation<C, P>;
     const moved = new Map<string, { variable: LayerVariable; carry: Carry }>();
     const before = new Map(this.#variables);
+    for (const name of Object.keys(act.parameters))
+      if (!before.has(name))
+        throw new RangeError(`a layer of ${this.#of.family.name} must keep its parameters, got the new ${name}`);
     const dict = act.stateDict();
     this.#variables.clear();
     const options: Record<string, unknown> = { ...this.#options, ...act.constants };

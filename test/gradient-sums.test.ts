@@ -1,4 +1,5 @@
 /** Exact sums that travel: any split, any order, any backend, by way of bytes, with the bits of one process; and bytes that lie. */
+import { spawnSync } from 'node:child_process';
 import { DiTAC, GradientSum, GradientSumError, loadBackend, Snake, SnakeBeta, XIELU } from 'ditac';
 import { FAMILIES } from 'ditac/families';
 import { compareBits } from 'ditac/oracle';
@@ -91,6 +92,24 @@ test.each(
     expect(gradient.some((v) => v !== 0)).toBe(true);
     expect(compareBits(gradient, total.gradients[key]).differing, key).toBe(0);
   }
+});
+
+test('where there is no WebAssembly, sums have the same bytes', () => {
+  const dist = JSON.stringify(new URL('../dist/index.js', import.meta.url).href);
+  const script = (prelude: string) => `${prelude}
+    const { DiTAC, KANLayer, Snake } = await import(${dist});
+    const x = Float32Array.from({ length: 60 }, (_, i) => i / 10 - 3);
+    for (const act of [new DiTAC({ a: -3, b: 3, seed: 1 }), new Snake({ alpha: 1.3 }), new KANLayer({ inputs: 2, outputs: 1, seed: 1 })]) {
+      const sum = act.gradientSum();
+      act.backward(x, x.slice(0, act.inputs ? 30 : 60), { into: sum });
+      console.log(Buffer.from(sum.toBytes()).toString('base64'));
+    }`;
+  const run = (prelude: string) =>
+    spawnSync(process.execPath, ['--input-type=module', '-e', script(prelude)], { encoding: 'utf8' });
+  const [wasm, plain] = [run(''), run('delete globalThis.WebAssembly;')];
+  expect([wasm.status, plain.status]).toEqual([0, 0]);
+  expect(wasm.stdout.length).toBeGreaterThan(3000);
+  expect(plain.stdout).toBe(wasm.stdout);
 });
 
 test('channels travel each for itself, and NaN poisons its channel alone', () => {

@@ -1,6 +1,6 @@
 /** Training that grows: when it is time, what becomes of an optimiser's state, and models of tfjs that are refined in place. */
 import * as tf from '@tensorflow/tfjs';
-import { BSpline, Chebyshev, DiTAC, KANLayer, Polynomial, Progression, PWLU, Rational, Snake } from 'ditac';
+import { BSpline, Chebyshev, DiTAC, KANLayer, Polynomial, Progression, PWLU, Rational, Snake, Yevick } from 'ditac';
 import { compareBits } from 'ditac/oracle';
 import { DiTACLayer, KANLinear, layerOf, ProgressiveTraining } from 'ditac/tfjs';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -240,6 +240,14 @@ test('a model without a layer that grows is refused', () => {
   expect(() => new ProgressiveTraining({} as Any)).toThrow(/must be a model of tfjs/);
   const able = tf.sequential({ layers: [new DiTACLayer({ inputShape: [2], seed: 1, name: 'act' })] });
   expect(() => new ProgressiveTraining(able, { layers: ['acts'] })).toThrow(/must be one of 'act', got "acts"/);
+});
+
+test('a layer whose refinement has other parameters stays as it is', () => {
+  const layer = new (layerOf(Yevick))({ gamma: 0.5, alpha: 1, beta: 0.2, inputShape: [2] } as Any);
+  tf.sequential({ layers: [layer] });
+  const before = layer.stateDict();
+  expect(() => (layer as Any).refine()).toThrow(/must keep its parameters, got the new neg/);
+  expect(layer.stateDict()).toEqual(before);
 });
 
 describe('KANLinear', () => {
