@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { emit } from '../src/cli/emit.js';
-import type { DiTAC } from '../src/index.js';
+import { normalStream } from '../src/cpab.js';
+import { DiTAC } from '../src/index.js';
 import type { Plan } from '../src/plan/plan.js';
 
 /** What `ditac emit --language c` costs, beside a GELU by libm's erff, in one program; medians in nanoseconds an element. */
@@ -45,7 +46,7 @@ export interface EmittedTiming {
 }
 
 /** Two timings a compiler; or the reason why there are none. */
-export function emittedTimings(act: DiTAC, x: Float32Array): EmittedTiming[] | string {
+function emittedTimings(act: DiTAC, x: Float32Array): EmittedTiming[] | string {
   const compilers = ['gcc', 'clang'].filter((each) => spawnSync(each, ['--version'], { stdio: 'ignore' }).status === 0);
   if (compilers.length === 0) return 'no C compiler is here: the emitted kernel was not timed';
   const folder = mkdtempSync(join(tmpdir(), 'bench-'));
@@ -71,4 +72,10 @@ export function emittedTimings(act: DiTAC, x: Float32Array): EmittedTiming[] | s
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+export function emitted(): EmittedTiming[] | string {
+  const normal = normalStream(1);
+  const x = Float32Array.from({ length: 2 ** 20 }, normal);
+  return emittedTimings(new DiTAC({ a: -3, b: 3, seed: 1 }), x);
 }

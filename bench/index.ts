@@ -1,5 +1,7 @@
+import { emitted } from './emitted.js';
 import { compilations, forwards } from './families.js';
 import { calls, GELU, kernels } from './kernels.js';
+import { AS_MANY, layers } from './layers.js';
 import { lineOf, type Measured, race } from './measure.js';
 import { bundles, starts } from './start.js';
 
@@ -13,12 +15,17 @@ const elements = await race(rows, GELU);
 const onCall = await race(calls());
 const families = await race(forwards());
 const plans = await race(compilations());
+const { rows: ofLayers, peer } = layers();
+const kan = await race(ofLayers, AS_MANY);
 const report = {
   node: process.version,
   elements,
   calls: onCall,
   families,
   plans,
+  kan,
+  efficientKan: peer,
+  emitted: emitted(),
   starts: starts(),
   bundles: await bundles(),
   ...(note ? { note } : {}),
@@ -37,6 +44,12 @@ else {
   table('\nA call', onCall);
   table('\nAn element, every family', families);
   table('\nCompiling a plan with its certificate, every family', plans);
+  table('\nAn edge and a sample of a KAN layer', kan);
+  const number = (value: number | string) => (typeof value === 'number' ? `${value.toPrecision(3)} ns` : value);
+  console.log(`efficient-kan forward (torch, float32, one thread): ${number(peer)}`);
+  console.log('\nditac emit, in one C program, ns an element');
+  if (typeof report.emitted === 'string') console.log(report.emitted);
+  else console.table(report.emitted);
   console.log('\nUntil the first result, ms');
   console.table(
     report.starts.map(({ name, cpu, leastCpu, wall, bar }) => ({

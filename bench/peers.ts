@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process';
+
 /**
  * Peers for the benchmarks: onnxruntime-web's operators. The ONNX model is a single node, written here byte
  * by byte (onnx.proto3): there is nothing to train or download.
@@ -44,4 +46,30 @@ export async function onnxPeers(operators: readonly string[], x: Float32Array, t
   } catch (cause) {
     return `onnxruntime-web is not here: ${(cause as Error).message}`;
   }
+}
+
+/** efficient-kan's KANLinear in float32 on one thread, as Python has it; or the reason why it is not here. The package is Blealtan/efficient-kan. */
+const KAN_LINEAR = `
+import sys, time, torch
+from efficient_kan.kan import KANLinear
+inputs, outputs, samples = map(int, sys.argv[1:])
+torch.set_num_threads(1)
+layer, x = KANLinear(inputs, outputs), torch.randn(samples, inputs)
+times = []
+with torch.no_grad():
+    for _ in range(30):
+        start = time.perf_counter()
+        layer(x)
+        times.append(time.perf_counter() - start)
+print(sorted(times[5:])[len(times[5:]) // 2])
+`;
+
+/** Seconds a call, median. */
+export function efficientKan(inputs: number, outputs: number, samples: number): number | string {
+  for (const python of ['python3', '/usr/bin/python3']) {
+    const numbers = [inputs, outputs, samples].map(String);
+    const { status, stdout } = spawnSync(python, ['-c', KAN_LINEAR, ...numbers], { encoding: 'utf8' });
+    if (status === 0) return Number(stdout);
+  }
+  return 'efficient-kan is not here: it needs Python with torch and Blealtan/efficient-kan (PYTHONPATH=…/src)';
 }

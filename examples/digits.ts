@@ -9,14 +9,15 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs';
 import { Presets, SingleBar } from 'cli-progress';
 import Table from 'cli-table3';
-import { InvalidArgumentError, program } from 'commander';
+import { program } from 'commander';
 import { DiTAC } from 'ditac';
 import { loadSafetensors, saveSafetensors, type Tensor } from 'ditac/safetensors';
 import { DiTACLayer } from 'ditac/tfjs';
 import { uniformStream } from '../src/cpab/random.js';
+import { positive } from './jobs.js';
 import { argmax, linear } from './layers.js';
 import { digit, htmlTable, writePage } from './pictures.js';
-import { type ActivationName, activationLayer, torchInitializers } from './training.js';
+import { type ActivationName, ALL_ACTIVATIONS, activationLayer, torchInitializers } from './training.js';
 
 const FOLDS = 5;
 const PIXELS = 64;
@@ -115,26 +116,27 @@ function readWith(tensors: Record<string, Tensor>, numbers: readonly number[]): 
   return argmax(linear(x, tensors['fc3.weight']!, tensors['fc3.bias']!), 10);
 }
 
-const positive = (text: string): number => {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('a positive integer is needed');
-  return value;
-};
-const { epochs, folds } = program
+const { epochs, folds, activation } = program
   .name('digits')
   .option('--epochs <number>', 'times that every digit is seen', positive, 30)
   .option('--folds <number>', `how many of the ${FOLDS} fifths to read`, positive, FOLDS)
+  .option(
+    '--activation <name>',
+    `one of ${ALL_ACTIVATIONS.join(', ')}, instead of ditac, beside relu and gelu`,
+    'ditac',
+  )
   .parse()
-  .opts() as { epochs: number; folds: number };
+  .opts() as { epochs: number; folds: number; activation: ActivationName };
+if (!ALL_ACTIVATIONS.includes(activation)) program.error(`--activation must be one of ${ALL_ACTIVATIONS.join(', ')}`);
 
-const compared = ['ditac', 'relu', 'gelu'] as const;
+const compared = [...new Set<ActivationName>([activation, 'relu', 'gelu'])];
 const count = Math.min(folds, FOLDS);
 const table = new Table({ head: ['activation', 'right', 'of'] });
 const rows: string[][] = [];
 const pictures: string[] = [];
-for (const activation of compared) {
+for (const name of compared) {
   const bar = new SingleBar(
-    { format: `${activation.padEnd(6)} {bar} {percentage}% | loss {loss} | {eta_formatted} left`, hideCursor: true },
+    { format: `${name.padEnd(6)} {bar} {percentage}% | loss {loss} | {eta_formatted} left`, hideCursor: true },
     Presets.shades_classic,
   );
   bar.start(epochs * count, 0, { loss: '' });
@@ -142,14 +144,12 @@ for (const activation of compared) {
   let read = 0;
   for (let fold = 0; fold < count; fold++) {
     const held = [...labels.keys()].filter((i) => i % FOLDS === fold);
-    const { model, classes } = await learn(activation, fold, epochs, (loss) =>
-      bar.increment(1, { loss: loss.toFixed(4) }),
-    );
+    const { model, classes } = await learn(name, fold, epochs, (loss) => bar.increment(1, { loss: loss.toFixed(4) }));
     classes.forEach((each, k) => {
       if (each === labels[held[k]!]) right += 1;
     });
     read += held.length;
-    if (activation === 'ditac' && fold === 0) {
+    if (name === 'ditac' && fold === 0) {
       const file = saveSafetensors(checkpointOf(model));
       writeFileSync(new URL('out/digits.safetensors', root), file);
       const alone = readWith(loadSafetensors(file).tensors, held);
@@ -161,13 +161,16 @@ for (const activation of compared) {
     model.dispose();
   }
   bar.stop();
-  rows.push([activation, String(right), String(read)]);
+  rows.push([name, String(right), String(read)]);
 }
 table.push(...rows);
 console.log(table.toString());
 writePage(
   'digits',
   'Handwritten digits, learned with a trainable activation',
-  `${htmlTable(['activation', 'right', 'of'], rows)}
-<p>The first fifth, as the checkpoint out/digits.safetensors reads it without TensorFlow.js:</p>${pictures.join('')}`,
+  `${htmlTable(['activation', 'right', 'of'], rows)}${
+    pictures.length > 0
+      ? `<p>The first fifth, as the checkpoint out/digits.safetensors reads it without TensorFlow.js (red: wrong):</p>${pictures.join('')}`
+      : ''
+  }`,
 );

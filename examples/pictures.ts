@@ -4,7 +4,7 @@ import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { encode } from 'fast-png';
 import { escapeMarkup } from '../src/cli/plot.js';
-import { targetSurface } from './networks.js';
+import { targetSurface } from './surface.js';
 
 /** Pixels of a surface. */
 const SIZE = 240;

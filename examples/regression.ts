@@ -1,28 +1,32 @@
 /**
  * The paper's figure 1, trained from scratch: Linear(2,50) – activation – Linear(50,1) learns a sum of six sines on [-1,1]².
  *
- * `npm run regression` trains DiTAC and writes out/regression.html with the surface while it learns;
- * `npm run regression -- --compare --seeds 10` trains all four activations from ten seeds each and prints the table.
+ * `npm run regression` trains DiTAC and writes out/regression.html with the surface while it learns; `-- --activation snake` another family;
+ * `npm run regression -- --compare --seeds 10` trains all four activations from ten seeds each and prints the table;
+ * `npm run regression -- --progressive` begins with fewer parameters, adds more when the validation loss stalls, and compares.
  */
-import { writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { isMainThread } from 'node:worker_threads';
 import * as tf from '@tensorflow/tfjs';
 import { Presets, SingleBar } from 'cli-progress';
 import Table from 'cli-table3';
-import { InvalidArgumentError, program } from 'commander';
+import { program } from 'commander';
 import { saveSafetensors } from 'ditac/safetensors';
-import { DiTACLayer } from 'ditac/tfjs';
+import { DiTACLayer, ProgressiveTraining } from 'ditac/tfjs';
 import { drawPanels, type Panel } from '../src/cli/plot.js';
 import { uniformStream } from '../src/cpab/random.js';
-import { rSquared, targetSurface } from './networks.js';
+import { deviationOf, meanOf, positive, runJobs, serve } from './jobs.js';
 import { htmlTable, surface, surfacePoints, surfaceTarget, writePage } from './pictures.js';
-import { ACTIVATIONS, type ActivationName, activationLayer, torchInitializers } from './training.js';
+import { rSquared, targetSurface } from './surface.js';
+import { ACTIVATIONS, type ActivationName, ALL_ACTIVATIONS, activationLayer, torchInitializers } from './training.js';
+
+declare const VERSION: string;
 
 const BATCH = 98;
 const TEST_POINTS = 20_000;
 /** What the original reached on this task, in PyTorch: mean test R² over ten seeds (and its deviation), milliseconds a step. */
-const ORIGINAL: Record<ActivationName, string> = {
+const ORIGINAL: Partial<Record<ActivationName, string>> = {
   ditac: '0.913 ± 0.071',
   gelu: '0.020',
   relu: '0.751',
@@ -30,16 +34,36 @@ const ORIGINAL: Record<ActivationName, string> = {
 };
 const ORIGINAL_MS = '0.80';
 
+/** Steps between validations, and points of one: as many as are learned from in 20 steps. */
+const VALIDATE_EVERY = 100;
+const VALIDATION_POINTS = 2000;
+
+/** What grows: how it begins, and how often it is refined. */
+const GROWING: Readonly<Record<string, { options: object; refinements: number; sizes: string; fixed: string }>> = {
+  ditac: { options: { tess: 5 }, refinements: 2, sizes: 'N = 5, 10, 20', fixed: 'N = 10' },
+  rational: {
+    // relu's best of degrees 3 and 2 on [-3, 3], by the same weights as rationalInitial has.
+    options: { numerator: [0.05, 0.5, 0.4, 0.08], denominator: [0, 0.1] },
+    refinements: 1,
+    sizes: 'degrees (3, 2), (6, 4)',
+    fixed: 'degrees (5, 4)',
+  },
+};
+
 interface Job {
   readonly activation: ActivationName;
   readonly seed: number;
   readonly steps: number;
+  readonly isProgressive?: boolean;
 }
 
 interface Outcome extends Job {
   readonly r2: number;
   /** Median. */
   readonly msPerStep: number;
+  readonly seconds: number;
+  /** Steps at which it was refined. */
+  readonly refinedAt: readonly number[];
 }
 
 interface Progress {
@@ -47,11 +71,11 @@ interface Progress {
   readonly loss: number;
 }
 
-function buildModel({ activation, seed }: Job): tf.Sequential {
+function buildModel({ activation, seed, isProgressive }: Job): tf.Sequential {
   const model = tf.sequential({
     layers: [
       tf.layers.dense({ units: 50, inputShape: [2], ...torchInitializers(2, 10 * seed) }),
-      activationLayer(activation, seed),
+      activationLayer(activation, seed, isProgressive ? GROWING[activation]!.options : {}),
       tf.layers.dense({ units: 1, ...torchInitializers(50, 10 * seed + 1) }),
     ],
   });
@@ -81,7 +105,13 @@ async function train(
   const model = buildModel(job);
   const uniform = uniformStream(job.seed);
   const test = draw(uniform, TEST_POINTS);
+  const validation = draw(uniformStream(job.seed + 1000), VALIDATION_POINTS);
+  const growth = job.isProgressive
+    ? new ProgressiveTraining(model, { refinements: GROWING[job.activation]!.refinements })
+    : undefined;
+  const refinedAt: number[] = [];
   const times: number[] = [];
+  const start = performance.now();
   for (let step = 1; step <= job.steps; step++) {
     const { points, targets } = draw(uniform, BATCH);
     const [x, y] = [tf.tensor2d(points, [BATCH, 2]), tf.tensor2d(targets, [BATCH, 1])];
@@ -89,11 +119,16 @@ async function train(
     const loss = (await model.trainOnBatch(x, y)) as number;
     times.push(performance.now() - before);
     tf.dispose([x, y]);
+    if (growth && step % VALIDATE_EVERY === 0) {
+      const off = predict(model, validation.points).reduce((sum, y, i) => sum + (y - validation.targets[i]!) ** 2, 0);
+      if (await growth.observe(off / VALIDATION_POINTS)) refinedAt.push(step);
+    }
     onProgress({ step, loss }, model);
   }
+  const seconds = (performance.now() - start) / 1000;
   const r2 = rSquared(predict(model, test.points), test.targets);
   const msPerStep = times.sort((p, q) => p - q)[times.length >> 1] ?? 0;
-  return { outcome: { ...job, r2, msPerStep }, model };
+  return { outcome: { ...job, r2, msPerStep, seconds, refinedAt }, model };
 }
 
 /** Trains one network, and keeps its surface at some of the steps. */
@@ -167,47 +202,57 @@ function writeOut(name: string, bytes: Uint8Array): void {
   writeFileSync(new URL(name, new URL('../../out/', import.meta.url)), bytes);
 }
 
-/** All activations from several seeds, a training a thread at a time. */
-async function compare(seeds: number, steps: number, threads: number, asJson: boolean): Promise<void> {
-  const jobs = Array.from({ length: seeds }, (_, k) =>
-    ACTIVATIONS.map((activation): Job => ({ activation, seed: k + 1, steps })),
-  ).flat();
+const known = new URL('../../out/regression-trainings.json', import.meta.url);
+
+/**
+ * Trainings of several kinds from several seeds each, one kind after the other. Those that are done are written down, and not done again by a program that is
+ * started once more, as long as it is the same version.
+ */
+async function trainAll(kinds: readonly Omit<Job, 'seed'>[], seeds: number, threads: number): Promise<Outcome[][]> {
+  const jobs = kinds.flatMap((kind) => Array.from({ length: seeds }, (_, k): Job => ({ ...kind, seed: k + 1 })));
+  const keyOf = ({ activation, seed, steps, isProgressive }: Job) =>
+    [VERSION, activation, seed, steps, isProgressive === true].join(' ');
+  const done = new Map<string, Outcome>();
+  if (existsSync(known))
+    for (const [key, outcome] of JSON.parse(readFileSync(known, 'utf8')) as [string, Outcome][]) done.set(key, outcome);
+  const waiting = jobs.filter((job) => !done.has(keyOf(job)));
   const bar = new SingleBar(
     { format: '{bar} {percentage}% | {name} | loss {loss} | {eta_formatted} left', hideCursor: true },
     Presets.shades_classic,
   );
-  bar.start(jobs.length * steps, 0, { name: `${jobs.length} trainings`, loss: '' });
-  const outcomes: Outcome[] = [];
-  const waiting = [...jobs];
-  const work = async (): Promise<void> => {
-    for (let job = waiting.shift(); job; job = waiting.shift()) {
-      const present = job;
-      const worker = new Worker(new URL(import.meta.url), { workerData: present });
-      let before = 0;
-      outcomes.push(
-        await new Promise<Outcome>((resolve, reject) => {
-          worker.on('message', (message: Progress | Outcome) => {
-            if ('r2' in message) return resolve(message);
-            bar.increment(message.step - before, {
-              name: `${present.activation}, seed ${present.seed}`,
-              loss: message.loss.toExponential(1),
-            });
-            before = message.step;
-          });
-          worker.on('error', reject);
-        }),
-      );
-      await worker.terminate();
-    }
-  };
-  await Promise.all(Array.from({ length: threads }, work));
+  bar.start(
+    waiting.reduce((sum, { steps }) => sum + steps, 0),
+    0,
+    { name: `${waiting.length} trainings`, loss: '' },
+  );
+  await runJobs<Job, Outcome>(
+    import.meta.url,
+    waiting,
+    threads,
+    (steps, { activation, seed }, loss) => bar.increment(steps, { name: `${activation}, seed ${seed}`, loss }),
+    (outcome) => {
+      done.set(keyOf(outcome), outcome);
+      mkdirSync(new URL('.', known), { recursive: true });
+      writeFileSync(known, JSON.stringify([...done]));
+    },
+  );
   bar.stop();
-  const rows = ACTIVATIONS.map((activation) => {
-    const own = outcomes.filter((each) => each.activation === activation);
-    const mean = own.reduce((sum, { r2 }) => sum + r2, 0) / own.length;
-    const deviation = Math.sqrt(own.reduce((sum, { r2 }) => sum + (r2 - mean) ** 2, 0) / Math.max(own.length - 1, 1));
+  return kinds.map((_, k) => jobs.slice(k * seeds, (k + 1) * seeds).map((job) => done.get(keyOf(job))!));
+}
+
+/** All activations from several seeds. */
+async function compare(seeds: number, steps: number, threads: number, asJson: boolean): Promise<void> {
+  const found = await trainAll(
+    ACTIVATIONS.map((activation) => ({ activation, steps })),
+    seeds,
+    threads,
+  );
+  const rows = ACTIVATIONS.map((activation, k) => {
+    const own = found[k]!;
+    const all = own.map(({ r2 }) => r2);
     const ms = own.map(({ msPerStep }) => msPerStep).sort((p, q) => p - q)[own.length >> 1]!;
-    return { activation, mean, deviation, ms, seeds: own.map(({ seed, r2 }) => ({ seed, r2 })) };
+    const seeds = own.map(({ seed, r2 }) => ({ seed, r2 }));
+    return { activation, mean: meanOf(all), deviation: deviationOf(all), ms, seeds };
   });
   if (asJson) return console.log(JSON.stringify(rows, null, 2));
   const table = new Table({
@@ -218,7 +263,7 @@ async function compare(seeds: number, steps: number, threads: number, asJson: bo
     table.push([
       activation,
       `${mean.toFixed(3)} ± ${deviation.toFixed(3)}`,
-      ORIGINAL[activation],
+      ORIGINAL[activation] ?? '',
       ms.toFixed(2),
       original,
     ]);
@@ -226,33 +271,69 @@ async function compare(seeds: number, steps: number, threads: number, asJson: bo
   console.log(table.toString());
 }
 
-const positive = (text: string): number => {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('a positive integer is needed');
-  return value;
-};
+/** What grows beside what does not, from several seeds. */
+async function progressive(
+  activations: readonly ActivationName[],
+  seeds: number,
+  steps: number,
+  threads: number,
+  asJson: boolean,
+): Promise<void> {
+  const kinds = activations.flatMap((activation) =>
+    [true, false].map((isProgressive) => ({ activation, steps, isProgressive })),
+  );
+  const found = await trainAll(kinds, seeds, threads);
+  if (asJson) return console.log(JSON.stringify(found, null, 2));
+  const table = new Table({
+    head: ['activation', 'parameters', `mean test R², ${seeds} seeds`, 'least', 'seconds', 'refined at step'],
+  });
+  for (const [k, { activation, isProgressive }] of kinds.entries()) {
+    const own = found[k]!;
+    const all = own.map(({ r2 }) => r2);
+    const { sizes, fixed } = GROWING[activation]!;
+    const at = own[0]!.refinedAt.map((_, nth) =>
+      Math.round(meanOf(own.flatMap(({ refinedAt }) => (refinedAt[nth] === undefined ? [] : [refinedAt[nth]])))),
+    );
+    table.push([
+      activation,
+      isProgressive ? sizes : fixed,
+      `${meanOf(all).toFixed(3)} ± ${deviationOf(all).toFixed(3)}`,
+      Math.min(...all).toFixed(3),
+      meanOf(own.map(({ seconds }) => seconds)).toFixed(0),
+      at.join(', '),
+    ]);
+  }
+  console.log(table.toString());
+}
 
 if (isMainThread) {
   const options = program
     .name('regression')
-    .option('--activation <name>', `one of ${ACTIVATIONS.join(', ')}`, 'ditac')
+    .option('--activation <name>', `one of ${ALL_ACTIVATIONS.join(', ')}`)
     .option('--seed <number>', 'of weights and batches', positive, 1)
     .option('--steps <number>', 'of Adam', positive, 10_000)
-    .option('--compare', 'train all activations')
-    .option('--seeds <number>', 'how many seeds each, with --compare', positive, 10)
+    .option('--compare', 'train all activations of the original’s comparison')
+    .option('--progressive', `begin small and grow: ${Object.keys(GROWING).join(' and ')}, or the one that is named`)
+    .option('--seeds <number>', 'how many seeds each, with --compare and --progressive', positive, 10)
     .option('--threads <number>', 'trainings at a time', positive, availableParallelism())
     .option('--json', 'print the comparison as JSON')
     .parse()
     .opts();
-  if (options.compare) await compare(options.seeds, options.steps, options.threads, options.json === true);
-  else {
-    if (!ACTIVATIONS.includes(options.activation))
-      program.error(`--activation must be one of ${ACTIVATIONS.join(', ')}`);
-    await showOne({ activation: options.activation, seed: options.seed, steps: options.steps });
-  }
+  const { activation, seeds, steps, threads } = options;
+  if (activation !== undefined && !ALL_ACTIVATIONS.includes(activation))
+    program.error(`--activation must be one of ${ALL_ACTIVATIONS.join(', ')}`);
+  if (options.compare) await compare(seeds, steps, threads, options.json === true);
+  else if (options.progressive) {
+    if (activation !== undefined && !(activation in GROWING))
+      program.error(`--progressive grows ${Object.keys(GROWING).join(' and ')}`);
+    const grown = (activation ? [activation] : Object.keys(GROWING)) as ActivationName[];
+    await progressive(grown, seeds, steps, threads, options.json === true);
+  } else await showOne({ activation: activation ?? 'ditac', seed: options.seed, steps });
 } else {
-  const { outcome } = await train(workerData as Job, (progress) => {
-    if (progress.step % 50 === 0 || progress.step === (workerData as Job).steps) parentPort!.postMessage(progress);
+  await serve<Job, Outcome>(async (job, report) => {
+    const { outcome } = await train(job, ({ step, loss }) => {
+      if (step % 50 === 0 || step === job.steps) report(step, loss.toExponential(1));
+    });
+    return outcome;
   });
-  parentPort!.postMessage(outcome);
 }

@@ -12,8 +12,9 @@ import { Bench } from 'tinybench';
 import { onnxPeers } from '../bench/peers.js';
 import { drawPanels, type Panel } from '../src/cli/plot.js';
 import { argmax } from './layers.js';
-import { loadNetworks, type Network, rSquared } from './networks.js';
+import { loadNetworks, type Network } from './networks.js';
 import { digit, htmlTable, surface, surfacePoints, surfaceTarget, writePage } from './pictures.js';
+import { rSquared } from './surface.js';
 
 const root = new URL('../../', import.meta.url);
 const wasm = await loadBackend('wasm').catch(() => undefined);

@@ -11,8 +11,8 @@ const SINES = [
 ] as const;
 
 /** The surface that the regression approximates, on [-1,1]². */
-export function targetSurface(x1: number, x2: number): number {
-  return SINES.reduce((sum, [p, q, weight]) => sum + weight * Math.sin(p * x1 + q * x2), 0);
+export function targetSurface(x1: number, x2: number, sine: (x: number) => number = Math.sin): number {
+  return SINES.reduce((sum, [p, q, weight]) => sum + weight * sine(p * x1 + q * x2), 0);
 }
 
 /** 1 - Σ(y - t)²/Σ(t - mean)². */

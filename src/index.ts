@@ -17,6 +17,12 @@ export {
 } from './activations/family-activation.js';
 export { gradientCertificate } from './activations/gradient-certificate.js';
 export type { Layout } from './activations/layout.js';
+export {
+  type OptimizerState,
+  Progression,
+  type ProgressionOptions,
+  type Refinable,
+} from './activations/progression.js';
 export type { Trainable, TrainableDeviceFunction, TrainableHostFunction } from './activations/trainable.js';
 export type {
   Backend,
@@ -34,7 +40,9 @@ export type { GpuTensor, WebGpuBackend, WebGpuOptions } from './backends/webgpu/
 export { DeviceLostError } from './backends/webgpu/errors.js';
 export { LEAKY_SLOPE, VARIANTS, type Variant } from './families/ditac.js';
 export type { StateDict, Tensor } from './io/tensor.js';
+export { type KANBackwardOptions, type KANGradients, KANLayer, type KANLayerOptions } from './kan/layer.js';
 export { PLAN_VERSION, PlanError } from './plan/file.js';
 export type { GradientBound, GradientCertificate } from './plan/gradient-certificate.js';
 export type { BackwardImage, Image } from './plan/image.js';
 export type { Certificate, Plan } from './plan/plan.js';
+export { GradientSumError } from './plan/sum-file.js';

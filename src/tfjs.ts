@@ -12,12 +12,20 @@ import {
   tensor2d,
   tidy,
 } from '@tensorflow/tfjs-core';
-import { type LayerVariable, layers } from '@tensorflow/tfjs-layers';
+import { type LayersModel, LayerVariable, layers } from '@tensorflow/tfjs-layers';
 import type { Gradients } from './activations/backward.js';
 import type { CheckpointOptions } from './activations/checkpoint.js';
 import { DiTAC, type DiTACOptions } from './activations/ditac.js';
 import type { FamilyActivation, FamilyClass, FamilyOptions, ParameterValue } from './activations/family-activation.js';
 import { LAYOUTS, type Layout } from './activations/layout.js';
+import {
+  isRefinable,
+  PROGRESSION_OPTIONS,
+  Progression,
+  type ProgressionOptions,
+  type Refinable,
+  refineWith,
+} from './activations/progression.js';
 import type { Basis } from './cpab/basis.js';
 import { expectBasis, toRows } from './cpab/basis.js';
 import {
@@ -40,6 +48,7 @@ import {
 } from './errors.js';
 import type { Variant } from './families/ditac.js';
 import type { StateDict } from './io/tensor.js';
+import { KANLayer, type Numbers } from './kan/layer.js';
 
 /**
  * Trainable activations in TensorFlow.js: `ditac/tfjs`. Needs the peers `@tensorflow/tfjs-core` and `@tensorflow/tfjs-layers` (both come with
@@ -261,6 +270,25 @@ abstract class ElementwiseLayer extends layers.Layer {
   }
 }
 
+/** Moves what an optimiser keeps of a variable that was refined. */
+type Carry = (state: Float32Array, power: 1 | 2) => Float32Array;
+
+/** A layer whose function can be refined while it is trained. */
+interface RefinableLayer {
+  readonly isRefinable: boolean;
+  /** Returns, by the name of every variable that is no longer there, the one in its place and what becomes of its averages. */
+  refine(factor?: number): Map<string, { variable: LayerVariable; carry: Carry }>;
+}
+
+/** A variable in the place of another, of any shape. */
+function replaced(before: LayerVariable, data: Float32Array, shape: readonly number[]): LayerVariable {
+  const initial = tensor(data, shape as number[], 'float32');
+  const variable = new LayerVariable(initial, 'float32', before.originalName, true);
+  initial.dispose();
+  before.dispose();
+  return variable;
+}
+
 /** How many channels an input has. @throws {RangeError} if that is not known. */
 function channelsOf(inputShape: (number | null)[] | (number | null)[][], layout: Layout, what: string): number {
   const shape = (Array.isArray(inputShape[0]) ? inputShape[0] : inputShape) as (number | null)[];
@@ -277,7 +305,7 @@ function channelsOf(inputShape: (number | null)[] | (number | null)[][], layout:
 export class DiTACLayer extends ElementwiseLayer {
   /** What tfjs saves the layer as. */
   static className = 'DiTAC';
-  readonly #config: DiTACLayerConfig;
+  #config: DiTACLayerConfig;
   readonly #seed: number;
   readonly #lambda: number;
   /** θ as long as the layer is not built. */
@@ -344,10 +372,34 @@ export class DiTACLayer extends ElementwiseLayer {
       ...(this.#thetas ? { thetas: this.#thetas } : { seed: this.#seed }),
     });
     const initializer = { apply: () => tensor2d(act.thetas, [channels, act.dimension]) };
-    const regularizer = this.#lambda === 0 ? undefined : { apply: (w: Tensor) => this.#penalty(act, w) };
-    this.addWeight('thetas', [channels, act.dimension], 'float32', initializer as never, regularizer as never, true);
+    this.addWeight('thetas', [channels, act.dimension], 'float32', initializer as never, undefined, true);
     this.#activation = act;
+    // Of the θ of the moment: a refined layer has another.
+    if (this.#lambda !== 0) this.addLoss((() => this.#penalty(this.#activation!, this.weights[0]!.read())) as never);
     super.build(inputShape as never);
+  }
+
+  get isRefinable(): boolean {
+    return true;
+  }
+
+  /**
+   * The same function on a tessellation `factor` times as fine, to be trained further; see {@link ProgressiveTraining}, which does it for a model.
+   * @throws {Error} if the layer is not built. @throws {TypeError|RangeError} as {@link DiTAC.refine}.
+   */
+  refine(factor = 2): Map<string, { variable: LayerVariable; carry: Carry }> {
+    const { refined, carry } = refineWith<Refinable>(this.activation, factor);
+    const act = refined as unknown as DiTAC;
+    const before = this.weights[0]!;
+    const variable = replaced(before, act.thetas, [act.channels, act.dimension]);
+    this._trainableWeights = [variable];
+    const { tess } = act;
+    const { basis, precisionMatrix: _, ...rest } = this.#config;
+    this.#config = { ...rest, tess, ...(typeof basis === 'object' ? { basis: 'sparse' } : basis ? { basis } : {}) };
+    this.#activation = act;
+    return new Map([
+      [before.name, { variable, carry: (state: Float32Array, power: 1 | 2) => carry('thetas', state, power) }],
+    ]);
   }
 
   protected override evaluate(x: Tensor): Tensor {
@@ -434,7 +486,7 @@ type OwnConfig = ActivationLayerConfig<object, never>;
 export abstract class ActivationLayer<C extends object = object, P extends string = string> extends ElementwiseLayer {
   readonly #of: FamilyClass<C, P>;
   readonly #own: OwnConfig;
-  readonly #options: FamilyOptions<C, P>;
+  #options: FamilyOptions<C, P>;
   readonly #shared: boolean | readonly string[];
   readonly #seed: number;
   readonly #variables = new Map<string, LayerVariable>();
@@ -512,6 +564,44 @@ export abstract class ActivationLayer<C extends object = object, P extends strin
     }
     this.#activation = act;
     super.build(inputShape as never);
+  }
+
+  /** Whether the family says how. */
+  get isRefinable(): boolean {
+    return isRefinable({ family: this.#of.family as { refine?: unknown } });
+  }
+
+  /**
+   * The same function with more parameters, to be trained further; see {@link ProgressiveTraining}, which does it for a model.
+   * @throws {Error} if the layer is not built. @throws {TypeError|RangeError} as the family's `refine`.
+   */
+  refine(factor = 2): Map<string, { variable: LayerVariable; carry: Carry }> {
+    const { refined, carry } = refineWith<Refinable>(this.activation, factor);
+    const act = refined as unknown as FamilyActivation<C, P>;
+    const moved = new Map<string, { variable: LayerVariable; carry: Carry }>();
+    const before = new Map(this.#variables);
+    for (const name of Object.keys(act.parameters))
+      if (!before.has(name))
+        throw new RangeError(`a layer of ${this.#of.family.name} must keep its parameters, got the new ${name}`);
+    const dict = act.stateDict();
+    this.#variables.clear();
+    const options: Record<string, unknown> = { ...this.#options, ...act.constants };
+    for (const [name, data] of Object.entries<Float32Array>(act.parameters)) {
+      const stored = act.storedNames[name as P];
+      const shape = dict[stored]?.data.length === data.length ? dict[stored].shape : [data.length];
+      const old = before.get(name);
+      if (!old)
+        throw new RangeError(`a layer of ${this.#of.family.name} must keep its parameters, got the new ${name}`);
+      const variable = replaced(old, data, shape);
+      moved.set(old.name, { variable, carry: (state, power) => carry(name, state, power) });
+      this.#variables.set(name, variable);
+      const [count, length] = act.shapes[name as P] as [number, number?];
+      options[name] = length === undefined ? data : rowsOf(data, count, length);
+    }
+    this._trainableWeights = [...this.#variables.values()];
+    this.#options = options as FamilyOptions<C, P>;
+    this.#activation = act;
+    return moved;
   }
 
   protected override evaluate(x: Tensor): Tensor {
@@ -627,4 +717,316 @@ function written(settings: object): string {
 function read(settings: unknown): Record<string, unknown> {
   if (typeof settings !== 'string') throw new TypeError(`settings must be a string, got ${describe(settings)}`);
   return JSON.parse(settings) as Record<string, unknown>;
+}
+
+export interface KANLinearConfig {
+  /** How many outputs. */
+  units: number;
+  name?: string;
+  trainable?: boolean;
+  inputShape?: (number | null)[];
+  batchInputShape?: (number | null)[];
+  batchSize?: number;
+  dtype?: 'float32';
+  /** As for {@link KANLayer}. */
+  grid?: Numbers;
+  cells?: number;
+  range?: readonly [number, number];
+  degree?: number;
+  base_weight?: Numbers;
+  spline_scaler?: Numbers;
+  spline_weight?: Numbers;
+  /** Draws what is not given; default: other values for every layer. */
+  seed?: number;
+}
+
+const KAN_OPTIONS = {
+  units: expectIntegerKind,
+  name: unchecked,
+  trainable: unchecked,
+  inputShape: unchecked,
+  batchInputShape: unchecked,
+  batchSize: unchecked,
+  dtype: unchecked,
+  weights: unchecked,
+  inputDType: unchecked,
+  customObjects: unchecked,
+  grid: expectArray,
+  cells: expectIntegerKind,
+  range: expectArray,
+  degree: expectIntegerKind,
+  base_weight: expectArray,
+  spline_scaler: expectArray,
+  spline_weight: expectArray,
+  seed: expectIntegerKind,
+} satisfies OptionTable<KANLinearConfig & { weights?: unknown; inputDType?: unknown; customObjects?: unknown }>;
+
+const KAN_PARAMETERS = ['base_weight', 'spline_scaler', 'spline_weight'] as const;
+const KAN_KEYS = [...KAN_PARAMETERS, 'grid', 'cells', 'range', 'degree'] as const;
+
+/**
+ * A layer of a Kolmogorov–Arnold network in place of a dense layer and its activation: x [..., inputs] → [..., units], with weights called as efficient-kan's. While it is
+ * trained it is {@link KANLayer.direct}; `predict` and `evaluate` give the bits of {@link KANLayer.forward}.
+ */
+export class KANLinear extends layers.Layer {
+  /** What tfjs saves the layer as. */
+  static className = 'ditac.KANLinear';
+  #config: KANLinearConfig;
+  readonly #seed: number;
+  readonly #variables = new Map<(typeof KAN_PARAMETERS)[number], LayerVariable>();
+  #layer: KANLayer | undefined;
+
+  /** @throws {TypeError|RangeError} if an option is not what {@link KANLayer} takes. */
+  constructor(config: KANLinearConfig) {
+    expectOptions('KANLinear', config, KAN_OPTIONS, ['units']);
+    expectInteger('units', config.units, 1, 65536);
+    // Mistakes are reported here, not when the model is built; what depends on the number of inputs only then.
+    const { grid, cells, range, degree } = config;
+    if (config.grid === undefined || !Array.isArray(config.grid) || typeof config.grid[0] !== 'object')
+      new KANLayer({ inputs: 1, outputs: 1, seed: 0, grid, cells, range, degree });
+    super(config as unknown as ConstructorParameters<typeof layers.Layer>[0]);
+    this.#config = config;
+    this.#seed = config.seed ?? Math.floor(Math.random() * 2 ** 32);
+  }
+
+  /** Takes over a layer that was trained in PyTorch: see {@link KANLayer.fromStateDict}. */
+  static fromStateDict(
+    tensors: StateDict,
+    config: Omit<KANLinearConfig, 'units'> & { prefix?: string } = {},
+  ): KANLinear {
+    const { prefix, ...rest } = expectHolder('KANLinear.fromStateDict', config);
+    const layer = KANLayer.fromStateDict(tensors, prefix === undefined ? {} : { prefix: prefix as string });
+    return new KANLinear({ inputShape: [layer.inputs], ...rest, ...contentOf(layer), units: layer.outputs });
+  }
+
+  /** The layer with the present parameters. @throws {Error} if it is not built. */
+  get layer(): KANLayer {
+    const own = this.#layer;
+    if (own === undefined)
+      throw new Error('the layer is not built: it has no parameters before its input shape is known');
+    const present = Object.fromEntries([...this.#variables].map(([name, each]) => [name, floats(each.read())]));
+    takeOverKan(own, present);
+    return own;
+  }
+
+  /** As {@link KANLayer.stateDict}. */
+  stateDict(options: { prefix?: string; class?: 'efficient-kan' | 'pykan' } = {}): ReturnType<KANLayer['stateDict']> {
+    return this.layer.stateDict(options);
+  }
+
+  get isRefinable(): boolean {
+    return true;
+  }
+
+  /** The same functions on finer grids, to be trained further; see {@link ProgressiveTraining}, which does it for a model. */
+  refine(factor = 2): Map<string, { variable: LayerVariable; carry: Carry }> {
+    const { refined, carry } = refineWith<Refinable>(this.layer, factor);
+    const fine = refined as unknown as KANLayer;
+    const moved = new Map<string, { variable: LayerVariable; carry: Carry }>();
+    for (const name of KAN_PARAMETERS) {
+      const before = this.#variables.get(name)!;
+      const variable = replaced(before, fine.parameters[name], fine.shapes[name]);
+      moved.set(before.name, { variable, carry: (state, power) => carry(name, state, power) });
+      this.#variables.set(name, variable);
+    }
+    this._trainableWeights = [...this.#variables.values()];
+    const { cells: _, range: __, ...rest } = this.#config;
+    this.#config = { ...rest, ...contentOf(fine) };
+    this.#layer = fine;
+    return moved;
+  }
+
+  /** @throws {RangeError} if the number of inputs is not known. */
+  override build(inputShape: (number | null)[] | (number | null)[][]): void {
+    const inputs = channelsOf(inputShape, 'channelsLast', 'edges');
+    const given = Object.fromEntries(KAN_KEYS.map((key) => [key, this.#config[key]]));
+    const own = new KANLayer({ inputs, outputs: this.#config.units, seed: this.#seed, ...given });
+    const { parameters, shapes } = own;
+    for (const name of KAN_PARAMETERS) {
+      const shape = shapes[name] as number[];
+      const initializer = { apply: () => tensor(parameters[name], shape, 'float32') };
+      this.#variables.set(name, this.addWeight(name, shape, 'float32', initializer as never, undefined, true));
+    }
+    this.#layer = own;
+    super.build(inputShape as never);
+  }
+
+  override computeOutputShape(inputShape: never): never {
+    const shape = (Array.isArray(inputShape[0]) ? inputShape[0] : inputShape) as unknown as (number | null)[];
+    return [...shape.slice(0, -1), this.#config.units] as never;
+  }
+
+  override call(inputs: Tensor | Tensor[], kwargs: { training?: boolean }): Tensor | Tensor[] {
+    return tidy(() => {
+      this.invokeCallHook(inputs, kwargs as never);
+      const x = cast(Array.isArray(inputs) ? inputs[0]! : inputs, 'float32');
+      const own = this.#layer!;
+      const isTraining = kwargs?.training === true;
+      const differentiable = customGrad((...given) => {
+        const save = given.pop() as unknown as (tensors: Tensor[]) => void;
+        const [input, ...values] = given as Tensor[];
+        save([input!, ...values]);
+        takeOverKan(own, named(values));
+        const data = floats(input!);
+        const y = isTraining ? own.direct(data) : own.forward(data);
+        const value = tensor(y, [...input!.shape.slice(0, -1), own.outputs], 'float32');
+        const gradFunc = (gradY: Tensor, saved: Tensor[]): Tensor[] => {
+          const [savedX, ...savedValues] = saved as [Tensor, ...Tensor[]];
+          takeOverKan(own, named(savedValues));
+          const { gradX, gradients } = own.backward(floats(savedX), floats(gradY));
+          return [
+            tensor(gradX, savedX.shape, 'float32'),
+            ...KAN_PARAMETERS.map((name, k) => tensor(gradients[name], savedValues[k]!.shape, 'float32')),
+          ];
+        };
+        return { value, gradFunc };
+      });
+      return differentiable(x, ...KAN_PARAMETERS.map((name) => this.#variables.get(name)!.read()));
+    });
+  }
+
+  static override fromConfig(cls: never, { settings, ...rest }: serialization.ConfigDict): never {
+    return new (cls as typeof KANLinear)({ ...rest, ...read(settings) } as unknown as KANLinearConfig) as never;
+  }
+
+  override getConfig(): serialization.ConfigDict {
+    const given = Object.fromEntries(KAN_KEYS.map((key) => [key, nested(this.#config[key])]));
+    return { ...super.getConfig(), settings: written({ units: this.#config.units, seed: this.#seed, ...given }) };
+  }
+}
+
+serialization.registerClass(KANLinear as never);
+
+const named = (values: readonly Tensor[]): Record<string, Float32Array> =>
+  Object.fromEntries(KAN_PARAMETERS.map((name, k) => [name, floats(values[k]!)]));
+
+function takeOverKan(layer: KANLayer, present: Readonly<Record<string, Float32Array>>): void {
+  const before = layer.parameters;
+  const isNew = KAN_PARAMETERS.some((name) => present[name]!.some((v, i) => !Object.is(v, before[name][i])));
+  if (isNew) layer.update(present);
+}
+
+/** What a layer holds, as options. */
+function contentOf(layer: KANLayer) {
+  const { degree, grid, parameters } = layer;
+  return { degree, grid: grid.map((row) => Array.from(row)), ...parameters };
+}
+
+/** Typed arrays as JSON has them, however deep. */
+const nested = (value: unknown): unknown =>
+  ArrayBuffer.isView(value) ? Array.from(value as never) : Array.isArray(value) ? value.map(nested) : value;
+
+/** Averages of squares, by what tfjs' optimisers call them; all others are of gradients themselves. */
+const SQUARES = ['v', 'rms', 'accumulator', 'accum_grad', 'accum_var'];
+/** tf.train.adagrad begins with this. */
+const ADAGRAD_INITIAL = 0.1;
+
+export interface ProgressiveTrainingOptions extends ProgressionOptions {
+  /** What of `fit`'s logs is observed. Default 'val_loss', for which `fit` needs validation data. */
+  monitor?: string;
+  /** Names of the layers to refine. Default: all that can be. */
+  layers?: readonly string[];
+}
+
+/**
+ * A model whose activations grow while it is trained: `model.fit(x, y, { validationSplit: 0.2, callbacks: new ProgressiveTraining(model).callbacks })`. When the
+ * validation loss stalls, every layer of ditac that can is refined in place: no output changes but by rounding, and the optimiser keeps its state
+ * for what existed.
+ */
+export class ProgressiveTraining {
+  readonly #model: LayersModel;
+  readonly #progression: Progression;
+  readonly #monitor: string;
+  readonly #layers: readonly (layers.Layer & RefinableLayer)[];
+
+  /** @throws {TypeError|RangeError} if options do not fit, or the model has no layer that can be refined. */
+  constructor(model: LayersModel, options: ProgressiveTrainingOptions = {}) {
+    if (typeof model?.predict !== 'function' || !Array.isArray(model.layers))
+      throw new TypeError(`model must be a model of tfjs, got ${describe(model)}`);
+    expectOptions('ProgressiveTraining', options, {
+      ...PROGRESSION_OPTIONS,
+      monitor: expectString,
+      layers: expectArray,
+    } satisfies OptionTable<ProgressiveTrainingOptions>);
+    const { monitor, layers: names, ...rest } = options;
+    this.#model = model;
+    this.#progression = new Progression(rest);
+    this.#monitor = monitor ?? 'val_loss';
+    const able = (model.layers as (layers.Layer & Partial<RefinableLayer>)[]).filter(
+      (each) => each.isRefinable === true,
+    );
+    for (const name of names ?? [])
+      expectOneOf(
+        'a layer to refine',
+        name,
+        able.map((each) => each.name),
+      );
+    this.#layers = able.filter((each) => !names || names.includes(each.name)) as (layers.Layer & RefinableLayer)[];
+    if (this.#layers.length === 0)
+      throw new RangeError(
+        `the model needs a layer that can be refined, of DiTAC or a family with more and more parameters; it has ${model.layers.map((each) => each.getClassName()).join(', ')}`,
+      );
+  }
+
+  /** How many refinements are left. */
+  get left(): number {
+    return this.#progression.left;
+  }
+
+  /** For `fit` and `fitDataset`. */
+  get callbacks(): { onEpochEnd(epoch: number, logs?: Readonly<Record<string, unknown>>): Promise<void> } {
+    return {
+      onEpochEnd: async (_, logs) => {
+        const loss: unknown = logs?.[this.#monitor];
+        if (loss === undefined)
+          throw new RangeError(
+            `ProgressiveTraining needs '${this.#monitor}' among what fit logs, got ${Object.keys(logs ?? {}).join(', ') || 'nothing'}; 'val_loss' needs validationSplit or validationData`,
+          );
+        await this.observe(loss as number);
+      },
+    };
+  }
+
+  /** For training loops of your own: takes a validation loss, and refines if it is time to; says whether it did. */
+  async observe(loss: number): Promise<boolean> {
+    const isTime = this.#progression.observe(loss);
+    if (isTime) await this.refine();
+    return isTime;
+  }
+
+  /** Refines now. */
+  async refine(): Promise<void> {
+    const moved = new Map<string, { variable: LayerVariable; carry: Carry }>();
+    for (const layer of this.#layers)
+      for (const [name, each] of layer.refine(this.#progression.factor)) moved.set(name, each);
+    // tfjs takes down a compiled model's variables once; a Sequential's are those of the model in it.
+    type Compiled = {
+      collectedTrainableWeights?: LayerVariable[];
+      trainableWeights: LayerVariable[];
+      model?: Compiled;
+    };
+    for (let each: Compiled | undefined = this.#model as unknown as Compiled; each; each = each.model)
+      if (each.collectedTrainableWeights) each.collectedTrainableWeights = each.trainableWeights;
+    const { optimizer } = this.#model;
+    if (!optimizer) return;
+    const kept = await optimizer.getWeights();
+    if (kept.length < 2) {
+      for (const { tensor: each } of kept) each.dispose();
+      return;
+    }
+    const left: Tensor[] = [];
+    const next = kept.map(({ name, tensor: state }) => {
+      const at = name.lastIndexOf('/');
+      const [of, kind] = [moved.get(name.slice(0, at)), name.slice(at + 1)];
+      left.push(state);
+      if (!of) return { name, tensor: state };
+      const carried = of.carry(floats(state), SQUARES.includes(kind) ? 2 : 1);
+      if (kind === 'accumulator') for (const [i, v] of carried.entries()) if (v === 0) carried[i] = ADAGRAD_INITIAL;
+      const variable = tensor(carried, of.variable.shape as number[], 'float32');
+      left.push(variable);
+      return { name: `${of.variable.name}/${kind}`, tensor: variable };
+    });
+    await optimizer.setWeights(next);
+    for (const each of left) each.dispose();
+  }
 }

@@ -608,12 +608,12 @@ describe('bad input', () => {
     [
       'into something else',
       () => act.backward(x, x, { into: {} as never }),
-      /into must come from the activation's gradientSum/,
+      /a sum must come from the activation's gradientSum/,
     ],
     [
       'into a sum of another activation',
       () => act.backward(x, x, { into: new DiTAC({ seed: 1 }).gradientSum() }),
-      /into was begun by another activation/,
+      /got one that was begun by another/,
     ],
     [
       'transform: gradY of another length',
@@ -662,7 +662,7 @@ describe('bad input', () => {
     const trained = new DiTAC({ seed: 1 });
     const sum = trained.gradientSum();
     trained.update(trained.thetas);
-    expect(() => trained.backward(x, x, { into: sum })).toThrow(/before its parameters were updated/);
+    expect(() => trained.backward(x, x, { into: sum })).toThrow(/or before an update/);
   });
 });
 

@@ -37,6 +37,17 @@ const x = Float32Array.of(-1, 0.25, 0.5, 3);
 const theta = new Float32Array(9).fill(0.1);
 const act = new DiTAC({ thetas: theta, a: -3, b: 3 });
 const compiled = act.compiled();
+const makeDitacLayer = () => {
+  const made = new DiTACLayer({ seed: 1, inputShape: [1] });
+  tf.sequential({ layers: [made] });
+  return made;
+};
+const makeKanLinear = () => {
+  const made = new modules['ditac/tfjs'].KANLinear({ units: 1, seed: 1, inputShape: [2], name: 'kan' });
+  return { made, model: tf.sequential({ layers: [made] }) };
+};
+const { made: kanLinear, model } = makeKanLinear();
+const kan = new modules.ditac.KANLayer({ inputs: 2, outputs: 1, seed: 1 });
 const file = compiled.toBytes();
 const saved = new modules['ditac/runtime'].Activation(file);
 const js = await loadBackend('js');
@@ -291,6 +302,62 @@ const rows: Record<string, Row | typeof NOTHING> = {
     free: [0],
   },
   'ditac.gradientCertificate': { args: [snake, 0], call: modules.ditac.gradientCertificate },
+  'ditac.GradientSum.fromBytes': {
+    args: [act.gradientSum().toBytes(), act],
+    call: (...given) => modules.ditac.GradientSum.fromBytes(...given),
+  },
+  'ditac.GradientSum#merge': {
+    args: [act.gradientSum()],
+    call: (...given) => act.gradientSum().merge(...given),
+  },
+  'ditac.GradientSum#toBytes': NOTHING,
+  'ditac.GradientSumError': NOTHING,
+  'ditac.DiTAC#trained': NOTHING,
+  'ditac.Progression': {
+    call: construct(modules.ditac.Progression),
+    options: { at: 0, values: { patience: 1, threshold: 0.1, factor: 2, refinements: 1 } },
+  },
+  'ditac.Progression#observe': { args: [1], call: (...given) => new modules.ditac.Progression().observe(...given) },
+  'ditac.Progression#refine': {
+    args: [act, {}],
+    call: (...given) => new modules.ditac.Progression().refine(...given),
+    options: { at: 1, values: { first: { thetas: theta }, second: { thetas: theta } } },
+  },
+  'ditac.KANLayer': {
+    args: [{ inputs: 2, outputs: 1, seed: 1 }],
+    call: construct(modules.ditac.KANLayer),
+    options: {
+      at: 0,
+      values: { inputs: 2, outputs: 1, seed: 1, ...kan.parameters, degree: 3 },
+      required: ['inputs', 'outputs'],
+    },
+  },
+  'ditac.KANLayer.fromStateDict': {
+    args: [kan.stateDict(), {}],
+    call: (...given) => modules.ditac.KANLayer.fromStateDict(...given),
+    options: { at: 1, values: { prefix: '' } },
+  },
+  'ditac.KANLayer#update': {
+    args: [kan.parameters],
+    call: (...given) => kan.update(...given),
+    options: { at: 0, values: kan.parameters },
+  },
+  'ditac.KANLayer#edge': { args: [0, 0], call: (...given) => kan.edge(...given) },
+  'ditac.KANLayer#planOf': { args: [0, 0], call: (...given) => kan.planOf(...given) },
+  'ditac.KANLayer#forward': { args: [x, new Float32Array(2)], call: (...given) => kan.forward(...given) },
+  'ditac.KANLayer#direct': { args: [x, new Float32Array(2)], call: (...given) => kan.direct(...given) },
+  'ditac.KANLayer#backward': {
+    args: [x, new Float32Array(2), {}],
+    call: (...given) => kan.backward(...given),
+    options: { at: 2, values: { into: kan.gradientSum() } },
+  },
+  'ditac.KANLayer#gradientSum': NOTHING,
+  'ditac.KANLayer#on': { args: [js], call: (...given) => kan.on(...given) },
+  'ditac.KANLayer#refine': { args: [2], call: (...given) => kan.refine(...given) },
+  'ditac.KANLayer#stateDict': {
+    call: (...given) => kan.stateDict(...given),
+    options: { at: 0, values: { prefix: 'act.', class: 'pykan' } },
+  },
   'ditac.loadBackend': {
     args: ['threads', { size: 1 }],
     call: async (...given) => {
@@ -466,6 +533,42 @@ const rows: Record<string, Row | typeof NOTHING> = {
     options: { at: 1, values: { ...ditacOptions, prefix: '', lambdaRegLoss: 0 } },
   },
   'ditac/tfjs.layerOf': { args: [modules.ditac.Snake], call: (...given) => modules['ditac/tfjs'].layerOf(...given) },
+  'ditac/tfjs.KANLinear': {
+    args: [{ units: 1, seed: 1 }],
+    call: construct(modules['ditac/tfjs'].KANLinear),
+    options: { at: 0, values: { units: 1, seed: 1, degree: 3, range: [-1, 1], cells: 5 }, required: ['units'] },
+  },
+  'ditac/tfjs.KANLinear.fromStateDict': {
+    args: [kan.stateDict(), {}],
+    call: (...given) => modules['ditac/tfjs'].KANLinear.fromStateDict(...given),
+    options: { at: 1, values: { prefix: '', seed: 1 } },
+  },
+  'ditac/tfjs.KANLinear#stateDict': {
+    call: (...given) => kanLinear.stateDict(...given),
+    options: { at: 0, values: { prefix: 'act.', class: 'pykan' } },
+  },
+  'ditac/tfjs.KANLinear#refine': { args: [2], call: (factor) => makeKanLinear().made.refine(factor as number) },
+  'ditac/tfjs.ProgressiveTraining': {
+    args: [model, {}],
+    call: construct(modules['ditac/tfjs'].ProgressiveTraining),
+    options: {
+      at: 1,
+      values: { patience: 1, threshold: 0.1, factor: 2, refinements: 1, monitor: 'loss', layers: ['kan'] },
+    },
+  },
+  'ditac/tfjs.ProgressiveTraining#observe': {
+    args: [1],
+    call: (...given) => new modules['ditac/tfjs'].ProgressiveTraining(model).observe(...given),
+  },
+  'ditac/tfjs.ProgressiveTraining#refine': NOTHING,
+  'ditac/tfjs.KANLinear.className': NOTHING,
+  'ditac/tfjs.KANLinear.fromConfig': NOTHING,
+  'ditac/tfjs.KANLinear#build': NOTHING,
+  'ditac/tfjs.KANLinear#call': NOTHING,
+  'ditac/tfjs.KANLinear#computeOutputShape': NOTHING,
+  'ditac/tfjs.KANLinear#getConfig': NOTHING,
+  'ditac/tfjs.ActivationLayer#refine': NOTHING,
+  'ditac/tfjs.DiTACLayer#refine': { args: [2], call: (factor) => makeDitacLayer().refine(factor as number) },
   'ditac/tfjs.ActivationLayer': NOTHING,
   'ditac/tfjs.ActivationLayer#build': NOTHING,
   'ditac/tfjs.ActivationLayer#evaluate': NOTHING,

@@ -3,6 +3,7 @@ import { WORK_OPTIONS } from '../backends/evaluate.js';
 import { type Differentiator, expectGradients } from '../backends/gradients.js';
 import { describe, expectArray, expectOptions, inputFor, type OptionTable, unchecked } from '../errors.js';
 import type { Moments } from '../plan/moments.js';
+import { decodeSums, encodeSums, type Identity } from '../plan/sum-file.js';
 import { expectTensor } from './compiled.js';
 import { innerSize, type Layout } from './layout.js';
 
@@ -54,12 +55,53 @@ export class GradientSum<G extends Gradients = Gradients> {
     return this.gradients.thetas!;
   }
 
+  /**
+   * Adds what another sum holds, begun by an activation with the same parameters, here or elsewhere: whatever parts a tensor is divided into and in
+   * whatever order they are merged, the result has the bits of one pass over all of it.
+   * @throws {TypeError|RangeError} if it is none, is this one, or is that of another function; this one is as before then.
+   */
+  merge(other: GradientSum): void {
+    const of: unknown = other instanceof GradientSum ? other.#pass : undefined;
+    // Another activation with the same parameters means the same by its moments.
+    const isEqual = of !== undefined && `${this.#pass.identity}` === `${(of as BackwardPass).identity}`;
+    const moments = GradientSum.momentsOf(other, isEqual ? of : this.#pass);
+    if (moments === this.#moments) throw new RangeError('a sum must not be merged with itself, got the same one');
+    this.#moments.forEach((each, c) => {
+      each.expectRoom(moments[c]!);
+    });
+    this.#moments.forEach((each, c) => {
+      each.join(moments[c]!);
+    });
+  }
+
+  /** What was added so far, to be merged elsewhere: 16 bytes for each number that is not 0. Equal sums give equal bytes. */
+  toBytes(): Uint8Array {
+    return encodeSums(this.#moments, this.#pass.identity);
+  }
+
+  /**
+   * What {@link toBytes} wrote, as a sum of `activation`.
+   * @param activation of the same family with the same parameters, bit for bit.
+   * @throws {TypeError|GradientSumError} if the bytes are no such sum, are damaged, or belong to another function.
+   */
+  static fromBytes<G extends Gradients>(
+    bytes: Uint8Array,
+    activation: { gradientSum(): GradientSum<G> },
+  ): GradientSum<G> {
+    const empty: unknown = typeof activation?.gradientSum === 'function' ? activation.gradientSum() : undefined;
+    if (!(empty instanceof GradientSum))
+      throw new TypeError(`activation must be an activation of ditac, got ${describe(activation)}`);
+    return new GradientSum<G>(empty.#pass, decodeSums(bytes, empty.#moments, empty.#pass.identity));
+  }
+
   /** The moments of a sum that belongs to `pass`. @throws {TypeError|RangeError} if it is none, or belongs to another. */
   static momentsOf(sum: unknown, pass: unknown): readonly Moments[] {
     if (!(sum instanceof GradientSum))
-      throw new TypeError(`into must come from the activation's gradientSum, got ${describe(sum)}`);
+      throw new TypeError(`a sum must come from the activation's gradientSum, got ${describe(sum)}`);
     if (sum.#pass !== pass)
-      throw new RangeError('into was begun by another activation, or before its parameters were updated');
+      throw new RangeError(
+        'a sum must be of the same activation with the same parameters, got one that was begun by another or before an update',
+      );
     return sum.#moments;
   }
 }
@@ -73,12 +115,28 @@ export class BackwardPass<G extends Gradients = Gradients> {
   readonly #layout: Layout;
   readonly #differentiator: Differentiator;
   readonly #name: Naming<G>;
+  readonly #parameters: readonly Float32Array[];
+  #identity: Identity | undefined;
 
-  constructor(channels: number, layout: Layout, differentiator: Differentiator, name: Naming<G>) {
+  /** @param parameters what the gradients are of, with its present values. */
+  constructor(
+    channels: number,
+    layout: Layout,
+    differentiator: Differentiator,
+    name: Naming<G>,
+    parameters: readonly Float32Array[],
+  ) {
     this.#channels = channels;
     this.#layout = layout;
     this.#differentiator = differentiator;
     this.#name = name;
+    this.#parameters = parameters;
+  }
+
+  /** The same for equal functions with equal parameters, wherever they are. */
+  get identity(): Identity {
+    this.#identity ??= this.#differentiator.identity(this.#parameters);
+    return this.#identity;
   }
 
   sum(): GradientSum<G> {

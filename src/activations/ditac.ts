@@ -316,6 +316,10 @@ export class DiTAC extends Trainable<DiTACGradients> {
     );
   }
 
+  protected override trained(): readonly Float32Array[] {
+    return [this.#thetas];
+  }
+
   protected override gradientsOf(gradX: unknown, contracted: readonly Float64Array[]): DiTACGradients {
     const { basis, zeroBoundary } = this.#tessellation;
     const thetas = new Float32Array(this.channels * basis.columns);

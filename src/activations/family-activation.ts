@@ -264,6 +264,10 @@ export class FamilyActivation<C extends object = object, P extends string = stri
     return new Differentiator(Array.from({ length: this.channels }, (_, c) => functions[this.functionOf(c)]!));
   }
 
+  protected override trained(): readonly Float32Array[] {
+    return [...this.#parameters.values()].map(({ data }) => data);
+  }
+
   protected override gradientsOf(gradX: unknown, contracted: readonly Float64Array[]): Gradients {
     const gradients: Record<string, Float32Array> = {};
     let at = 0;

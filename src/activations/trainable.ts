@@ -48,6 +48,9 @@ export abstract class Trainable<G extends Gradients = Gradients> {
   /** Names what a contraction gives. */
   protected abstract gradientsOf(gradX: unknown, contracted: readonly Float64Array[]): G;
 
+  /** The present values of all parameters. */
+  protected abstract trained(): readonly Float32Array[];
+
   /** The compiled plan of channel 0, with its certificate. */
   get plan(): Plan {
     return this.planOf(0);
@@ -137,8 +140,12 @@ export abstract class Trainable<G extends Gradients = Gradients> {
   }
 
   #backwardPass(): BackwardPass<G> {
-    this.#pass ??= new BackwardPass(this.channels, this.layout, this.differentiator(), (gradX, contracted) =>
-      this.gradientsOf(gradX, contracted),
+    this.#pass ??= new BackwardPass(
+      this.channels,
+      this.layout,
+      this.differentiator(),
+      (gradX, contracted) => this.gradientsOf(gradX, contracted),
+      this.trained(),
     );
     return this.#pass;
   }

@@ -1,7 +1,9 @@
 import { expectFloat32Array, expectOutput } from '../errors.js';
+import { fnv1a } from '../plan/file.js';
 import type { Differentiable } from '../plan/gradient-table.js';
 import { type BackwardImage, backwardImage } from '../plan/image.js';
 import { Moments } from '../plan/moments.js';
+import type { Identity } from '../plan/sum-file.js';
 import type { Backend, WorkOptions } from './backend.js';
 import { evaluateBackward } from './evaluate.js';
 import { ChannelTables } from './tables.js';
@@ -52,6 +54,21 @@ export class Differentiator {
     moments: readonly Moments[],
   ): void | Promise<void> {
     return backend.backward({ images: this.#images.for(backend as Backend), inner }, x, gradY, gradX, moments);
+  }
+
+  /** Two words that stand for the tables, by which moments mean what they mean, and for `parameters`. */
+  identity(parameters: readonly Float32Array[]): Identity {
+    const known = [...new Set(this.#channels)];
+    const order = Float32Array.from(this.#channels, (each) => known.indexOf(each));
+    const arrays = [order, ...parameters, ...known.flatMap(({ table }) => [table.bounds, table.rows])];
+    // Twice: what two changes of a sign do to one is undone in it, but not in the other, which turns its words.
+    let [plain, turned] = [1, 2];
+    for (const { buffer, byteOffset, length } of arrays) {
+      const words = new Uint32Array(buffer, byteOffset, length);
+      plain = fnv1a(new Uint8Array(buffer, byteOffset, 4 * length), plain);
+      for (const word of words) turned = Math.imul((turned << 13) | (turned >>> 19), 5) ^ word;
+    }
+    return [plain, turned >>> 0];
   }
 
   /** The gradient of every channel's parameters. */

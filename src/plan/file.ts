@@ -214,9 +214,8 @@ function restore(plan: Omit<Plan, 'cellRows' | 'certificate'>, bounds: Bounds, i
 }
 
 /** Fowler, Noll, Vo, on words instead of bytes: 32 bits that notice a damaged file. */
-function fnv1a(bytes: Uint8Array): number {
+export function fnv1a(bytes: Uint8Array, hash = 0x811c9dc5): number {
   const words = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  let hash = 0x811c9dc5;
   for (let at = 0; at + 4 <= bytes.length; at += 4) hash = Math.imul(hash ^ words.getInt32(at, true), 0x01000193);
   // A file whose length is no multiple of four is cut off.
   return bytes.length % 4 === 0 ? hash >>> 0 : -1;

@@ -4,6 +4,8 @@ import { WINDOWS } from './image.js';
 const POISON_BLOCK = 1;
 
 const WORD = 2 ** 32;
+/** 2⁵¹ elements of the largest moment: no sum comes near, and all below are exact. */
+const MOST_HIGH = 2 ** 50;
 /** What a unit of each window is worth. */
 const UNITS = Array.from({ length: WINDOWS }, (_, window) => 2 ** (8 * window - 150));
 
@@ -28,14 +30,14 @@ export class Moments {
 
   /** Adds the sums of a window, [blocks][4] integers of at most 2⁵² each. */
   addDoubles(window: number, sums: Float64Array): void {
-    for (let i = 0; i < 4 * this.blocks; i++) if (sums[i] !== 0) this.#add(window, i, sums[i]!, 0);
+    for (let i = 0; i < 4 * this.blocks; i++) if (sums[i] !== 0) this.add(window, i, sums[i]!, 0);
   }
 
   /** The same for 64-bit integers of two words, the lower one first, seen as unsigned and as signed words. */
   addWords(window: number, lower: Uint32Array, upper: Int32Array): void {
     for (let i = 0; i < 4 * this.blocks; i++) {
       const [low, high] = [lower[2 * i]!, upper[2 * i + 1]!];
-      if (low !== 0 || high !== 0) this.#add(window, i, low, high);
+      if (low !== 0 || high !== 0) this.add(window, i, low, high);
     }
   }
 
@@ -43,8 +45,30 @@ export class Moments {
   join(other: Moments, sign: 1 | -1 = 1): void {
     other.#windows.forEach((sums, window) => {
       sums?.low.forEach((low, i) => {
-        this.#add(window, i, sign * low, sign * sums.high[i]!);
+        this.add(window, i, sign * low, sign * sums.high[i]!);
       });
+    });
+  }
+
+  /** Every sum that is not 0, by window and place, [blocks][4]: equal sums in equal words, whatever they were added from. */
+  *entries(): Generator<{ window: number; i: number; low: number; high: number }> {
+    for (const [window, sums] of this.#windows.entries()) {
+      for (let i = 0; sums !== undefined && i < 4 * this.blocks; i++) {
+        // The words may differ in sign: the lower one is made unsigned.
+        const carry = Math.floor(sums.low[i]! / WORD);
+        const [low, high] = [sums.low[i]! - carry * WORD, sums.high[i]! + carry];
+        if (low !== 0 || high !== 0) yield { window, i, low, high };
+      }
+    }
+  }
+
+  /** @throws {RangeError} if sums would leave what is exact when `other` joins. */
+  expectRoom(other: Moments): void {
+    this.makeRoom(other);
+    other.#windows.forEach((sums, window) => {
+      const own = this.#sumsOf(window);
+      if (sums?.high.some((high, i) => !(Math.abs(high + own.high[i]!) < MOST_HIGH)))
+        throw new RangeError('sums must stay below 2⁸² to be exact, got more');
     });
   }
 
@@ -60,7 +84,8 @@ export class Moments {
     return this.#windows[window];
   }
 
-  #add(window: number, i: number, low: number, high: number): void {
+  /** Adds `low` + 2³²·`high` to one sum. */
+  add(window: number, i: number, low: number, high: number): void {
     const sums = this.#sumsOf(window);
     const sum = sums.low[i]! + low;
     const carry = Math.trunc(sum / WORD);
