@@ -1,5 +1,5 @@
 // Every float32 there is, through ditac's own kernel, against the oracle: `npm run sweep:all`, `npm run sweep:all snake`. Reports go on where they were
-// stopped (out/sweep), and are written down in docs/sweeps.md once they are whole.
+// stopped (out/sweep), and are written down in docs/sweeps.md.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
@@ -15,7 +15,9 @@ const SWEPT = {
   aglu: ['--family', 'aglu', '--lambda', '0.6', '--kappa', '1.1'],
   xielu: ['--family', 'xielu', '--alpha-p', '0.3', '--alpha-n', '-0.8'],
 };
-const asked = process.argv.slice(2);
+/** `--write` only writes down what reports say. */
+const isWritten = process.argv.includes('--write');
+const asked = process.argv.slice(2).filter((each) => each !== '--write');
 for (const name of asked)
   if (!(name in SWEPT)) {
     console.error(`sweep:all knows ${Object.keys(SWEPT).join(', ')}; got ${name}`);
@@ -23,7 +25,7 @@ for (const name of asked)
   }
 
 mkdirSync('out/sweep', { recursive: true });
-for (const name of asked.length > 0 ? asked : Object.keys(SWEPT)) {
+for (const name of isWritten ? [] : asked.length > 0 ? asked : Object.keys(SWEPT)) {
   const report = `out/sweep/${name}.json`;
   const facts = `out/sweep/${name}.facts.json`;
   const args = ['dist/cli.js', 'sweep', '--every', '--seeds', '1', ...SWEPT[name], '--report', report];
@@ -42,15 +44,16 @@ for (const [name, args] of Object.entries(SWEPT)) {
   const report = `out/sweep/${name}.json`;
   if (!existsSync(report)) continue;
   const { range, result, parts, done } = JSON.parse(readFileSync(report, 'utf8'));
-  if (done.length < parts) continue;
-  const { seconds } = JSON.parse(readFileSync(`out/sweep/${name}.facts.json`, 'utf8'));
+  const facts = `out/sweep/${name}.facts.json`;
+  const seconds = existsSync(facts) ? JSON.parse(readFileSync(facts, 'utf8')).seconds : 0;
+  const isWhole = done.length === parts;
   const at = (error, x) => `${error.toFixed(4)} at ${x}`;
   const whole = (n) => n.toLocaleString('en');
   const title = FAMILIES[name]?.family?.name ?? 'DiTAC';
   rows.push(
-    `| ${title} | \`${args.join(' ')}\` | ${whole(result.count)}${Math.abs(range[0]) < 3e38 ? `, \\|x\\| ≤ ${range[1]}` : ''} | ${at(result.ulp, result.ulpAt)} | ` +
+    `| ${title} | \`${args.join(' ')}\` | ${whole(result.count)}${isWhole ? '' : ` (${done.length} of ${parts} parts: not whole yet)`}${Math.abs(range[0]) < 3e38 ? `, \\|x\\| ≤ ${range[1]}` : ''} | ${at(result.ulp, result.ulpAt)} | ` +
       `${at(result.ulpSmall, result.ulpSmallAt)} | ${(result.absolute * 2 ** 47).toFixed(4)} at ${result.absoluteAt} | ${(100 * result.nearest).toFixed(3)} % | ${whole(result.byLongArithmetic)} | ` +
-      `${(seconds / 60).toFixed(0)} min |`,
+      `${seconds > 0 ? `${(seconds / 60).toFixed(0)} min` : '–'} |`,
   );
 }
 if (rows.length > 0)

@@ -80,6 +80,58 @@ test('a directory of addresses stands before the tables of a WGSL kernel', () =>
   expect(text).toContain('channels = channelsTo = 3');
 });
 
+test('the shader and its table on a device, bound as its head says', async (context) => {
+  const device = await deviceHere();
+  if (device === undefined) return context.skip('no WebGPU adapter');
+  const act = new DiTAC({ a: -3, b: 3, seed: 3, channels: 3, layout: 'channelsFirst' });
+  const plans = [0, 1, 2].map((i) => act.planOf(i) as Plan);
+  const x = inputs();
+  const inner = x.length / 3;
+  const [uniform, storage, source, target] = [0x40 | 0x8, 0x80 | 0x8, 0x80 | 0x4, 0x1 | 0x8];
+  const buffer = (data: ArrayBufferView, usage: number) => {
+    const made = device.createBuffer({ size: data.byteLength, usage: usage | 0x8 });
+    device.queue.writeBuffer(made, 0, data as BufferSource);
+    return made;
+  };
+  const call = Uint32Array.of(0, x.length, 0, inner, 3, 0, 3, x.length, 0, 0, 0, 0);
+  const y = device.createBuffer({ size: x.byteLength, usage: source });
+  const read = device.createBuffer({ size: x.byteLength, usage: target });
+  const module = device.createShaderModule({ code: emit(plans, { language: 'wgsl', name: 'act' }) });
+  const pipeline = device.createComputePipeline({ layout: 'auto', compute: { module, entryPoint: 'main' } });
+  const bound = [buffer(call, uniform), buffer(wgslTables(plans), storage), y, buffer(x, storage)];
+  const group = device.createBindGroup({
+    layout: pipeline.getBindGroupLayout(0),
+    entries: bound.map((each, binding) => ({ binding, resource: { buffer: each } })),
+  });
+  const encoder = device.createCommandEncoder();
+  const pass = encoder.beginComputePass();
+  pass.setPipeline(pipeline);
+  pass.setBindGroup(0, group);
+  pass.dispatchWorkgroups(Math.ceil(x.length / 64));
+  pass.end();
+  encoder.copyBufferToBuffer(y, 0, read, 0, x.byteLength);
+  device.queue.submit([encoder.finish()]);
+  await read.mapAsync(1);
+  const found = new Float32Array(read.getMappedRange().slice(0));
+  device.destroy();
+  const expected = act.forward(x, undefined, { shape: [1, 3, inner] });
+  expect(compareBits(expected, found, x)).toMatchObject({ differing: 0 });
+});
+
+/** A device of the npm package `webgpu`, if there is any. */
+async function deviceHere(): Promise<GPUDevice | undefined> {
+  try {
+    const { create } = await import('webgpu');
+    gpu = create([]);
+    const adapter = await gpu.requestAdapter();
+    return await adapter?.requestDevice();
+  } catch {
+    return undefined;
+  }
+}
+/** Devices end with it. */
+let gpu: GPU;
+
 test('the command: a plan file or a family, and mistakes', () => {
   const folder = mkdtempSync(join(tmpdir(), 'emit-'));
   const file = join(folder, 'act.plan');
