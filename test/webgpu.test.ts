@@ -298,3 +298,26 @@ test.each(['activate', 'flow', 'backward'] as const)('the shader of %s is the ke
   expect(code).toMatch(/fn plus\(.*barrier\(a \+ b\)/);
   expect(shader(kernel, { barriers: false })).toMatch(/fn barrier\(value: f32\) -> f32 \{ return value; \}/);
 });
+
+test('a shader has the parts that its options ask for, and no others', () => {
+  const lines = (options: Parameters<typeof shader>[1], kernel: Parameters<typeof shader>[0] = 'activate') =>
+    shader(kernel, options).split('\n');
+  for (const entry of ['each', 'cells', 'search'] as const)
+    for (const inPlace of [[], ['x']] as const)
+      for (const isPlain of [false, true])
+        for (const barriers of [false, true]) {
+          const code = lines({ entry, inPlace, isPlain, barriers });
+          const count = (part: string) => code.filter((line) => line.includes(part)).length;
+          expect(count('//:')).toBe(0);
+          expect(count('> x: array<')).toBe(inPlace.length === 0 ? 1 : 0);
+          expect([count('fn xAt('), count('fn sourceOf('), count('fn tableOf('), count('fn barrier(')]).toEqual([
+            1, 1, 1, 1,
+          ]);
+          expect(count('call.period')).toBe(isPlain ? 0 : 1);
+          expect(count('^ zero')).toBe(barriers ? 1 : 0);
+        }
+  for (const inPlace of [[], ['x'], ['gradY'], ['x', 'gradY']] as const) {
+    const bound = lines({ inPlace }, 'backward').flatMap((line) => /> (x|gradY): array</.exec(line)?.[1] ?? []);
+    expect(bound).toEqual(['x', 'gradY'].filter((name) => !(inPlace as readonly string[]).includes(name)));
+  }
+});

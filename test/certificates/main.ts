@@ -51,7 +51,7 @@ interface Tally {
 }
 
 if (!makeJudge()) {
-  console.log('skipped: the judge needs gcc, with libquadmath, and there is none here');
+  console.log('skipped: the judge needs gcc, with libquadmath, and there is none here; npm run bring installs it');
   process.exit(0);
 }
 
