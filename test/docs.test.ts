@@ -32,7 +32,7 @@ const run = promisify(execFile);
 /** As a program of someone who installed the package, with a checkpoint beside it. */
 mkdirSync(join(folder, 'node_modules'));
 symlinkSync(root, join(folder, 'node_modules/ditac'));
-for (const name of ['@tensorflow', '@types', 'onnxruntime-web'])
+for (const name of ['@jax-js', '@tensorflow', '@types', 'onnxruntime-web'])
   symlinkSync(join(root, 'node_modules', name), join(folder, 'node_modules', name));
 writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
 copyFileSync(new URL('golden/nets/digits_mlp_ditac.safetensors', import.meta.url), join(folder, 'model.safetensors'));
