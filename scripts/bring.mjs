@@ -8,13 +8,15 @@ const PACKAGES = [
   ...['vite', 'webpack', 'rollup', '@rollup/plugin-node-resolve', 'parcel'],
   ...['jest', '@babel/preset-env'],
 ];
-/** A browser; Vulkan in software, which is WebGPU where there is no GPU; gcc's arithmetic of 113 bits. Of Debian and its kin. */
+/** A browser; Vulkan in software, which is WebGPU where there is no GPU; gcc's arithmetic of 113 bits; torch; a queue. Of Debian and its kin. */
 const DEBIAN = {
   chromium: '/usr/bin/chromium',
   'mesa-vulkan-drivers': '/usr/share/vulkan/icd.d/lvp_icd.x86_64.json',
   libvulkan1: '/usr/lib/x86_64-linux-gnu/libvulkan.so.1',
   gcc: '/usr/bin/gcc',
   'libc6-dev': '/usr/include/stdio.h',
+  'python3-torch': '/usr/lib/python3/dist-packages/torch/__init__.py',
+  'redis-server': '/usr/bin/redis-server',
 };
 
 const run = (command, ...args) => {
