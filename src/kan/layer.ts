@@ -87,7 +87,7 @@ const LEAST_NORMAL = 2 ** -126;
 
 /**
  * A layer of a Kolmogorov–Arnold network (Liu et al., arXiv 2404.19756), as efficient-kan and pykan have it: yₒ = Σᵢ φₒᵢ(xᵢ), every φₒᵢ a function of
- * the family {@link bspline}, base_weight·silu(x) + spline_scaler·Σₖ spline_weightₖ·Bₖ(x), on the knots of its input.
+ * the family `bspline`, base_weight·silu(x) + spline_scaler·Σₖ spline_weightₖ·Bₖ(x), on the knots of its input.
  *
  * `forward` evaluates a certified plan for every edge and adds their results in the order of the inputs in float64, rounded once: the same bits on every
  * backend, and off by at most one ULP of each edge's result and half a one of the sum. Plans take milliseconds an edge to compile; while parameters change,
