@@ -161,6 +161,7 @@ const program = {
   ...common,
   platform: 'node',
   target: 'node20',
+  define: { VERSION: JSON.stringify(version) },
 };
 await build({
   ...program,
@@ -170,6 +171,8 @@ await build({
     threads: 'bench/threads.ts',
     'bench-networks': 'bench/networks.ts',
     judged: 'bench/judged.ts',
+    'bench-onnx': 'bench/onnx.ts',
+    onnx: 'test/onnx/main.ts',
     playground: 'bench/playground.ts',
     stacks: 'test/stacks/main.ts',
     'stack-worker': 'test/stacks/worker.ts',
