@@ -9,7 +9,7 @@ import { onnxPeers } from './peers.js';
  * sizes, and special values.
  */
 
-const POINTS = Number(process.env.POINTS ?? 1_000_000);
+const POINTS = Number(process.env.POINTS ?? 300_000);
 const x = Float32Array.from([
   ...specialValues(),
   ...[...stratified(-20, 20, POINTS, 1).blocks()].flatMap((block) => [...block]),

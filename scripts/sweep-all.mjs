@@ -47,7 +47,8 @@ for (const [name, args] of Object.entries(SWEPT)) {
   const facts = `out/sweep/${name}.facts.json`;
   const seconds = existsSync(facts) ? JSON.parse(readFileSync(facts, 'utf8')).seconds : 0;
   const isWhole = done.length === parts;
-  const at = (error, x) => `${error.toFixed(4)} at ${x}`;
+  // Reports hold what is no number in JSON as strings.
+  const at = (error, x) => `${Number(error).toFixed(4)} at ${x}`;
   const whole = (n) => n.toLocaleString('en');
   const title = FAMILIES[name]?.family?.name ?? 'DiTAC';
   rows.push(
@@ -66,7 +67,7 @@ title: Every float32
 # Every float32
 
 \`npm run sweep:all\` puts every finite float32 through \`forward\` and compares each result with the oracle ([how](oracle.md)); of a periodic family, every one
-up to 2¹⁶ periods, as far as bounds are proved. NaN, infinities and -0 are in \`npm test\`. A sweep that is stopped goes on with the same command.
+up to 2¹⁶ periods, as far as bounds are proved. Subnormal inputs count as 0, which is what is promised of them. NaN, infinities and -0 are in \`npm test\`. A sweep that is stopped goes on with the same command.
 
 Last run ${new Date().toISOString().slice(0, 10)}, commit ${commit}, ${machine}, shared with other work: minutes say little.
 

@@ -352,6 +352,19 @@ test('a sweep that is stopped goes on where it was, and its shards add up', asyn
   expect({ missing, ...sum }).toEqual({ missing: [], ...figures });
 });
 
+test('a sweep: what rounds to infinity is right, and anything else there is not; ditac takes subnormal inputs for 0', () => {
+  const inputs = () => everyFloat32(3e38, 3.4e38);
+  const f = (v: number) => v * 1.5;
+  expect(sweep((v) => v.map(f), f, inputs())).toMatchObject({ ulp: expect.any(Number), nearest: 1 });
+  expect(sweep((v) => v.map(f), f, inputs()).ulp).toBeLessThanOrEqual(0.5);
+  expect(sweep((v) => v.map(() => 3e38), f, inputs()).ulp).toBeGreaterThan(1000);
+  // f(0) is -8.7e-7 in the released class, and f(1e-40) is not.
+  const args = ['--family', 'xielu', '--alpha-p', '0.3', '--alpha-n', '-0.8', '--range=-1e-42,1e-42', '--json'];
+  const { status, stdout } = ditac('sweep', ...args);
+  expect(status).toBe(0);
+  expect(JSON.parse(stdout)[0].absolute).toBeLessThan(2 ** -47);
+});
+
 test('sweep goes on from what onProgress told', () => {
   const inputs = () => everyFloat32(1, 1.05);
   const f = (v: Float32Array) => swish.forward(v);

@@ -1,6 +1,8 @@
 import { availableParallelism } from 'node:os';
 import { parentPort, Worker } from 'node:worker_threads';
 import { InvalidArgumentError } from 'commander';
+import { encloses, enclosureOf } from '../oracle/enclosed.js';
+import { LANES } from '../oracle/enclosure.js';
 import { everyFloat32, type SweepResult, sweep, type Truth } from '../oracle/index.js';
 import { type Comparison, type Judgement, judge } from '../oracle/judge.js';
 import type { AnyActivation } from './family.js';
@@ -42,7 +44,28 @@ export function perform(work: Work): SweepResult | Judgement {
   }
   if (!isSweep(work)) return judge(work, truth);
   const act = functionOf(work.question) as AnyActivation;
-  return sweep((x) => act.forward(x), truth, everyFloat32(work.low, work.high, work.part, work.parts));
+  return sweep((x) => act.forward(x), flushed(truth), everyFloat32(work.low, work.high, work.part, work.parts));
+}
+
+const LEAST_NORMAL = 2 ** -126;
+const flush = (x: number): number => (Math.abs(x) < LEAST_NORMAL ? 0 : x);
+
+/** What ditac promises: subnormal inputs count as 0. */
+function flushed(truth: (x: number) => Truth): (x: number) => Truth {
+  return encloses(
+    (x: number) => truth(flush(x)),
+    () => {
+      const enclose = enclosureOf(truth);
+      const inputs = new Float32Array(LANES);
+      return (
+        enclose &&
+        ((x, from, count, low, high) => {
+          for (let i = 0; i < count; i++) inputs[i] = flush(x[from + i]!);
+          enclose(inputs, 0, count, low, high);
+        })
+      );
+    },
+  );
 }
 
 /** In a thread: answers each work that comes. */

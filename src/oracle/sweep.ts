@@ -95,8 +95,11 @@ export function sweep(
         const found = y[start + k]!;
         const isEdge = nearest.isEdge[k] === 1 && found !== nearest.rounded[k];
         const t = isEdge ? exactly(x[start + k]!).hi : nearest.value[k]!;
-        if (found === nearest.rounded[k]) right += 1;
-        else if (Number.isNaN(t) || Number.isNaN(found)) {
+        if (found === nearest.rounded[k]) {
+          right += 1;
+          // What rounds to an infinity has no distance from it.
+          if (Math.abs(found) === Number.POSITIVE_INFINITY) continue;
+        } else if (Number.isNaN(t) || Number.isNaN(found)) {
           if (Number.isNaN(t) && Number.isNaN(found)) right += 1;
           else ulp.see(Number.POSITIVE_INFINITY, 0, x[start + k]!, found);
           continue;
