@@ -1,12 +1,14 @@
 /** Trainings on threads, so many at a time: what the programs that compare share. */
-import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { isMainThread, parentPort, Worker } from 'node:worker_threads';
+import * as tf from '@tensorflow/tfjs';
 import { InvalidArgumentError } from 'commander';
 
 /** What a thread says while it works, and at its end. */
 type Message<O> = { progress: number; note: string } | { outcome: O };
 
 /**
- * Runs all jobs, each in a thread of its own that runs the file `url` again and answers by `serve`. What was done before is in `known`, by a job's key.
+ * Runs all jobs on so many threads, each of which runs the file `url` again and does one job after the other by `serve`: a thread takes longer to load TensorFlow.js,
+ * and to find out what of it is to be compiled, than a short training takes.
  * @param onProgress how much of which job was done since the last time.
  */
 export async function runJobs<J, O>(
@@ -19,32 +21,44 @@ export async function runJobs<J, O>(
   const outcomes = new Array<O>(jobs.length);
   const waiting = [...jobs.entries()];
   const work = async (): Promise<void> => {
+    const worker = new Worker(new URL(url));
+    const ended = new Promise<never>((_, reject) => {
+      worker.on('error', reject);
+      worker.on('exit', (code) => reject(new Error(`a thread of trainings ended with ${code}`)));
+    });
+    // Whoever waits for a job hears of it; between jobs nobody does.
+    ended.catch(() => {});
     for (let next = waiting.shift(); next; next = waiting.shift()) {
       const [index, job] = next;
-      const worker = new Worker(new URL(url), { workerData: job });
       let before = 0;
-      outcomes[index] = await new Promise<O>((resolve, reject) => {
+      const outcome = new Promise<O>((resolve) => {
+        worker.removeAllListeners('message');
         worker.on('message', (message: Message<O>) => {
           if ('outcome' in message) return resolve(message.outcome);
           onProgress(message.progress - before, job, message.note);
           before = message.progress;
         });
-        worker.on('error', reject);
-        worker.on('exit', (code) => reject(new Error(`a training ended with ${code}`)));
       });
-      await worker.terminate();
+      worker.postMessage(job);
+      outcomes[index] = await Promise.race([outcome, ended]);
       onOutcome(outcomes[index]!, job);
     }
+    await worker.terminate();
   };
-  await Promise.all(Array.from({ length: threads }, work));
+  await Promise.all(Array.from({ length: Math.min(threads, jobs.length) }, work));
   return outcomes;
 }
 
-/** In a thread: does its job. */
+/** In a thread: does the jobs that come, and leaves no variable of TensorFlow.js behind. */
 export async function serve<J, O>(work: (job: J, report: (progress: number, note: string) => void) => Promise<O>) {
   if (isMainThread) throw new Error('serve is for threads');
-  const report = (progress: number, note: string) => parentPort!.postMessage({ progress, note });
-  parentPort!.postMessage({ outcome: await work(workerData as J, report) });
+  const port = parentPort!;
+  const report = (progress: number, note: string) => port.postMessage({ progress, note });
+  port.on('message', async (job: J) => {
+    const outcome = await work(job, report);
+    tf.disposeVariables();
+    port.postMessage({ outcome });
+  });
 }
 
 export const meanOf = (values: readonly number[]): number => values.reduce((p, q) => p + q, 0) / values.length;
