@@ -29,16 +29,22 @@ export function cuts(interpreter: Interpreter, parts: readonly Part[]): Part[] {
 }
 
 function cutPart(interpreter: Interpreter, part: Part): Part[] {
-  if (!hasCorners(part.f)) return [part];
-  const corner = inOrder(part.f).find((e) => e.op === 'where' || e.op === 'abs')!;
+  const { f, first, last } = part;
+  if (!hasCorners(f)) return [part];
+  // From the outside in, as far as that goes: a chain of cells takes one cut a cell.
+  if (f.op === 'where' && !hasCorners(f.condition))
+    return signs(interpreter, f.condition, first, last).flatMap((sign) =>
+      cutPart(interpreter, { first: sign.first, last: sign.last, f: sign.isPositive ? f.a : f.b }),
+    );
+  const corner = inOrder(f).find((e) => e.op === 'where' || e.op === 'abs')!;
   // In order operands come first, so the condition itself has no corners.
   const condition = corner.op === 'where' ? corner.condition : (corner as { a: Expression }).a;
   const positive = corner.op === 'where' ? corner.a : condition;
   const other = corner.op === 'where' ? corner.b : negative(condition);
   const replaced = (by: Expression) =>
-    mapping((e, operands) => (e === corner ? by : operands.length > 0 ? rebuilt(e, operands) : e))(part.f);
-  return signs(interpreter, condition, part.first, part.last).flatMap(({ first, last, isPositive }) =>
-    cutPart(interpreter, { first, last, f: replaced(isPositive ? positive : other) }),
+    mapping((e, operands) => (e === corner ? by : operands.length > 0 ? rebuilt(e, operands) : e))(f);
+  return signs(interpreter, condition, first, last).flatMap((sign) =>
+    cutPart(interpreter, { first: sign.first, last: sign.last, f: replaced(sign.isPositive ? positive : other) }),
   );
 }
 
@@ -59,7 +65,8 @@ export function signs(interpreter: Interpreter, condition: Expression, first: nu
     const known = ofLine(line.slope.value, line.intercept.value, first, last);
     if (known) return known;
   }
-  return search(interpreter, condition, first, last);
+  interpreter.load(tape(interpreter, condition));
+  return (line && acrossRoot(interpreter, first, last)) ?? search(interpreter, first, last);
 }
 
 /** For ±x - c with a float32 c, as most corners are, there is nothing to search. */
@@ -80,8 +87,41 @@ function ofLine(slope: number, intercept: number, first: number, last: number): 
   return halves.map((half) => clip(half, first, last)).filter((half) => half !== undefined);
 }
 
-function search(interpreter: Interpreter, condition: Expression, first: number, last: number): Sign[] {
-  interpreter.load(tape(interpreter, condition));
+/** Of the loaded tape at one float32. An undecided value there is a root: not positive. */
+function isPositiveAt(interpreter: Interpreter, x: number): boolean {
+  interpreter.values(x);
+  interpreter.settle(x);
+  const { high, low, error } = interpreter.ball();
+  return high + low > error;
+}
+
+/** Neighbours of where float64 sees the root of a line. */
+const MOST_STEPS = 8;
+
+/** The loaded tape is a line's: what it is at both ends, and on both sides of its root, it is in between. */
+function acrossRoot(interpreter: Interpreter, first: number, last: number): Sign[] | undefined {
+  const isPositive = isPositiveAt(interpreter, first);
+  if (isPositiveAt(interpreter, last) === isPositive) return [{ first, last, isPositive }];
+  const [at0, at1] = [0, 1].map((x) => {
+    interpreter.values(x);
+    return interpreter.value();
+  }) as [number, number];
+  const root = Math.fround(at0 / (at0 - at1));
+  if (!(root > first && root < last)) return undefined;
+  let x = Math.abs(root) < LEAST_NORMAL ? 0 : root;
+  for (let step = 0; step < MOST_STEPS; step++) {
+    const [left, right] = isPositiveAt(interpreter, x) === isPositive ? [x, above(x)] : [below(x), x];
+    if (isPositiveAt(interpreter, left) === isPositive && isPositiveAt(interpreter, right) !== isPositive)
+      return [
+        { first, last: left, isPositive },
+        { first: right, last, isPositive: !isPositive },
+      ];
+    x = left === x ? right : left;
+  }
+  return undefined;
+}
+
+function search(interpreter: Interpreter, first: number, last: number): Sign[] {
   const found: Sign[] = [];
   let attempts = 0;
   const add = (from: number, to: number, isPositive: boolean) => {
@@ -96,11 +136,7 @@ function search(interpreter: Interpreter, condition: Expression, first: number, 
         `the sign of a condition cannot be decided near x = ${from}: it is zero on an interval, or nearly`,
       );
     if (from === to) {
-      interpreter.values(from);
-      interpreter.settle(from);
-      const { high, low, error } = interpreter.ball();
-      // An undecided value at a single float32 is a root: not positive.
-      add(from, to, high + low > error);
+      add(from, to, isPositiveAt(interpreter, from));
       return;
     }
     const isWide = (from !== 0 && to !== 0 && Math.abs(to / from) > 4) || Math.abs(from / to) > 4;

@@ -5,9 +5,10 @@ import {
   type Expression,
   exp,
   expression,
-  inOrder,
+  inOrderOf,
   minus,
   negative,
+  parametersOf,
   plus,
   polynomial,
   sigmoid,
@@ -55,8 +56,13 @@ function slopeOf(op: 'sigmoid' | 'tanh', a: Expression): Expression {
 export function differentiate(e: Expression, by: 'x' | number): Expression {
   const zero = expression(0);
   const known = new Map<Expression, Expression>();
-  for (const each of inOrder(e)) known.set(each, derivative(each));
-  return known.get(e)!;
+  const matters = (each: Expression) => (by === 'x' ? dependsOnX(each) : parametersOf(each).has(by));
+  for (const each of inOrderOf(matters, e)) known.set(each, derivative(each));
+  return of(e);
+
+  function of(each: Expression): Expression {
+    return known.get(each) ?? zero;
+  }
 
   function derivative(each: Expression): Expression {
     switch (each.op) {
@@ -69,7 +75,7 @@ export function differentiate(e: Expression, by: 'x' | number): Expression {
       case 'primitive':
         return by === 'x' ? each.derivative! : zero;
       case 'where': {
-        const [a, b] = [known.get(each.a)!, known.get(each.b)!];
+        const [a, b] = [of(each.a), of(each.b)];
         return isZero(a) && isZero(b) ? zero : where(each.condition, a, b);
       }
       case 'polynomial': {
@@ -77,14 +83,14 @@ export function differentiate(e: Expression, by: 'x' | number): Expression {
           return each.coefficients.length < 2
             ? zero
             : polynomial(each.coefficients.slice(1).map((c, n) => times(n + 1, c)));
-        const own = each.coefficients.map((c) => known.get(c)!);
+        const own = each.coefficients.map((c) => of(c));
         let length = own.length;
         while (length > 0 && isZero(own[length - 1]!)) length -= 1;
         return length === 0 ? zero : polynomial(own.slice(0, length));
       }
       default: {
-        const a = known.get(each.a)!;
-        const b = 'b' in each ? known.get(each.b)! : zero;
+        const a = of(each.a);
+        const b = 'b' in each ? of(each.b) : zero;
         if (isZero(a) && isZero(b)) return zero;
         const rule = RULES[each.op]!;
         return rule({ a: each.a, b: 'b' in each ? each.b : zero, self: each }, a, b);
@@ -98,18 +104,21 @@ export function lineOf(e: Expression): { slope: Expression; intercept: Expressio
   // As most are that are none: a product of two with x.
   if (e.op === 'times' && dependsOnX(e.a) && dependsOnX(e.b)) return undefined;
   const known = new Map<Expression, { slope: Expression; intercept: Expression } | undefined>();
-  for (const each of inOrder(e)) known.set(each, line(each));
-  return known.get(e);
+  for (const each of inOrderOf(dependsOnX, e)) known.set(each, line(each));
+  return of(e);
+
+  function of(each: Expression): { slope: Expression; intercept: Expression } | undefined {
+    return dependsOnX(each) ? known.get(each) : { slope: expression(0), intercept: each };
+  }
 
   function line(each: Expression): { slope: Expression; intercept: Expression } | undefined {
     if (each.op === 'x') return { slope: expression(1), intercept: expression(0) };
-    if (!dependsOnX(each)) return { slope: expression(0), intercept: each };
     if (each.op === 'polynomial')
       return each.coefficients.length <= 2
         ? { slope: each.coefficients[1]!, intercept: each.coefficients[0]! }
         : undefined;
-    const a = 'a' in each ? known.get(each.a) : undefined;
-    const b = 'b' in each ? known.get(each.b) : undefined;
+    const a = 'a' in each ? of(each.a) : undefined;
+    const b = 'b' in each ? of(each.b) : undefined;
     if (a === undefined || b === undefined) return undefined;
     if (each.op === 'plus') return { slope: plus(a.slope, b.slope), intercept: plus(a.intercept, b.intercept) };
     if (each.op === 'minus') return { slope: minus(a.slope, b.slope), intercept: minus(a.intercept, b.intercept) };

@@ -228,16 +228,35 @@ export function withOperands(e: Expression, [a, b, c]: readonly Expression[]): E
 
 /** Every expression that the roots are made of, once, operands before what is made of them. */
 export function inOrder(...roots: readonly Expression[]): Expression[] {
+  return inOrderOf(() => true, ...roots);
+}
+
+/** The same of those that pass a test; what fails is not entered. */
+export function inOrderOf(test: (e: Expression) => boolean, ...roots: readonly Expression[]): Expression[] {
   const seen = new Set<Expression>();
   const order: Expression[] = [];
   const visit = (e: Expression) => {
-    if (seen.has(e)) return;
+    if (seen.has(e) || !test(e)) return;
     seen.add(e);
     operands(e).forEach(visit);
     order.push(e);
   };
   roots.forEach(visit);
   return order;
+}
+
+const NONE: ReadonlySet<number> = new Set();
+const indices = new WeakMap<Expression, ReadonlySet<number>>();
+
+/** The indices of the parameters that an expression is made of. */
+export function parametersOf(e: Expression): ReadonlySet<number> {
+  if (e.op !== 'parameter' && operands(e).length === 0) return NONE;
+  let found = indices.get(e);
+  if (!found) {
+    const own = e.op === 'parameter' ? [e.index] : operands(e).flatMap((each) => [...parametersOf(each)]);
+    indices.set(e, (found = own.length === 0 ? NONE : new Set(own)));
+  }
+  return found;
 }
 
 /** A function that maps expressions from their operands up, each once. */

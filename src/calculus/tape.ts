@@ -6,7 +6,8 @@ import {
   divide,
   type Expression,
   exp,
-  inOrder,
+  inOrderOf,
+  operands,
   type Primitive,
   plus,
   sigmoid,
@@ -127,11 +128,10 @@ function foldConstants(interpreter: Interpreter, roots: readonly Expression[]): 
     if (found) known.set(e, found);
     else wanted.add(e);
   };
-  const order = inOrder(...roots);
+  const order = inOrderOf(dependsOnX, ...roots);
   // What integrals bring along holds constants too.
   const companions = order.filter((e) => e.op in INTEGRALS).map(companionOf);
-  for (const e of companions.length > 0 ? inOrder(...roots, ...companions) : order) {
-    if (!dependsOnX(e)) continue;
+  for (const e of companions.length > 0 ? inOrderOf(dependsOnX, ...roots, ...companions) : order) {
     if (e.op === 'polynomial') e.coefficients.forEach(want);
     else if ('b' in e) {
       if (!dependsOnX(e.a)) want(e.a);
@@ -140,27 +140,38 @@ function foldConstants(interpreter: Interpreter, roots: readonly Expression[]): 
     }
   }
   for (const root of roots) if (!dependsOnX(root)) want(root);
-  if (wanted.size > 0) {
-    const list = [...wanted];
-    const prelude = assemble(list, undefined);
-    interpreter.load(prelude);
-    interpreter.values(0);
-    interpreter.settle(0);
-    list.forEach((e, i) => {
-      const found = interpreter.ball(prelude.results[i]!);
-      if (!Number.isFinite(found.high) || !Number.isFinite(found.error))
-        throw new RangeError(
-          `a constant of the function is ${found.high} ± ${found.error}: its parameters leave no finite number that float64 resolves`,
-        );
-      known.set(e, found);
-      if (!dependsOnParameters(e)) lasting.set(e, found);
-    });
+  // The same for ever, of what parameters decide: first, and once.
+  const parts = inOrderOf(dependsOnParameters, ...wanted).flatMap((e) =>
+    operands(e).filter((part) => !dependsOnParameters(part) && !given(part) && !lasting.has(part)),
+  );
+  const fixed = new Set([...parts, ...[...wanted].filter((e) => !dependsOnParameters(e))]);
+  for (const [e, found] of numbersOf(interpreter, [...fixed])) {
+    lasting.set(e, found);
+    if (wanted.delete(e)) known.set(e, found);
   }
+  for (const [e, found] of numbersOf(interpreter, [...wanted])) known.set(e, found);
   return known;
 }
 
 /** Constants that no parameter decides, computed once. */
 const lasting = new WeakMap<Expression, Ball>();
+
+/** Expressions without x, computed with two float64. */
+function numbersOf(interpreter: Interpreter, list: readonly Expression[]): [Expression, Ball][] {
+  if (list.length === 0) return [];
+  const prelude = assemble(list, undefined);
+  interpreter.load(prelude);
+  interpreter.values(0);
+  interpreter.settle(0);
+  return list.map((e, i) => {
+    const found = interpreter.ball(prelude.results[i]!);
+    if (!Number.isFinite(found.high) || !Number.isFinite(found.error))
+      throw new RangeError(
+        `a constant of the function is ${found.high} ± ${found.error}: its parameters leave no finite number that float64 resolves`,
+      );
+    return [e, found];
+  });
+}
 
 const inverses = new WeakMap<Expression, Expression>();
 const inverse = (e: Expression): Expression => remembered(inverses, e, () => divide(1, e));
@@ -194,7 +205,8 @@ function assemble(roots: readonly Expression[], constants: ReadonlyMap<Expressio
     }
     return at;
   };
-  const numberOf = (e: Expression): Ball | undefined => given(e) ?? (dependsOnX(e) ? undefined : constants?.get(e));
+  const numberOf = (e: Expression): Ball | undefined =>
+    given(e) ?? (dependsOnX(e) ? undefined : (constants ?? lasting).get(e));
 
   const place = (e: Expression): number => {
     let at = places.get(e);

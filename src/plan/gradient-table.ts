@@ -1,7 +1,7 @@
-import { nextDown } from '../../assembly/float32';
+import { nextDown, nextUp } from '../../assembly/float32';
 import { cuts } from '../calculus/cuts.js';
 import { differentiate, lineOf } from '../calculus/differentiate.js';
-import { type Expression, expression, minus, plus, times, x } from '../calculus/expression.js';
+import { type Expression, expression, minus, parametersOf, plus, times, x } from '../calculus/expression.js';
 import type { Interpreter } from '../calculus/interpreter.js';
 import {
   type Asymptote,
@@ -262,8 +262,11 @@ export function gradientTable(
     rest: number,
   ) => {
     watch?.straight({ slope, intercept }, begins, until, rest);
-    const partials = (e: Expression) =>
-      Float64Array.from({ length: parameters }, (_, k) => numberOf(interpreter, differentiate(e, k)));
+    const partials = (e: Expression) => {
+      const found = new Float64Array(parameters);
+      for (const k of parametersOf(e)) found[k] = numberOf(interpreter, differentiate(e, k));
+      return found;
+    };
     const end = { block: builder.blocks, slope: partials(slope), intercept: partials(intercept) };
     const matters = end.slope.some((each) => each !== 0) || end.intercept.some((each) => each !== 0);
     builder.push(
@@ -361,7 +364,20 @@ function typicalSizes(
   return sizes.map((size) => Math.max(size, NOTHING * most));
 }
 
-/** Halves until the discs bound what a cubic misses of every derivative. */
+/** A cubic misses so many times less on an interval half as wide: of what is allowed, intervals aim at this share. */
+const ORDER = 4;
+const AIM = 0.7;
+/** What the next width tried is of the one before, at most and at least. */
+const WIDER = 4;
+const NARROWER = 0.5;
+/** Discs may fail all at once, where they come near a pole: widths stay this share below the last that failed, which is forgotten by and by. */
+const BELOW_FAILED = 0.85;
+const FORGOTTEN = 1.15;
+
+/**
+ * Intervals from left to right, each as wide as what a cubic misses of every derivative allows, by the discs. How much one misses says how wide
+ * the next may be: where a function is smooth every interval is expanded once, and few are narrower than they need to be.
+ */
 function divide(
   interpreter: Interpreter,
   source: Source,
@@ -372,33 +388,47 @@ function divide(
   interpreter.load(source.tape);
   const { results } = source.tape;
   const limits = results.map((_, n) => TOLERANCE * typical[n === 0 ? 0 : 1 + source.parameters[n - 1]!]!);
-  const isShort = (first: number, last: number): boolean => {
+  /** What is missed, as a share of what may be; Infinity if that is not known. */
+  const missed = (first: number, last: number): number => {
     const centre = Math.fround(0.5 * first + 0.5 * last);
     const radius = Math.max(last - centre, centre - first);
-    if (radius <= NARROWEST * Math.max(Math.abs(first), Math.abs(last))) return true;
-    if (!interpreter.expand(centre, radius)) return false;
+    if (radius <= NARROWEST * Math.max(Math.abs(first), Math.abs(last))) return 0;
+    if (!interpreter.expand(centre, radius)) return Number.POSITIVE_INFINITY;
+    let most = 0;
     for (let n = 0; n < results.length; n++) {
       const allowed = Math.max(limits[n]!, TOLERANCE * Math.abs(interpreter.value(results[n]!)));
-      if (!(interpreter.missedByCubic(results[n]!) <= allowed)) return false;
+      const share = interpreter.missedByCubic(results[n]!) / allowed;
+      if (!(share <= most)) most = share;
     }
+    if (!(most <= 1)) return Number.isNaN(most) ? Number.POSITIVE_INFINITY : most;
     // Where slopes leave float32, an interval is on one side of that, or as narrow as may be.
     const slope = Math.abs(interpreter.value(results[0]!));
     const variation = interpreter.variation(results[0]!);
-    return slope + variation < LARGEST || slope - variation > LARGEST || radius < Math.abs(centre) * 2 ** -14;
-  };
-  const add = (first: number, last: number): void => {
-    const middle = 0.5 * first + 0.5 * last;
-    const next = Math.fround(middle);
-    if (isShort(first, last) || !(next > first && next <= last)) {
-      const { centre, scale } = frame(first, last);
-      emit(first, last, scale, centre);
-    } else {
-      add(first, nextDown(next));
-      add(next, last);
-    }
+    const isClear = slope + variation < LARGEST || slope - variation > LARGEST || radius < Math.abs(centre) * 2 ** -14;
+    return isClear ? most : Number.POSITIVE_INFINITY;
   };
   // A binade at a time far out, as functions are there.
-  for (const [first, last] of binades(part.first, part.last)) add(first, last);
+  let [share, failedShare] = [1, Number.POSITIVE_INFINITY];
+  for (const [begins, ends] of binades(part.first, part.last)) {
+    let [width, failed] = [share * (ends - begins), failedShare * (ends - begins)];
+    for (let first = begins; first <= ends; ) {
+      // What is left is divided evenly.
+      const rest = ends - first;
+      const last = Math.max(first, Math.min(ends, Math.fround(first + rest / Math.ceil(rest / width || 1))));
+      const off = first === last ? 0 : missed(first, last);
+      if (!(off <= 1)) failed = last - first;
+      const factor = Math.min(Math.max((AIM / off) ** (1 / ORDER), NARROWER), WIDER);
+      width = Math.min(factor * (last - first), BELOW_FAILED * failed);
+      if (!(off <= 1)) continue;
+      failed *= FORGOTTEN;
+      const { centre, scale } = frame(first, last);
+      emit(first, last, scale, centre);
+      // Subnormal numbers are no bounds; what was cut there was cut at 0.
+      first = last === ends ? Number.POSITIVE_INFINITY : nextUp(last);
+    }
+    share = Math.min(width / (ends - begins), 1);
+    failedShare = failed / (ends - begins);
+  }
 }
 
 /** [first, last] cut at 0 and at ±2ᵏ from 1 on, and below at once. */
