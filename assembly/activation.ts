@@ -2,13 +2,13 @@ import {
   addWord,
   andWord,
   anyLane,
+  appendIfAny,
   appendLanes,
   atLeast,
   column0,
   column1,
   column2,
   column3,
-  countIfAny,
   eitherMask,
   every,
   everyWord,
@@ -45,7 +45,6 @@ import {
   shiftLeft,
   smaller,
   storeLanes,
-  storeWord,
   storeWords,
   times,
   timesExactly,
@@ -142,16 +141,13 @@ export function activate(table: usize, x: usize, y: usize, count: usize, list: u
       const cell = andWord(shiftLeft(integerBits(t), 4), addressBits);
       const u = offsetIn(v, t, magic, width);
       const kept = y + offset;
-      const result = quadratic(
-        keptRow0(kept, cell),
-        keptRow1(kept, cell),
-        keptRow2(kept, cell),
-        keptRow3(kept, cell),
-        u,
-      );
+      const a = keptRow0(kept, cell, 0);
+      const b = keptRow1(kept, cell, 0);
+      const c = keptRow2(kept, cell, 0);
+      const d = keptRow3(kept, cell, 0);
+      const result = quadratic(a, b, c, d, u);
       storeLanes(y + offset, result);
-      storeWord(listed, <i32>offset);
-      listed += countIfAny(isNaNLane(result)) << 2;
+      listed = appendIfAny(isNaNLane(result), <i32>offset, listed);
     }
   }
   // Few lanes of those vectors are unfinished: they are collected, so that the search works on full vectors.
@@ -198,8 +194,10 @@ export function cellValue(cell: Words, u: Lanes): Lanes {
 
 /** A row's quadratic. */
 export function quadratic(a: Row, b: Row, c: Row, d: Row, u: Lanes): Lanes {
-  const tail = plus(column1(a, b, c, d), times(u, plus(column2(a, b, c, d), times(u, column3(a, b, c, d)))));
-  return plus(column0(a, b, c, d), tail);
+  return plus(
+    column0(a, b, c, d),
+    plus(column1(a, b, c, d), times(u, plus(column2(a, b, c, d), times(u, column3(a, b, c, d))))),
+  );
 }
 
 /** The function where the grid has no answer: by the segment, found by bisection, and the cases that no polynomial covers. */

@@ -1,4 +1,5 @@
 import {
+  addKeptRow,
   addToRow,
   addWord,
   andWord,
@@ -11,6 +12,13 @@ import {
   every,
   everyWord,
   gatherWord,
+  IS_VECTOR,
+  inWindow,
+  isBeyond,
+  keptRow0,
+  keptRow1,
+  keptRow2,
+  keptRow3,
   Lanes,
   larger,
   loadLanes,
@@ -32,15 +40,18 @@ import {
   shiftRight,
   smaller,
   storeLanes,
+  storeRows,
+  storeWords,
   times,
   toBits,
   Words,
+  withoutBelow,
   wordAbove,
   wordColumn2,
   wordColumn3,
   wordEquals,
 } from '#lanes';
-import { rowOf } from './search';
+import { ADDRESS_BITS, cellAt, HIGHEST, INVERSE_WIDTH, LOWEST, MAGIC, rowIn, rowOf } from './search';
 
 /**
  * The gradient of a tensor y = f(x): gradX = gradY·f′(x), and what the gradient of any parameter of f needs of x and gradY.
@@ -78,20 +89,134 @@ const FAR_BLOCK: i32 = 28;
 const INFINITY_BITS: i32 = 0x7f800000;
 const NAN_BITS: i32 = 0x7fc00000;
 
-/** `count` floats. Adds to `sums`, which must hold integers; gradX may be gradY. */
-export function backward(table: usize, sums: usize, x: usize, gradY: usize, gradX: usize, count: usize): void {
+/** So many bytes at a time go through the passes below. */
+const BLOCK: usize = 1024;
+
+/**
+ * `count` floats. Adds to `sums`, which must hold integers; gradX may be gradY. `scratch` has room for 5 BLOCKs: addresses, one a float, and its four
+ * moments. What is kept in memory and loaded one by one need not be taken out of vectors, and no sum waits for the one before it to be stored.
+ */
+export function backward(
+  table: usize,
+  sums: usize,
+  x: usize,
+  gradY: usize,
+  gradX: usize,
+  count: usize,
+  scratch: usize,
+): void {
   const bytes = count << 2;
-  for (let offset: usize = 0; offset < bytes; offset += STRIDE) {
-    storeLanes(gradX + offset, backwardLanes(table, sums, loadLanes(x + offset), loadLanes(gradY + offset)));
+  for (let from: usize = 0; from < bytes; from += BLOCK) {
+    const size = bytes - from < BLOCK ? bytes - from : BLOCK;
+    if (areFinite(table, x + from, gradY + from, size)) {
+      findRows(table, x + from, size, scratch);
+      slopes(table, sums, x + from, gradY + from, gradX + from, size, scratch);
+      if (IS_VECTOR) addUp(size, scratch);
+    } else {
+      for (let offset = from; offset < from + size; offset += STRIDE)
+        storeLanes(gradX + offset, backwardLanes(table, sums, loadLanes(x + offset), loadLanes(gradY + offset)));
+    }
   }
+}
+
+function areFinite(table: usize, x: usize, gradY: usize, bytes: usize): boolean {
+  const magnitude = loadWords(table + MAGNITUDE_BITS);
+  const most = loadWords(table + MOST_NORMAL);
+  for (let offset: usize = 0; offset < bytes; offset += STRIDE) {
+    const isX = isBeyond(loadLanes(x + offset), magnitude, most);
+    if (anyLane(eitherMask(isX, isBeyond(loadLanes(gradY + offset), magnitude, most)))) return false;
+  }
+  return true;
+}
+
+/** The addresses of the rows of x. */
+function findRows(table: usize, x: usize, bytes: usize, scratch: usize): void {
+  const lowest = loadLanes(table + LOWEST);
+  const highest = loadLanes(table + HIGHEST);
+  const inverseWidth = loadLanes(table + INVERSE_WIDTH);
+  const magic = loadLanes(table + MAGIC);
+  const addressBits = loadWords(table + ADDRESS_BITS);
+  const least = loadLanes(table + LEAST_NORMAL);
+  const magnitude = loadWords(table + MAGNITUDE_BITS);
+  const sign = loadWords(table + SIGN_BIT);
+  if (IS_VECTOR) {
+    for (let offset: usize = 0; offset < bytes; offset += STRIDE) {
+      const v = withoutBelow(loadLanes(x + offset), least, magnitude, sign);
+      storeWords(scratch + offset, cellAt(v, lowest, highest, inverseWidth, magic, addressBits));
+    }
+  }
+  for (let offset: usize = 0; offset < bytes; offset += STRIDE) {
+    const v = withoutBelow(loadLanes(x + offset), least, magnitude, sign);
+    const cell = cellAt(v, lowest, highest, inverseWidth, magic, addressBits);
+    const kept = scratch + offset;
+    const a = keptRow0(kept, cell, 0);
+    const b = keptRow1(kept, cell, 0);
+    const c = keptRow2(kept, cell, 0);
+    const d = keptRow3(kept, cell, 0);
+    storeWords(kept, rowIn(table, v, a, b, c, d));
+  }
+}
+
+/** gradX, by rows whose addresses are kept. Where the moments are to be added takes the addresses' place, and they follow. */
+function slopes(table: usize, sums: usize, x: usize, gradY: usize, gradX: usize, bytes: usize, scratch: usize): void {
+  const least = loadLanes(table + LEAST_NORMAL);
+  const aboveLeast = loadLanes(table + ABOVE_LEAST);
+  const magnitude = loadWords(table + MAGNITUDE_BITS);
+  const sign = loadWords(table + SIGN_BIT);
+  const within = loadWords(table + WITHIN_WINDOW);
+  const base = loadWords(table + WINDOW_BASE);
+  const windowNumber = loadWords(table + WINDOW_NUMBER);
+  const blockShift = loadWord(table + BLOCK_SHIFT);
+  const none = everyWord(0);
+  const moments = scratch + BLOCK;
+  for (let offset: usize = 0; offset < bytes; offset += STRIDE) {
+    const kept = scratch + offset;
+    const at = loadWords(kept);
+    const a = keptRow0(kept, at, 0);
+    const b = keptRow1(kept, at, 0);
+    const c = keptRow2(kept, at, 0);
+    const d = keptRow3(kept, at, 0);
+    const e = keptRow0(kept, at, 16);
+    const f = keptRow1(kept, at, 16);
+    const h = keptRow2(kept, at, 16);
+    const k = keptRow3(kept, at, 16);
+    const v = withoutBelow(loadLanes(x + offset), least, magnitude, sign);
+    const raw = loadWords(gradY + offset);
+    const g = withoutBelow(loadLanes(gradY + offset), least, magnitude, sign);
+    const u = times(minus(v, column0(a, b, c, d)), column1(a, b, c, d));
+    const slope = cubic(u, column2(a, b, c, d), column3(a, b, c, d), column0(e, f, h, k), column1(e, f, h, k));
+    storeLanes(gradX + offset, withoutBelow(times(g, slope), aboveLeast, magnitude, sign));
+    // Of a subnormal number the window is that of zero.
+    const window = andWord(shiftRight(raw, 26), windowNumber);
+    const first = inWindow(g, window, magnitude, within, base);
+    const second = times(first, u);
+    const third = times(second, u);
+    const fourth = times(third, u);
+    const block = addWord(addWord(everyWord(<i32>sums), shiftLeft(window, blockShift)), wordColumn2(e, f, h, k));
+    const far = wordColumn3(e, f, h, k);
+    if (IS_VECTOR) {
+      storeWords(kept, block);
+      storeRows(moments + (offset << 2), first, nearestInteger(second), nearestInteger(third), nearestInteger(fourth));
+    } else addToRow(block, first, nearestInteger(second), nearestInteger(third), nearestInteger(fourth));
+    if (anyLane(wordAbove(far, none))) addFar(table, sums, far, v, g);
+  }
+}
+
+/** Adds the moments that `slopes` left. */
+function addUp(bytes: usize, scratch: usize): void {
+  const moments = scratch + BLOCK;
+  for (let offset: usize = 0; offset < bytes; offset += 4) addKeptRow(scratch + offset, moments + (offset << 2));
+}
+
+function cubic(u: Lanes, c0: Lanes, c1: Lanes, c2: Lanes, c3: Lanes): Lanes {
+  return plus(c0, times(u, plus(c1, times(u, plus(c2, times(u, c3))))));
 }
 
 /** gradX of one vector, whatever it holds; adds its moments to `sums`. */
 export function backwardLanes(table: usize, sums: usize, x: Lanes, gradY: Lanes): Lanes {
-  const mask = loadWords(table + MAGNITUDE_BITS);
+  const magnitude = loadWords(table + MAGNITUDE_BITS);
   const most = loadWords(table + MOST_NORMAL);
-  const size = andWord(toBits(x), mask);
-  if (anyLane(eitherMask(wordAbove(size, most), wordAbove(andWord(toBits(gradY), mask), most)))) {
+  if (anyLane(eitherMask(isBeyond(x, magnitude, most), isBeyond(gradY, magnitude, most)))) {
     return backwardOfSpecial(table, sums, x, gradY);
   }
   const g = withoutSubnormals(table, gradY);
@@ -110,9 +235,7 @@ function slopeAndMoments(table: usize, sums: usize, x: Lanes, g: Lanes): Lanes {
   const h = row2(at, 16);
   const k = row3(at, 16);
   const u = times(minus(x, column0(a, b, c, d)), column1(a, b, c, d));
-  let slope = plus(column0(e, f, h, k), times(u, column1(e, f, h, k)));
-  slope = plus(column3(a, b, c, d), times(u, slope));
-  slope = plus(column2(a, b, c, d), times(u, slope));
+  const slope = cubic(u, column2(a, b, c, d), column3(a, b, c, d), column0(e, f, h, k), column1(e, f, h, k));
   addMoments(table, sums, wordColumn2(e, f, h, k), g, u);
   // Far out f is affine, and u would overflow: there the moments are those of 1 and x.
   const far = wordColumn3(e, f, h, k);
@@ -122,28 +245,23 @@ function slopeAndMoments(table: usize, sums: usize, x: Lanes, g: Lanes): Lanes {
 
 /** Subnormal numbers become zero of the same sign. */
 function withoutSubnormals(table: usize, x: Lanes): Lanes {
-  return withoutBelow(table, x, loadWords(table + LEAST_NORMAL));
+  const least = loadLanes(table + LEAST_NORMAL);
+  return withoutBelow(x, least, loadWords(table + MAGNITUDE_BITS), loadWords(table + SIGN_BIT));
 }
 
 /** `flushToZero`, with constants from the table. */
 function withoutSmall(table: usize, x: Lanes): Lanes {
-  return withoutBelow(table, x, loadWords(table + ABOVE_LEAST));
-}
-
-function withoutBelow(table: usize, x: Lanes, least: Words): Lanes {
-  const isSmall = wordAbove(least, andWord(toBits(x), loadWords(table + MAGNITUDE_BITS)));
-  return ofBits(pickWord(isSmall, andWord(toBits(x), loadWords(table + SIGN_BIT)), toBits(x)));
+  const least = loadLanes(table + ABOVE_LEAST);
+  return withoutBelow(x, least, loadWords(table + MAGNITUDE_BITS), loadWords(table + SIGN_BIT));
 }
 
 /** g·1, g·u, g·u², g·u³, rounded to the grid of g's exponent; g is a normal number or zero, |u| < 1. */
 function addMoments(table: usize, sums: usize, block: Words, g: Lanes, u: Lanes): void {
-  const bits = toBits(g);
-  const isNumber = wordAbove(andWord(bits, loadWords(table + MAGNITUDE_BITS)), everyWord(0));
-  const within = addWord(andWord(bits, loadWords(table + WITHIN_WINDOW)), loadWords(table + WINDOW_BASE));
-  const first = ofBits(pickWord(isNumber, within, everyWord(0)));
+  const window = andWord(shiftRight(toBits(g), 26), loadWords(table + WINDOW_NUMBER));
+  const within = loadWords(table + WITHIN_WINDOW);
+  const first = inWindow(g, window, loadWords(table + MAGNITUDE_BITS), within, loadWords(table + WINDOW_BASE));
   const second = times(first, u);
   const third = times(second, u);
-  const window = andWord(shiftRight(bits, 26), loadWords(table + WINDOW_NUMBER));
   const at = addWord(addWord(everyWord(<i32>sums), shiftLeft(window, loadWord(table + BLOCK_SHIFT))), block);
   addToRow(at, first, nearestInteger(second), nearestInteger(third), nearestInteger(times(third, u)));
 }

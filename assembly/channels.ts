@@ -1,7 +1,7 @@
 import {
   andWord,
+  appendIfAny,
   appendLanes,
-  countIfAny,
   IS_VECTOR,
   integerBits,
   isNaNLane,
@@ -18,7 +18,6 @@ import {
   shiftLeft,
   storeFirst,
   storeLanes,
-  storeWord,
   storeWords,
   Words,
 } from '#lanes';
@@ -59,16 +58,13 @@ export function activateChannels(
       const cell = cellAt(at, t);
       const u = offsetIn(v, t, loadLanes(at + MAGIC), loadLanes(at + CELL_WIDTH));
       const kept = y + offset;
-      const result = quadratic(
-        keptRow0(kept, cell),
-        keptRow1(kept, cell),
-        keptRow2(kept, cell),
-        keptRow3(kept, cell),
-        u,
-      );
+      const a = keptRow0(kept, cell, 0);
+      const b = keptRow1(kept, cell, 0);
+      const c = keptRow2(kept, cell, 0);
+      const d = keptRow3(kept, cell, 0);
+      const result = quadratic(a, b, c, d, u);
       storeLanes(y + offset, result);
-      storeWord(listed, <i32>offset);
-      listed += countIfAny(isNaNLane(result)) << 2;
+      listed = appendIfAny(isNaNLane(result), <i32>offset, listed);
       at = at + GROUP_BYTES === end ? pattern : at + GROUP_BYTES;
     }
     header = at;

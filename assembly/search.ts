@@ -15,6 +15,7 @@ import {
   loadWords,
   pickWord,
   plus,
+  Row,
   row0,
   row1,
   row2,
@@ -33,11 +34,11 @@ import {
 /** Finding the row of a table that holds x: the k-th if k bounds are ≤ x (`searchTable` in src/plan/image.ts). */
 
 /** The head of a table with such a search, in bytes: slots of 16, each value four times, so that one load fills all lanes. */
-const LOWEST: usize = 0;
-const HIGHEST: usize = 16;
-const INVERSE_WIDTH: usize = 32;
-const MAGIC: usize = 48;
-const ADDRESS_BITS: usize = 64;
+export const LOWEST: usize = 0;
+export const HIGHEST: usize = 16;
+export const INVERSE_WIDTH: usize = 32;
+export const MAGIC: usize = 48;
+export const ADDRESS_BITS: usize = 64;
 const BOUNDS: usize = 80;
 const ROWS: usize = 96;
 const ROW_BYTES: usize = 112;
@@ -48,13 +49,32 @@ const ROW_BYTES: usize = 112;
  * with `step`.
  */
 export function rowOf(table: usize, x: Lanes): Words {
-  const inGrid = smaller(loadLanes(table + HIGHEST), larger(loadLanes(table + LOWEST), x));
-  const t = plus(times(inGrid, loadLanes(table + INVERSE_WIDTH)), loadLanes(table + MAGIC));
-  const cell = andWord(shiftLeft(integerBits(t), 4), loadWords(table + ADDRESS_BITS));
-  const a = row0(cell, 0);
-  const b = row1(cell, 0);
-  const c = row2(cell, 0);
-  const d = row3(cell, 0);
+  const cell = cellAt(
+    x,
+    loadLanes(table + LOWEST),
+    loadLanes(table + HIGHEST),
+    loadLanes(table + INVERSE_WIDTH),
+    loadLanes(table + MAGIC),
+    loadWords(table + ADDRESS_BITS),
+  );
+  return rowIn(table, x, row0(cell, 0), row1(cell, 0), row2(cell, 0), row3(cell, 0));
+}
+
+/** The address of the cell that holds x. Unlike in `activate` the width is no power of two, and the product is rounded. */
+export function cellAt(
+  x: Lanes,
+  lowest: Lanes,
+  highest: Lanes,
+  inverseWidth: Lanes,
+  magic: Lanes,
+  addressBits: Words,
+): Words {
+  const t = plus(times(smaller(highest, larger(lowest, x)), inverseWidth), magic);
+  return andWord(shiftLeft(integerBits(t), 4), addressBits);
+}
+
+/** The row of x by its cell's entries. */
+export function rowIn(table: usize, x: Lanes, a: Row, b: Row, c: Row, d: Row): Words {
   const bound = column0(a, b, c, d);
   const left = wordColumn1(a, b, c, d);
   const at = pickWord(atLeast(x, bound), addWord(left, loadWords(table + ROW_BYTES)), left);

@@ -1,5 +1,6 @@
 // The kernels in plain JavaScript are the sources of assembly/ with the vocabulary of src/engines/js. Engines inline only so many functions into a
-// loop, and a kernel is made of hundreds of calls of one operation each: here they are written out when the package is built.
+// loop, and a kernel is made of hundreds of calls of one operation each: here they are written out when the package is built, and in loops so are
+// a file's own functions of one expression: a loop then reads once where its memory is.
 import { readFileSync } from 'node:fs';
 import { dirname, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,6 +12,8 @@ const at = (file) => resolve(fileURLToPath(new URL('..', import.meta.url)), file
 const VOCABULARIES = { '#lanes': 'src/engines/js/lanes.ts', '#scalars': 'src/engines/js/scalars.ts' };
 /** What vocabularies work on: views that a kernel reads once and keeps. */
 const MEMORY = 'src/engines/js/memory.ts';
+/** A file's own functions of one expression. */
+const OWN = 'own';
 
 const parsed = (code) => parse(code, { sourceType: 'module', plugins: ['typescript'] }).program.body;
 
@@ -88,7 +91,7 @@ export function inlined(code, file) {
     needed.get(from).add(name);
     return `$${name}`;
   };
-  const printed = (node, views) => {
+  const printed = (node, views, isLoop = false) => {
     const calls = [];
     const find = (inner) => {
       if (Array.isArray(inner)) return inner.forEach(find);
@@ -97,7 +100,9 @@ export function inlined(code, file) {
         inner.type === 'CallExpression' && inner.callee.type === 'Identifier' && known.get(inner.callee.name);
       const word = found && vocabularies[found.vocabulary].words.get(found.word);
       const uses = (name) => word.places.filter((place) => place.name === name).length;
-      if (word && inner.arguments.every((argument, i) => isSimple(argument) || uses(word.parameters[i]) <= 1))
+      const isWord =
+        word && inner.arguments.every((argument, i) => isSimple(argument) || uses(word.parameters[i]) <= 1);
+      if (isWord && (isLoop || found.vocabulary !== OWN))
         calls.push({ inner, word, vocabulary: vocabularies[found.vocabulary] });
       else for (const [key, value] of Object.entries(inner)) if (!/omments$|^loc$/.test(key)) find(value);
     };
@@ -106,7 +111,8 @@ export function inlined(code, file) {
     let end = node.start;
     for (const { inner, word, vocabulary } of calls) {
       text += code.slice(end, inner.start);
-      const given = inner.arguments.map((argument) => printed(argument, views));
+      const given = inner.arguments.map((argument) => printed(argument, views, isLoop));
+      for (const name of word.views ?? []) views.add(name);
       let own = '';
       let last = 0;
       for (const { start, end: stop, name } of word.places) {
@@ -124,16 +130,32 @@ export function inlined(code, file) {
     }
     return text + code.slice(end, node.end);
   };
+  vocabularies[OWN] = { words: new Map(), views: new Set() };
+  for (const statement of body) {
+    const declared = statement.type === 'ExportNamedDeclaration' ? statement.declaration : statement;
+    const result = declared?.type === 'FunctionDeclaration' ? declared.body.body[0] : undefined;
+    if (result?.type !== 'ReturnStatement' || !result.argument) continue;
+    const views = new Set();
+    const text = printed(result.argument, views);
+    const parameters = declared.params.map(({ name }) => name);
+    const expression = parsed(`(${text})`)[0].expression;
+    const places = [...nodesOf(expression)]
+      .filter(({ type, name }) => type === 'Identifier' && parameters.includes(name))
+      .map(({ name, start, end }) => ({ name, start: start - 1, end: end - 1 }))
+      .sort((p, q) => p.start - q.start);
+    known.set(declared.id.name, { vocabulary: OWN, word: declared.id.name });
+    vocabularies[OWN].words.set(declared.id.name, { text, parameters, places, views });
+  }
   let text = '';
   let end = 0;
   for (const statement of body) {
     const declared = statement.type === 'ExportNamedDeclaration' ? statement.declaration : statement;
     if (declared?.type !== 'FunctionDeclaration') continue;
     const views = new Set();
-    const own = printed(declared.body, views);
-    text += code.slice(end, declared.body.start);
     // A kernel's memory stays the same while it runs: a loop need not look where it is.
     const isLoop = [...nodesOf(declared.body)].some(({ type }) => /^(?:For|While)Statement$/.test(type));
+    const own = printed(declared.body, views, isLoop);
+    text += code.slice(end, declared.body.start);
     const kept = [...views].map((name) => `const ${name}$ = $${name};`).join(' ');
     text += isLoop ? own.replace('{', `{ ${kept}`).replace(/\$(floats|words|doubles)\b(?!;)/g, '$1$') : own;
     end = declared.body.end;

@@ -75,6 +75,15 @@ fn toBits(a: Lanes) -> Words { return bitcast<i32>(a); }
 fn integerBits(a: Lanes) -> Words { return bitcast<i32>(a); }
 fn ofBits(a: Words) -> Lanes { return bitcast<f32>(a); }
 fn nearestInteger(a: Lanes) -> Lanes { return round(a); }
+fn isBeyond(x: Lanes, magnitude: Words, most: Words) -> Mask { return (toBits(x) & magnitude) > most; }
+fn withoutBelow(x: Lanes, least: Lanes, magnitude: Words, sign: Words) -> Lanes {
+  let bits = toBits(x);
+  return ofBits(select(bits, bits & sign, toBits(least) > (bits & magnitude)));
+}
+fn inWindow(g: Lanes, window: Words, magnitude: Words, within: Words, base: Words) -> Lanes {
+  let bits = toBits(g);
+  return ofBits(select(0, (bits & within) + base, (bits & magnitude) > 0));
+}
 fn toFloat(a: Words) -> Lanes { return f32(a); }
 
 fn atLeast(a: Lanes, b: Lanes) -> Mask { return a >= b; }

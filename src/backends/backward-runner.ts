@@ -10,12 +10,14 @@ export class BackwardRunner {
   readonly #engine: Engine;
   readonly #x: number;
   readonly #y: number;
+  readonly #scratch: number;
 
   /** @param window the address of RUNNER_BYTES of the engine's memory, a multiple of 16; a `Runner` may have it too. */
   constructor(engine: Engine, window: number) {
     this.#engine = engine;
     this.#x = window;
     this.#y = window + 4 * CHUNK;
+    this.#scratch = window + 8 * CHUNK;
   }
 
   /**
@@ -44,7 +46,7 @@ export class BackwardRunner {
       const whole = (count + 3) & -4;
       // What fills the last vector up has no gradient.
       for (const address of [this.#x, this.#y]) floats.fill(0, (address >> 2) + count, (address >> 2) + whole);
-      engine.kernels.backward(table, sums, this.#x, this.#y, this.#y, whole);
+      engine.kernels.backward(table, sums, this.#x, this.#y, this.#y, whole, this.#scratch);
       for (let p = 0, at = this.#y >> 2; p < parts.length; p += 2) {
         const length = parts[p + 1]!;
         copy(floats, at, gradX, parts[p]!, length);
@@ -66,7 +68,7 @@ export class BackwardRunner {
     for (let from = 0; from < whole; from += CHUNK) {
       const [p, q, r] = [x, gradY, gradX].map(({ byteOffset }) => byteOffset + 4 * from) as [number, number, number];
       const length = Math.min(CHUNK, whole - from);
-      engine.kernels.backward(table, sums, p, q, r, length);
+      engine.kernels.backward(table, sums, p, q, r, length, this.#scratch);
       note(length);
     }
     // Rows of `inner` neighbours; with one channel all elements are one row.

@@ -38,9 +38,9 @@ export interface Kernels {
   flow(table: number, x: number, y: number, count: number): void;
   /**
    * The gradient (`backwardImage`) of `count` floats, a multiple of 4; gradX may be gradY. Adds to `sums`, float64 in
-   * [WINDOWS][windowLength] that hold integers: exact for 2²¹ floats.
+   * [WINDOWS][windowLength] that hold integers: exact for 2²¹ floats. `scratch` has room for 1280 words.
    */
-  backward(table: number, sums: number, x: number, gradY: number, gradX: number, count: number): void;
+  backward(table: number, sums: number, x: number, gradY: number, gradX: number, count: number, scratch: number): void;
   /** The probes (`src/backends/probes.ts`), four of a kind together. */
   probe(table: number, x: number, y: number, count: number): void;
   /** Fits one piece by segments; false (or 0) if they need more room. See assembly/fit.ts. */

@@ -50,7 +50,6 @@ export const wordEquals = (a: Words, b: Words): Mask => a === b;
 export const isNaNLane = (a: Lanes): Mask => a !== a;
 export const anyLane = (mask: Mask): boolean => mask;
 export const eitherMask = (a: Mask, b: Mask): Mask => a || b;
-export const countIfAny = (mask: Mask): usize => (mask ? 1 : 0);
 export const pick = (mask: Mask, a: Lanes, b: Lanes): Lanes => (mask ? a : b);
 export const pickWord = (mask: Mask, a: Words, b: Words): Words => (mask ? a : b);
 
@@ -58,6 +57,15 @@ export const pickWord = (mask: Mask, a: Words, b: Words): Words => (mask ? a : b
 // biome-ignore-start lint/complexity/noCommaOperator: as above
 export const toBits = (x: Lanes): Words => ((float[0] = x), word[0]!);
 export const ofBits = (x: Words): Lanes => ((word[0] = x), float[0]!);
+export const addToRow = (at: Words, a: Lanes, b: Lanes, c: Lanes, d: Lanes): number => (
+  (doubles[at >> 3]! += a),
+  (doubles[(at >> 3) + 1]! += b),
+  (doubles[(at >> 3) + 2]! += c),
+  (doubles[(at >> 3) + 3]! += d)
+);
+/** Here a branch costs less than a store does. */
+export const appendIfAny = (mask: Mask, offset: i32, end: usize): usize =>
+  mask ? ((words[end >> 2] = offset), end + 4) : end;
 // biome-ignore-end lint/complexity/noCommaOperator: as above
 /** 2²³, whose bits are 0x4b000000, as a number and less. */
 export const integerBits = (x: Lanes): Words => (x + 1249902592) | 0;
@@ -72,18 +80,23 @@ export const toFloat = (a: Words): Lanes => Math.fround(a);
 export const INTEGERS = 6755399441055744;
 export const nearestInteger = (x: Lanes): Lanes => x + INTEGERS - INTEGERS;
 
+/** Of float32. */
+export const LARGEST = 3.4028234663852886e38;
+export const isBeyond = (x: Lanes, _magnitude: Words, _most: Words): Mask => !(Math.abs(x) <= LARGEST);
+export const withoutBelow = (x: Lanes, least: Lanes, _magnitude: Words, _sign: Words): Lanes =>
+  Math.abs(x) < least ? 0 * x : x;
+export const WINDOW_SCALES = /* @__PURE__ */ Float64Array.from({ length: 32 }, (_, window) => 2 ** (150 - 8 * window));
+export const inWindow = (g: Lanes, window: Words, _magnitude: Words, _within: Words, _base: Words): Lanes =>
+  g * WINDOW_SCALES[window]!;
+
 export const gather = (at: Words): Lanes => floats[at >> 2]!;
 export const gatherWord = (at: Words): Words => words[at >> 2]!;
 export const scatter = (at: Words, x: Lanes): void => {
   floats[at >> 2] = x;
 };
-export const addToRow = (at: Words, a: Lanes, b: Lanes, c: Lanes, d: Lanes): void => {
-  const first = at >> 3;
-  doubles[first] = doubles[first]! + a;
-  doubles[first + 1] = doubles[first + 1]! + b;
-  doubles[first + 2] = doubles[first + 2]! + c;
-  doubles[first + 3] = doubles[first + 3]! + d;
-};
+/** One lane has nothing to gain from a pass of its own: it adds at once. */
+export const storeRows = (_address: usize, _a: Lanes, _b: Lanes, _c: Lanes, _d: Lanes): void => {};
+export const addKeptRow = (_kept: usize, _row: usize): void => {};
 export const appendLanes = (mask: Mask, offset: i32, end: usize): usize => {
   words[end >> 2] = offset;
   return mask ? end + 4 : end;
@@ -96,8 +109,8 @@ export const row0 = (at: Words, skip: usize): Row => (at + skip) >> 2;
 export const row1 = (_at: Words, _skip: usize): Row => 0;
 export const row2 = row1;
 export const row3 = row1;
-export const keptRow0 = (_kept: usize, at: Words): Row => at >> 2;
-export const keptRow1 = (_kept: usize, _at: Words): Row => 0;
+export const keptRow0 = (_kept: usize, at: Words, skip: usize): Row => (at + skip) >> 2;
+export const keptRow1 = (_kept: usize, _at: Words, _skip: usize): Row => 0;
 export const keptRow2 = keptRow1;
 export const keptRow3 = keptRow1;
 export const column0 = (a: Row, _b: Row, _c: Row, _d: Row): Lanes => floats[a]!;
