@@ -7,6 +7,8 @@ import { DiTAC, loadBackend } from '../src/index.js';
  */
 
 const COUNT = 2 ** 24;
+/** A gradient ends with its sums on the host, so its time is a call's. */
+const GRADIENT_COUNT = 2 ** 22;
 const REPEATS = 7;
 
 const COPY = `
@@ -43,19 +45,26 @@ async function measure(): Promise<void> {
   };
   const act = new DiTAC({ a: -3, b: 3, seed: 1 });
   const forward = () => void act.on(backend).forward(x, y);
-  const time = async (work: () => void) => {
+  const [some, upstream] = [1, 2].map((seed) =>
+    backend.upload(Float32Array.from({ length: GRADIENT_COUNT }, normalStream(seed))),
+  ) as [typeof x, typeof x];
+  const gradX = backend.allocate(GRADIENT_COUNT);
+  const gradient = async () => void (await act.on(backend).backward(some, upstream, { out: gradX }));
+  const time = async (work: () => void | Promise<void>) => {
     const start = performance.now();
-    work();
+    await work();
     await gpuDevice.queue.onSubmittedWorkDone();
     return performance.now() - start;
   };
   await time(copy);
   await time(forward);
-  const times: Record<'copy' | 'forward', number[]> = { copy: [], forward: [] };
+  await time(gradient);
+  const times: Record<'copy' | 'forward' | 'gradient', number[]> = { copy: [], forward: [], gradient: [] };
   // In turns, so that whatever else the machine does meets both.
   for (let k = 0; k < REPEATS; k++) {
     times.copy.push(await time(copy));
     times.forward.push(await time(forward));
+    times.gradient.push(await time(gradient));
   }
   const [copied, forwarded] = [median(times.copy), median(times.forward)];
   const unit = Float32Array.from({ length: 2 ** 20 }, (_, i) => i / 2 ** 20);
@@ -70,6 +79,8 @@ async function measure(): Promise<void> {
     copyMs: copied,
     forwardMs: forwarded,
     forwardOverCopy: forwarded / copied,
+    gradientNs: (1e6 * median(times.gradient)) / GRADIENT_COUNT,
+    gradientOverForward: median(times.gradient) / GRADIENT_COUNT / (forwarded / COUNT),
     copyGBs: (8 * COUNT) / copied / 1e6,
     forwardGBs: (8 * COUNT) / forwarded / 1e6,
     transformOfAMillionWithTransferMs: performance.now() - flowed,

@@ -85,11 +85,14 @@ function wgsl(file) {
 async function shaders() {
   const made = {
     vocabulary: wgsl('vocabulary/lanes'),
+    sums: wgsl('entries/sums'),
     entries: {
       each: wgsl('entries/each'),
       cells: wgsl('entries/cells'),
       search: wgsl('entries/search'),
       backward: wgsl('entries/backward'),
+      slopes: wgsl('entries/slopes'),
+      rest: wgsl('entries/rest'),
     },
     bodies: {
       activate: translate('assembly/activation.ts', 'activateLanes'),

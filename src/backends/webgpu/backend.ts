@@ -8,7 +8,7 @@ import { hostBackend } from '../host.js';
 import { failedProbes } from '../probes.js';
 import { findDevice, type WebGpuOptions } from './device.js';
 import { DeviceLostError } from './errors.js';
-import { type Shader, type ShaderOptions, shader, WORKGROUP } from './shader.js';
+import { type Entry, type Shader, type ShaderOptions, shader, WORKGROUP } from './shader.js';
 
 export { BackendError } from '../errors.js';
 export type { WebGpuOptions } from './device.js';
@@ -65,6 +65,14 @@ function expectGpuTensor(name: string, value: unknown): void {
 
 /** What went wrong with something that the device was asked for, if anything; known later. */
 type Problem = Promise<DeviceProblem | null>;
+
+/** The shaders of a kernel that goes over a tensor twice. */
+interface TwoPasses {
+  readonly kernel: Shader;
+  readonly entries: readonly [Entry, Entry];
+}
+const ACTIVATE: TwoPasses = { kernel: 'activate', entries: ['cells', 'search'] };
+const BACKWARD: TwoPasses = { kernel: 'backward', entries: ['slopes', 'rest'] };
 
 /** The tables of channels `from` to `to`. */
 interface TableBuffer {
@@ -257,11 +265,9 @@ export class WebGpuBackend implements DeviceBackend<GpuTensor> {
         const call = Uint32Array.of(first, end, start, inner, images.length, tables.from, tables.to, x.length, 0);
         const [, problem] = this.#checked(() => {
           this.gpuDevice.queue.writeBuffer(this.#call, 0, call);
-          if (isFourfold) this.#inTwoPasses(end - first, isPlain, tables.buffer, x.buffer, y.buffer);
-          else {
-            const inputs = { x: x.buffer };
-            this.#submit([{ kernel, count: end - first }], isPlain, tables.buffer, y.buffer, inputs);
-          }
+          const inputs = { x: x.buffer };
+          if (isFourfold) this.#inTwoPasses(ACTIVATE, end - first, isPlain, tables.buffer, y.buffer, inputs);
+          else this.#submit([{ kernel, count: end - first }], isPlain, tables.buffer, y.buffer, inputs);
         });
         this.#renewList(problem);
         problems.push(problem);
@@ -282,6 +288,7 @@ export class WebGpuBackend implements DeviceBackend<GpuTensor> {
     if (length === 0) return;
     const start = offset % (inner * images.length);
     const isPlain = images.length === 1 && x.length >= length;
+    const isFourfold = this.#takesFour(inner, images.length, start, x, gradY, gradX);
     const { windowLength } = images[0]!;
     const bytes = 8 * WINDOWS * windowLength;
     const most = Math.max(1, Math.floor(Math.min(MOST_SUMS_BYTES, 4 * this.maxLength) / bytes));
@@ -299,9 +306,15 @@ export class WebGpuBackend implements DeviceBackend<GpuTensor> {
           const [, problem] = this.#checked(() => {
             this.gpuDevice.queue.writeBuffer(this.#call, 0, Uint32Array.from(call));
             const inputs = { x: x.buffer, gradY: gradY.buffer };
-            const dispatches = [{ kernel: 'backward', entry: 'backward', count: end - first }] as const;
-            this.#submit(dispatches, isPlain, tables.buffer, gradX.buffer, inputs, total.buffer);
+            const count = end - first;
+            if (isFourfold)
+              this.#inTwoPasses(BACKWARD, count, isPlain, tables.buffer, gradX.buffer, inputs, total.buffer);
+            else {
+              const dispatches = [{ kernel: 'backward', entry: 'backward', count }] as const;
+              this.#submit(dispatches, isPlain, tables.buffer, gradX.buffer, inputs, total.buffer);
+            }
           });
+          this.#renewList(problem);
           problems.push(problem);
         }
         total.wasWritten(problems);
@@ -324,20 +337,28 @@ export class WebGpuBackend implements DeviceBackend<GpuTensor> {
     });
   }
 
-  /** Whether every four neighbours share a channel and lie together in both buffers, padding included. */
-  #takesFour(inner: number, channels: number, start: number, x: GpuTensor, y: GpuTensor): boolean {
+  /** Whether every four neighbours share a channel and lie together in all buffers, padding included. */
+  #takesFour(inner: number, channels: number, start: number, x: GpuTensor, ...others: readonly GpuTensor[]): boolean {
     const isWhole = ({ buffer, length }: GpuTensor) =>
       length % 4 === 0 ? buffer.size % 16 === 0 : this.#live.has(buffer);
     return (
       (channels === 1 || (inner % 4 === 0 && start % 4 === 0)) &&
-      (x.length >= y.length || x.length % 4 === 0) &&
+      (x.length >= others[0]!.length || x.length % 4 === 0) &&
       isWhole(x) &&
-      isWhole(y)
+      others.every(isWhole)
     );
   }
 
-  /** The cells for all, then the search for those whom no cell answered. */
-  #inTwoPasses(count: number, isPlain: boolean, tables: GPUBuffer, x: GPUBuffer, y: GPUBuffer): void {
+  /** One pass for all, in groups of four, then one for those whom it left and listed. */
+  #inTwoPasses(
+    { kernel, entries: [all, rest] }: TwoPasses,
+    count: number,
+    isPlain: boolean,
+    tables: GPUBuffer,
+    result: GPUBuffer,
+    inputs: { x: GPUBuffer; gradY?: GPUBuffer },
+    sums?: GPUBuffer,
+  ): void {
     // One word for the number, and one for each group of four.
     const bytes = 4 * (1 + Math.ceil(count / 4));
     if (this.#list === undefined || this.#list.size < bytes) {
@@ -345,10 +366,10 @@ export class WebGpuBackend implements DeviceBackend<GpuTensor> {
       this.#list = this.#create(2 ** Math.ceil(Math.log2(bytes)), STORAGE | COPY_DST);
     }
     const dispatches = [
-      { kernel: 'activate', entry: 'cells', count: Math.ceil(count / 4) },
-      { kernel: 'activate', entry: 'search', count: Math.min(count, SEARCHING_GROUPS * WORKGROUP) },
-    ] as const;
-    this.#submit(dispatches, isPlain, tables, y, { x }, this.#list);
+      { kernel, entry: all, count: Math.ceil(count / 4) },
+      { kernel, entry: rest, count: Math.min(count, SEARCHING_GROUPS * WORKGROUP) },
+    ];
+    this.#submit(dispatches, isPlain, tables, result, inputs, sums, this.#list);
   }
 
   /** Hands dispatches over, each with so many invocations. Bindings are the call, tables, the result, inputs, and what is listed or summed. */
@@ -358,16 +379,17 @@ export class WebGpuBackend implements DeviceBackend<GpuTensor> {
     tables: GPUBuffer,
     result: GPUBuffer,
     inputs: { x: GPUBuffer; gradY?: GPUBuffer },
-    last?: GPUBuffer,
+    sums?: GPUBuffer,
+    list?: GPUBuffer,
   ): void {
     const { x, gradY } = inputs;
     const inPlace = (['x', 'gradY'] as const).filter((name) => inputs[name] === result);
-    const bound = [this.#call, tables, result, x, ...(gradY ? [gradY] : []), ...(last ? [last] : [])];
+    const bound = [this.#call, tables, result, x, ...[gradY, sums, list].filter((each) => each !== undefined)];
     const entries = bound
       .map((buffer, binding) => ({ binding, resource: { buffer } }))
       .filter(({ binding, resource }) => binding <= 2 || resource.buffer !== result);
     const encoder = this.gpuDevice.createCommandEncoder();
-    if (last !== undefined && last === this.#list) encoder.clearBuffer(last, 0, 4);
+    if (list) encoder.clearBuffer(list, 0, 4);
     const pass = encoder.beginComputePass();
     for (const { kernel, entry = 'each', count } of dispatches) {
       const pipeline = this.#pipeline(kernel, { entry, inPlace, isPlain });
@@ -470,7 +492,8 @@ export class WebGpuBackend implements DeviceBackend<GpuTensor> {
       ['activate', { entry: 'search', inPlace: ['x'] }],
       ['flow', { entry: 'each', inPlace: ['x'] }],
       ['probe', { entry: 'each', inPlace: ['x'] }],
-      ['backward', { entry: 'backward', inPlace: ['gradY'] }],
+      ['backward', { entry: 'slopes', inPlace: ['gradY'] }],
+      ['backward', { entry: 'rest', inPlace: ['gradY'] }],
     ];
     await Promise.all(
       needed.map(async ([kernel, needs]) => {

@@ -17,9 +17,9 @@ export const FIRST_TABLE = 32;
 
 /**
  * How a kernel goes over a tensor: `each` element on its own; or `activate` in two passes, `cells` for four neighbours at once and
- * `search` for what they left. `backward` has its own way.
+ * `search` for what they left. `backward` has its own: each element, or in two passes `slopes` and `rest`.
  */
-export type Entry = 'each' | 'cells' | 'search' | 'backward';
+export type Entry = 'each' | 'cells' | 'search' | 'backward' | 'slopes' | 'rest';
 export type Shader = Kernel | 'backward';
 
 const FUNCTIONS: Readonly<Record<Shader, string>> = {
@@ -66,6 +66,7 @@ export function shader(kernel: Shader, options: ShaderOptions = {}): string {
   return [
     ...(isPlain ? [`const FIRST_TABLE: i32 = ${FIRST_TABLE};\n`] : []),
     chosen(SHADERS.vocabulary),
+    ...(kernel === 'backward' ? [chosen(SHADERS.sums)] : []),
     chosen(SHADERS.entries[entry]).replace('KERNEL', FUNCTIONS[kernel]),
     SHADERS.bodies[kernel],
   ].join('\n');
