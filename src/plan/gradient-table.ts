@@ -367,6 +367,8 @@ function typicalSizes(
 /** A cubic misses so many times less on an interval half as wide: of what is allowed, intervals aim at this share. */
 const ORDER = 4;
 const AIM = 0.7;
+/** A row's coefficients are a little more than these bounds: the sizes of both stay below the largest number together. */
+const CLEARLY = 1 - 2 ** -10;
 /** What the next width tried is of the one before, at most and at least. */
 const WIDER = 4;
 const NARROWER = 0.5;
@@ -404,7 +406,8 @@ function divide(
     // Where slopes leave float32, an interval is on one side of that, or as narrow as may be.
     const slope = Math.abs(interpreter.value(results[0]!));
     const variation = interpreter.variation(results[0]!);
-    const isClear = slope + variation < LARGEST || slope - variation > LARGEST || radius < Math.abs(centre) * 2 ** -14;
+    const isClear =
+      slope + variation < CLEARLY * LARGEST || slope - variation > LARGEST || radius < Math.abs(centre) * 2 ** -14;
     return isClear ? most : Number.POSITIVE_INFINITY;
   };
   // A binade at a time far out, as functions are there.
