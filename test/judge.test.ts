@@ -20,6 +20,7 @@ import { expect, test } from 'vitest';
 import { LARGEST } from '../src/calculus/piece.js';
 import { writeArray } from '../src/cli/arrays.js';
 import { readExpression } from '../src/cli/formula.js';
+import { floatsOf, goldenJson } from './golden.js';
 
 const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'judge-'));
@@ -28,7 +29,11 @@ const ditac = (...args: string[]) => {
   const { status, stdout, stderr } = spawnSync(process.execPath, [CLI, ...args], { encoding: 'utf8' });
   return { status, stdout, stderr };
 };
-const judged = (...args: string[]) => JSON.parse(ditac('judge', ...args, '--json').stdout);
+const judged = (...args: string[]) => {
+  const { stdout, stderr } = ditac('judge', ...args, '--json');
+  expect(stderr).toBe('');
+  return JSON.parse(stdout);
+};
 
 /** Floats after the header of .npy, and the header. */
 function numpy(path: string) {
@@ -187,6 +192,28 @@ const save = (name: string, values: Float32Array) => {
   writeArray(at(name), 'float32', values);
   return at(name);
 };
+
+test('the gradient of θ of a DiTAC: the golden one is the nearest float32, its neighbour is not', () => {
+  const j = goldenJson('ditac/am3_b3_tess5.json');
+  const thetas = floatsOf(j.thetas_bits);
+  const gradY = floatsOf(j.upstream_bits);
+  const x = Float32Array.from({ length: gradY.length }, (_, i) => -8 + (16 * i) / (gradY.length - 1));
+  const judge = (of: Float32Array) =>
+    judged(
+      ...['--x', save('dx', x), '--dtype', 'float32', '--grad-y', save('dgy', gradY)],
+      ...['--family', 'ditac', '--tess', `${j.tess}`, '--interval', `${j.a},${j.b}`],
+      ...['--variant', 'gelu', '--thetas', `${[...thetas]}`, '--grad', `thetas=${save('dgtheta.npy', of)}`],
+      ...['--max-ulp', '0.5'],
+    );
+  const right = Float32Array.from(j.truth_gtheta as number[]);
+  const found = judge(right);
+  expect(found.ok).toBe(true);
+  expect(found.gradients.thetas.map(({ name }: { name: string }) => name)).toEqual(
+    Array.from(thetas, (_, k) => `thetas[${k}]`),
+  );
+  new Int32Array(right.buffer)[1]! += 1;
+  expect(judge(right).ok).toBe(false);
+});
 
 test('gradients: of x in units in the last place, of parameters as sums; a fault in either is found', () => {
   const snake = new Snake({ alpha: 0.7 });

@@ -1,9 +1,10 @@
 /** The oracle is the truth that everything else is judged by, so here it is judged: by decimal.js, where flows are hardest to follow. */
 import Decimal from 'decimal.js';
-import { BASIS_NAMES, basis, normalStream } from 'ditac/cpab';
-import { exact, exactActivation, exactTransform } from 'ditac/oracle';
+import { BASIS_NAMES, basis, type Matrix, normalStream } from 'ditac/cpab';
+import { type ExactActivationOptions, exact, exactActivation, exactTransform } from 'ditac/oracle';
 import { describe, expect, test } from 'vitest';
 import { nextDown, nextUp } from '../assembly/float32';
+import { exactActivationGradient } from '../src/oracle/exact.js';
 import { exactly, normalCdf } from './decimal.js';
 import { type Flow, follow } from './walk.js';
 
@@ -142,6 +143,107 @@ describe('exactActivation has 30 digits', () => {
       // The judge itself cancels on the left tail: 80 digits less those of Φ(-9.4).
       expect(error.div(expected.isZero() ? 1 : expected.abs()).toNumber(), `${x}`).toBeLessThan(1e-30);
     }
+  });
+});
+
+describe('the derivative in θ', () => {
+  // θ moved by 2⁻⁶⁰, to either side: by decimal.js the difference has all its digits, and misses a share of 2⁻¹²⁰ of the third derivative.
+  const STEP = 2 ** -60;
+  const moved = (matrix: Matrix, j: number, flow: Omit<Flow, 'b'>, step: number) => {
+    const { rows, columns, data } = matrix;
+    const wider = Float64Array.from({ length: rows * (columns + 1) }, (_, i) => {
+      const [row, column] = [Math.floor(i / (columns + 1)), i % (columns + 1)];
+      return data[row * columns + (column < columns ? column : j)]!;
+    });
+    return follow({
+      ...flow,
+      b: { rows, columns: columns + 1, data: wider },
+      theta: [...Array.from(flow.theta), step],
+    });
+  };
+  const Fine = Decimal.clone({ precision: 120, minE: -9e15, maxE: 9e15 });
+
+  const expectGradient = (
+    theta: Float32Array,
+    { tess, a, b, variant, basis: kind }: Required<ExactActivationOptions>,
+    xs: readonly number[],
+    entries: readonly number[],
+  ) => {
+    const matrix = basis(tess, { basis: kind, zeroBoundary: variant !== 'inf' });
+    const flow = { theta, zeroBoundary: variant !== 'inf', from: a, to: b, time: 1 };
+    for (const j of entries) {
+      const truth = exactActivationGradient(theta, { tess, a, b, variant, basis: kind }, j);
+      const [above, below] = [STEP, -STEP].map((step) => moved(matrix, j, flow, step)) as [
+        (x: number) => Decimal,
+        (x: number) => Decimal,
+      ];
+      for (const x of xs) {
+        const { hi, lo, error } = truth(x);
+        const gate = variant === 'gelu' ? new Fine(normalCdf(exactly(x))) : new Fine(1);
+        const expected = new Fine(above(x)).minus(below(x)).div(2).div(exactly(STEP)).times(gate);
+        const off = new Fine(exactly(hi)).plus(exactly(lo)).minus(expected).abs().toNumber();
+        const what = `θ[${j}] of [${theta.join(', ')}] on [${a}, ${b}], ${variant}, at ${x}: ${hi}, not ${expected.toNumber()}`;
+        // 120 digits of images, by the step, and what the step itself misses.
+        expect(off, what).toBeLessThanOrEqual(error + 1e-30 * Math.abs(hi) + 1e-95);
+        // A bound that says nothing would be kept too.
+        expect(error, what).toBeLessThanOrEqual(1e-24 * Math.max(1, Math.abs(hi)));
+      }
+    }
+  };
+
+  test.each(['gelu', 'leaky', 'inf'] as const)('%s: what decimal.js has, within the error that is told', (variant) => {
+    for (let seed = 0; seed < 6; seed++) {
+      const tess = [1, 2, 3, 5, 8, 13][seed % 6]! + (variant === 'inf' ? 0 : 1);
+      const kind = BASIS_NAMES[seed % BASIS_NAMES.length]!;
+      const normal = normalStream(seed + 50);
+      const [a, b] = [Math.fround(-3 + 0.3 * normal()), Math.fround(2 + 0.3 * normal())];
+      const { columns } = basis(tess, { basis: kind, zeroBoundary: variant !== 'inf' });
+      const theta = Float32Array.from({ length: columns }, () => [0.3, 1, 5][seed % 3]! * normal());
+      const xs = hardPoints(tess, a, b, seed).filter((x) => variant === 'inf' || (x >= a && x <= b));
+      const entry = [0, Math.floor(columns / 2), columns - 1][seed % 3]!;
+      expectGradient(theta, { tess, a, b, variant, basis: kind }, xs, [entry]);
+    }
+  });
+
+  test('what rests inside a cell, is almost constant, or steep', () => {
+    const xs = hardPoints(4, -1, 3, 3).filter((x) => x >= -1 && x <= 3);
+    // No vertex rests: on its two sides the derivative would be another.
+    const fields = [
+      [1, -1, 1],
+      // No image is a vertex, where the second derivative would jump within the step.
+      [1.1, 1.1, 1.1 + 2 ** -22],
+      [-40, 30, 20],
+      [1e-10, 1e-10, -1e-10],
+    ];
+    for (const theta of fields)
+      expectGradient(
+        Float32Array.from(theta),
+        { tess: 4, a: -1, b: 3, variant: 'bare', basis: 'sparse' },
+        xs,
+        [0, 1, 2],
+      );
+  });
+
+  test('a vertex that rests has that of the cell on its right; outside nothing depends on θ', () => {
+    // Velocities 0, 1, 0, -2, 0 at -1, 0, 1, 2, 3: from 1 on it falls by 2 in a unit, and the field of θ[1] falls from 1.
+    const theta = [1, 0, -2];
+    const of = (j: number) =>
+      exactActivationGradient(theta, { tess: 4, a: -1, b: 3, variant: 'bare', basis: 'sparse' }, j);
+    const at = (j: number, x: number) => of(j)(x).hi;
+    const unit = exactActivation([0, 1, 0], { tess: 4, a: -1, b: 3, variant: 'bare', basis: 'sparse' })(1).hi;
+    expect(unit).toBeGreaterThan(1);
+    const scale = at(1, 1);
+    expect([at(0, 1), at(2, 1)]).toEqual([0, 0]);
+    expect(scale).toBeGreaterThan(0);
+    for (const x of [-1.5, 3.5, Number.POSITIVE_INFINITY]) expect(of(1)(x)).toEqual({ hi: 0, lo: 0, error: 0 });
+    expect(at(1, Number.NaN)).toBeNaN();
+  });
+
+  test('nothing is assumed', () => {
+    const options = { tess: 4, a: -1, b: 3, variant: 'bare', basis: 'sparse' } as const;
+    expect(() => exactActivationGradient([1, 2, 3], options, 3)).toThrow(RangeError);
+    expect(() => exactActivationGradient([1, 2], options, 0)).toThrow(RangeError);
+    expect(() => exactActivationGradient([1, 2, 3], { ...options, a: Number.NaN }, 0)).toThrow(RangeError);
   });
 });
 

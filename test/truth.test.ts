@@ -155,8 +155,9 @@ test('DiTAC has its oracle by the same name, and derivatives go by names', () =>
   const act = new DiTAC({ tess: 6, a: -3, b: 3, seed: 4 });
   const truth = exact.activation(act.thetas, { tess: 6, a: -3, b: 3, variant: 'gelu' });
   for (const x of [-4, -1, 0.3, 2.5, 9]) expect(exact.family(act)(x)).toBe(truth(x));
-  expect(() => exact.derivative(act, 0)).toThrow(TypeError);
-  expect(() => exact.derivative(act, 'thetas')).toThrow("by must be 'x' for a DiTAC");
+  expect(exact.derivative(act, 'thetas[2]')(0.3)).toBe(exact.derivative(act, 2)(0.3));
+  expect(() => exact.derivative(act, act.dimension)).toThrow(RangeError);
+  expect(() => exact.derivative(act, 'thetas')).toThrow("by must be 'x', a place, 'thetas[0]'");
   const poly = new (familyClass('polynomial'))({ coefficients: [1, 2, 3] });
   expect(exact.derivative(poly, 'coefficients[2]')(3)).toBe(9);
   expect(() => exactDerivative(poly, 'alpha')).toThrow("'coefficients[2]'; got 'alpha'");

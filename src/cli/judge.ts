@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { Definition } from '../calculus/piece.js';
 import type { FamilyName } from '../families.js';
+import { parameterNamesOf } from '../oracle/family.js';
 import { fromOrdinal, ordinal } from '../oracle/float32.js';
 import { everyFloat32, exactDerivative, type Format, specialValues, stratified } from '../oracle/index.js';
 import { type Judgement, merge, orderOf } from '../oracle/judge.js';
@@ -326,7 +327,7 @@ function judgeSums(
   x: Float32Array,
   gradY: Float32Array,
 ): Sums {
-  const names = 'parameterNames' in of ? (of.parameterNames as readonly string[]) : [];
+  const names = parameterNamesOf(of) ?? [];
   const own = names.filter((each) => each === name || each.startsWith(`${name}[`));
   if (own.length === 0)
     throw new Error(

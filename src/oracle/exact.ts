@@ -12,6 +12,7 @@ import { type Basis, expectBasis } from '../cpab/basis.js';
 import {
   expectBoolean,
   expectFinite,
+  expectInteger,
   expectIntegerKind,
   expectNumber,
   expectOneOf,
@@ -24,8 +25,9 @@ import { encloses } from './enclosed.js';
 import { encloseExpression } from './enclosure.js';
 import { exactExpression } from './expression.js';
 import { encloseFlow, encloseFlowSlope } from './flow-enclosure.js';
-import type { Truth } from './truth.js';
+import { NO_VALUE, type Truth } from './truth.js';
 import { makeField, walk, walkSlope } from './walk.js';
+import { walkGradient } from './walk-gradient.js';
 
 /** The truth of flows and of DiTAC, in 30 digits (walk.ts), and in float64 where it lies. */
 
@@ -163,5 +165,33 @@ export function exactActivationSlope(theta: ArrayLike<number>, options: ExactAct
     return { ...slope, error: Math.abs(slope.hi) * 1e-29 };
   }
 }
+/**
+ * The derivative of an activation function in θ[j], as {@link exactActivation} has it; NaN at ±Infinity for the variant 'inf', and for NaN. At a vertex
+ * that rests it is that of one side.
+ * @throws {TypeError|RangeError} as exactActivation, and if θ has no such entry.
+ */
+export function exactActivationGradient(
+  theta: ArrayLike<number>,
+  options: ExactActivationOptions,
+  j: number,
+): (x: number) => Truth {
+  const { field, a, b, variant } = activationOf(theta, options);
+  expectInteger('j', j, 0, theta.length - 1);
+  // The velocity is linear in θ: its derivative is the field of a θ that is 1 there and 0 elsewhere.
+  const unit = Float32Array.from(theta, (_, i) => (i === j ? 1 : 0));
+  const change = makeField(unit, options.tess, options.basis ?? 'qr', variant !== 'inf', a, b, 1);
+  return (x) => {
+    expectNumber('x', x);
+    if (Number.isNaN(x) || (variant === 'inf' && !Number.isFinite(x))) return NO_VALUE;
+    if (variant !== 'inf' && !(x >= a && x <= b)) return NOTHING;
+    const psi = walkGradient(field, change, x);
+    if (variant !== 'gelu') return psi;
+    const gate = normalDistribution(dd(x));
+    const { hi, lo } = multiply(psi, gate);
+    return { hi, lo, error: gate.hi * psi.error + Math.abs(hi) * 1e-29 };
+  };
+}
+const NOTHING: Truth = { hi: 0, lo: 0, error: 0 };
+
 /** Where points start and end in the outermost cell. */
 const FAR = 2 ** 1000;

@@ -5,7 +5,7 @@ import type { Definition } from '../calculus/piece.js';
 import { describe, expectInteger, expectNumber } from '../errors.js';
 import { encloses, enclosureOf } from './enclosed.js';
 import { type Enclosure, encloseExpression, LANES } from './enclosure.js';
-import { exactActivation, exactActivationSlope } from './exact.js';
+import { exactActivation, exactActivationGradient, exactActivationSlope } from './exact.js';
 import { exactExpression } from './expression.js';
 import { NO_VALUE, type Truth } from './truth.js';
 
@@ -118,25 +118,28 @@ export function exactFamily(of: Judged, channel = 0): (x: number) => Truth {
 
 /**
  * The truth of a derivative: of the function in x, or in one of its parameters. Where f has a kink it is that of one side.
- * @param by 'x', a parameter's place among all parameters of the function, or its name, as 'alpha' or 'coefficients[2]'.
- * @throws {TypeError|RangeError} if there is no such parameter; for θ of a DiTAC, whose flow is no expression.
+ * @param by 'x', a parameter's place among all parameters of the function, or its name, as 'alpha', 'coefficients[2]' or, of a DiTAC, 'thetas[0]'.
+ * @throws {TypeError|RangeError} if there is no such parameter.
  */
 export function exactDerivative(of: Judged, by: 'x' | string | number, channel = 0): (x: number) => Truth {
   if (typeof of === 'object' && of !== null && isDiTAC(of)) {
-    if (by !== 'x')
-      throw new TypeError(
-        `by must be 'x' for a DiTAC, got ${describe(by)}: the derivative of a flow in θ is no expression, and differences of exact.activation tell it`,
-      );
-    return exactActivationSlope(...partsOf(of, channel));
+    const parts = partsOf(of, channel);
+    return by === 'x' ? exactActivationSlope(...parts) : exactActivationGradient(...parts, indexOf(of, by));
   }
   const definition = definitionOf(of, channel);
   const index = by === 'x' ? by : indexOf(of, by);
   return ofParts(definition, (f) => differentiate(f, index));
 }
 
+/** The names of one function's parameters in their order, if it has names for them. */
+export function parameterNamesOf(of: Judged): readonly string[] | undefined {
+  if (isDiTAC(of)) return Array.from({ length: of.dimension }, (_, j) => `thetas[${j}]`);
+  return 'parameterNames' in of ? (of.parameterNames as readonly string[]) : undefined;
+}
+
 /** The place of a parameter. */
 function indexOf(of: Judged, by: string | number): number {
-  const names = 'parameterNames' in of ? (of.parameterNames as readonly string[]) : undefined;
+  const names = parameterNamesOf(of);
   if (typeof by === 'number') return expectInteger('by', by, 0, names ? Math.max(names.length - 1, 0) : 1e6);
   const index = names?.indexOf(by) ?? -1;
   if (index < 0)

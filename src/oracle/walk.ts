@@ -80,7 +80,7 @@ export function makeField(
 const MOST_SPEED = 2 ** 64;
 
 /** expm1(z)/z. */
-const growth = (z: DoubleDouble) => (z.hi === 0 ? ONE : divide(expm1(z), z));
+export const growth = (z: DoubleDouble) => (z.hi === 0 ? ONE : divide(expm1(z), z));
 
 const INFINITE = dd(Number.POSITIVE_INFINITY);
 
@@ -155,8 +155,11 @@ interface Last {
   readonly speed: bigint;
 }
 
+/** A cell that is crossed to its end: from `along`/`whole` of it, in so much time. */
+export type Crossed = (cell: number, along: bigint, whole: bigint, takes: DoubleDouble) => void;
+
 /** Follows one point for time 1: cell after cell, subtracting what each takes. */
-function travel(field: Field, x: number): Last {
+export function travel(field: Field, x: number, onCrossed?: Crossed): Last {
   const { cells, a, length, speeds } = field;
   const place = sum(dyadic(x), { integer: -a.integer, exponent: a.exponent });
   const base = Math.min(place.exponent, length.exponent);
@@ -184,6 +187,7 @@ function travel(field: Field, x: number): Last {
       takes ??= timeTo(field, cell, along, whole, end);
       if (!isFirst) field.crossings[cell] = takes;
       if (!less(remaining, takes)) {
+        onCrossed?.(cell, along, whole, takes);
         remaining = subtract(remaining, takes);
         cell = next;
         along = direction > 0 ? 0n : whole;
