@@ -9,7 +9,9 @@ import {
   expectFunction,
   expectInteger,
   expectIntegerKind,
+  expectNumber,
   expectOptions,
+  expectRecord,
   expectSignal,
   isView,
   type OptionTable,
@@ -19,7 +21,7 @@ import { VARIANTS } from './families/ditac.js';
 import { type BitComparison, compareBits, ulpError } from './oracle/compare.js';
 import { exactFamily, type Judged } from './oracle/family.js';
 import { Nearest } from './oracle/nearest.js';
-import { type Inputs, randomBits, specialValues, stratified } from './oracle/sweep.js';
+import { after, type Inputs, randomBits, specialValues, stratified } from './oracle/sweep.js';
 import type { Signal } from './platform.js';
 
 /**
@@ -42,6 +44,24 @@ export interface VerifyOptions {
   onProgress?: (done: number, what: string) => void;
   /** Ends it, between two blocks of 65536 elements or 64 points of the oracle, with the signal's reason. */
   signal?: Signal;
+}
+
+/** How far a verification of one function is, and what it has found: from where another can go on. */
+export interface VerifyState {
+  /** Inputs whose bits were compared, and points of the oracle, in the order in which they come. */
+  readonly compared: number;
+  readonly points: number;
+  readonly differing: number;
+  readonly firstMismatch?: BitComparison['first'];
+  readonly worstUlp: number;
+  readonly worstUlpAt: number;
+  readonly worstUlpSmall: number;
+}
+
+export interface VerifyFunctionOptions extends Omit<VerifyOptions, 'onProgress'> {
+  /** `soFar` can be kept, and given as `resume` to a call with the same activation, elements, points and seed. */
+  onProgress?: (done: number, what: string, soFar: VerifyState) => void;
+  resume?: VerifyState;
 }
 
 export interface VerifyBackendsOptions extends VerifyOptions {
@@ -98,16 +118,33 @@ export async function verifyFunction(
   name: string,
   kernel: Float32Kernel,
   activation: Trainable,
-  options: VerifyOptions = {},
+  options: VerifyFunctionOptions = {},
 ): Promise<VerifyReport> {
   if (typeof name !== 'string') throw new TypeError(`name must be a string, got ${describe(name)}`);
   expectFunction('kernel', kernel);
   // Another copy of this package makes as good ones.
   expectActivation('activation', activation);
-  expectOptions('verifyFunction', options, VERIFY_OPTIONS);
+  expectOptions('verifyFunction', options, { ...VERIFY_OPTIONS, resume: expectState });
   if (activation.channels !== 1)
     throw new RangeError(`an activation with one channel can be verified, this one has ${activation.channels}`);
   return judge(name, [{ activation, kernel }], options);
+}
+
+const BEGINNING: VerifyState = {
+  compared: 0,
+  points: 0,
+  differing: 0,
+  worstUlp: 0,
+  worstUlpAt: 0,
+  worstUlpSmall: 0,
+};
+
+function expectState(name: string, value: unknown): void {
+  expectRecord(name, value);
+  for (const key of Object.keys(BEGINNING) as (keyof typeof BEGINNING)[])
+    expectNumber(`${name}.${key}`, (value as VerifyState)[key]);
+  for (const key of ['compared', 'points', 'differing'] as const)
+    expectInteger(`${name}.${key}`, (value as VerifyState)[key], 0, Number.MAX_SAFE_INTEGER);
 }
 
 function expectActivation(name: string, value: unknown): asserts value is Trainable {
@@ -152,33 +189,39 @@ export async function verifyBackends(options: VerifyBackendsOptions = {}): Promi
 async function judge(
   name: string,
   trials: readonly { activation: Trainable; kernel: Float32Kernel; gradients?: Backend }[],
-  options: VerifyOptions,
+  options: VerifyFunctionOptions,
 ): Promise<VerifyReport> {
   const elements = expectInteger('elements', options.elements ?? 200_000, 1, 1e9);
   const points = expectInteger('points', options.points ?? 2_000, 1, 1e7);
   const seed = expectInteger('seed', options.seed ?? 1, 0, MOST_SEED);
   const js = hostBackend('js');
-  let count = 0;
-  let differing = 0;
-  let first: BitComparison['first'];
-  let worstUlp = 0;
-  let worstUlpAt = 0;
+  // Of one function; there is no other way to be given a state.
+  const before = options.resume ?? BEGINNING;
+  let { compared: count, differing, firstMismatch: first, worstUlp, worstUlpAt, worstUlpSmall } = before;
+  let asked = before.points;
   let certifiedUlp = 0;
-  let worstUlpSmall = 0;
   let certifiedUlpSmall = 0;
   let gradients = 0;
   let differingGradients = 0;
   for (const [i, { activation, kernel, gradients: backend }] of trials.entries()) {
     const label = `${name} ${labelOf(activation)}`;
     const work = 1.25 * elements + WORK * points;
-    let worked = 0;
+    let worked = before.compared + WORK * before.points;
     const advance = (by: number) => {
       worked += by;
       throwIfAborted(options.signal);
-      options.onProgress?.((i + Math.min(worked / work, 1)) / trials.length, label);
+      options.onProgress?.((i + Math.min(worked / work, 1)) / trials.length, label, {
+        compared: count,
+        points: asked,
+        differing,
+        ...(first ? { firstMismatch: first } : {}),
+        worstUlp,
+        worstUlpAt,
+        worstUlpSmall,
+      });
     };
     advance(0);
-    for (const x of inputsFor(elements, seed)) {
+    for (const x of after(inputsFor(elements, seed), before.compared)) {
       const comparison = compareBits(activation.on(js).forward(x), resultOf(await kernel(x), x), x);
       differing += comparison.differing;
       first ??= comparison.first;
@@ -201,11 +244,10 @@ async function judge(
     const truth = exactFamily(activation as unknown as Judged);
     const nearest = new Nearest('float32', truth);
     const { domain } = activation.plan.certificate;
-    for (const x of stratified(-8, 8, points, seed + 2).blocks()) {
+    for (const x of after(stratified(-8, 8, points, seed + 2).blocks(), before.points)) {
       const y = resultOf(await kernel(x), x);
       for (let start = 0; start < x.length; start += POINTS) {
         const n = Math.min(POINTS, x.length - start);
-        advance(WORK * n);
         nearest.find(x, start, n);
         for (let k = 0; k < n; k++) {
           const [v, t] = [x[start + k]!, nearest.value[k]!];
@@ -217,6 +259,8 @@ async function judge(
           if (Math.abs(t) < 2 ** -8) worstUlpSmall = Math.max(worstUlpSmall, error);
           else if (error > worstUlp) [worstUlp, worstUlpAt] = [error, v];
         }
+        asked += n;
+        advance(WORK * n);
       }
     }
     certifiedUlp = Math.max(certifiedUlp, activation.plan.certificate.ulp);

@@ -15,7 +15,7 @@ import {
   sweep,
 } from 'ditac/oracle';
 import { saveSafetensors } from 'ditac/safetensors';
-import { verifyBackends, verifyFunction } from 'ditac/verify';
+import { type VerifyState, verifyBackends, verifyFunction } from 'ditac/verify';
 import { expect, test } from 'vitest';
 import { LARGEST } from '../src/calculus/piece.js';
 import { writeArray } from '../src/cli/arrays.js';
@@ -166,6 +166,25 @@ test('verifyFunction takes any family and asynchronous kernels, and can be stopp
   };
   await expect(verifyFunction('mine', kernel, snake, { signal: controller.signal })).rejects.toThrow('enough');
   await expect(verifyFunction('mine', () => new Float32Array(1), snake)).rejects.toThrow(TypeError);
+});
+
+test('verifyFunction goes on where it was stopped: the report of one that never was', async () => {
+  const snake = new Snake({ alpha: 1.5 });
+  // Wrong in places, early and late.
+  const kernel = async (x: Float32Array) => snake.forward(x).map((y, i) => (x[i]! > 3 ? y * (1 + 2 ** -22) : y));
+  const sizes = { elements: 140_000, points: 300, seed: 5 };
+  const whole = await verifyFunction('mine', kernel, snake, sizes);
+  expect(whole.differing).toBeGreaterThan(0);
+  const states: VerifyState[] = [];
+  await verifyFunction('mine', kernel, snake, { ...sizes, onProgress: (_, __, soFar) => states.push(soFar) });
+  expect(states.length).toBeGreaterThan(8);
+  for (const resume of states) {
+    const given = JSON.parse(JSON.stringify(resume)) as VerifyState;
+    expect(await verifyFunction('mine', kernel, snake, { ...sizes, resume: given })).toEqual(whole);
+  }
+  const ends = states.at(-1)!;
+  await expect(verifyFunction('mine', kernel, snake, { resume: {} as never })).rejects.toThrow('resume.compared');
+  await expect(verifyFunction('mine', kernel, snake, { resume: { ...ends, points: -1 } })).rejects.toThrow(RangeError);
 });
 
 test('verifyBackends takes activations of any family', async () => {

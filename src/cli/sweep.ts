@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { LARGEST } from '../calculus/piece.js';
 import { everyFloat32, mergeSweeps, type SweepResult } from '../oracle/index.js';
+import { NOTHING } from '../oracle/sweep.js';
 import type { AnyActivation } from './family.js';
 import { describeJudgement, printable } from './judgement.js';
 import { functionOf, type Question } from './question.js';
@@ -102,18 +103,6 @@ export async function sweepEvery(question: Question, options: SweepOptions, entr
   }
   return { report, isDone: report.done.length === parts };
 }
-
-const NOTHING: SweepResult = {
-  count: 0,
-  ulp: 0,
-  ulpAt: 0,
-  ulpSmall: 0,
-  ulpSmallAt: 0,
-  absolute: 0,
-  absoluteAt: 0,
-  nearest: 1,
-  byLongArithmetic: 0,
-};
 
 export const SWEEP_HEAD = ['inputs', '|y| ≥ 2⁻⁸ / ULP', '2⁻²⁴ ≤ |y| < 2⁻⁸ / ULP', 'below / 2⁻⁴⁷', 'correctly rounded'];
 export const sweepRow = (result: SweepResult): string[] => [

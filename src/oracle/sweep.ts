@@ -193,7 +193,8 @@ class Worst {
   }
 }
 
-const NOTHING: SweepResult = {
+/** Of no inputs. */
+export const NOTHING: SweepResult = {
   count: 0,
   ulp: 0,
   ulpAt: 0,
@@ -213,7 +214,7 @@ function expectResult(name: string, value: unknown): void {
 }
 
 /** Blocks without their first inputs. */
-function* after(blocks: Iterable<Float32Array>, count: number): Iterable<Float32Array> {
+export function* after(blocks: Iterable<Float32Array>, count: number): Iterable<Float32Array> {
   let left = count;
   for (const block of blocks) {
     const skipped = Math.min(left, block.length);
