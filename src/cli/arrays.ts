@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { extname } from 'node:path';
+import { type NpyArray, parse } from 'npyjs';
 import { readHeader } from '../io/header.js';
 import { loadSafetensors } from '../io/safetensors.js';
 import type { Format } from '../oracle/index.js';
 import { writeOut } from './output.js';
 
-/** Arrays of floats in files: .npy (numpy's format 1.0 to 3.0, https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html), .safetensors, raw little-endian. */
+/** Arrays of floats in files: .npy (by npyjs), .safetensors, raw little-endian. */
 
 export interface FloatArray {
   readonly format: Format;
@@ -19,7 +20,7 @@ export class ArrayFileError extends Error {
   override name = 'ArrayFileError';
 }
 
-const NUMPY: Readonly<Record<string, Format>> = { '<f4': 'float32', '<f2': 'float16' };
+const NUMPY: Readonly<Record<string, Format>> = { f4: 'float32', f2: 'float16' };
 const SAFETENSORS: Readonly<Record<string, Format>> = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' };
 
 /** float16 from its bits. */
@@ -61,36 +62,43 @@ export function readArray(path: string, { dtype, tensor }: { dtype?: Format; ten
   }
 }
 
+/** How numpy names two bytes without a type: as ml_dtypes' bfloat16 is saved. npyjs knows integers of two bytes, and is told of those. */
+const VOID = /(?<='descr'\s*:\s*')[<|]V2(?=')/;
+
+/** The type stands among the first bytes of a header. */
+const HEADER = 256;
+
+function withoutVoid(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const own = bytes.slice();
+  const at = VOID.exec(new TextDecoder('latin1').decode(own.subarray(0, HEADER)))?.index;
+  if (at !== undefined) own.set(new TextEncoder().encode('<u2'), at);
+  return own;
+}
+
 function readNumpy(path: string, bytes: Uint8Array, dtype: Format | undefined): FloatArray {
   const fail = (problem: string): never => {
     throw new ArrayFileError(`${path} ${problem}`);
   };
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  if (bytes.length < 12 || view.getUint32(0) !== 0x934e554d || view.getUint16(4) !== 0x5059)
-    return fail("is no .npy file: it does not begin with '\\x93NUMPY'");
-  const major = bytes[6]!;
-  if (major < 1 || major > 3) return fail(`is of format ${major}; 1 to 3 are known`);
-  const start = major === 1 ? 10 : 12;
-  const length = major === 1 ? view.getUint16(8, true) : view.getUint32(8, true);
-  if (start + length > bytes.length) return fail(`ends within its header of ${length} bytes`);
-  const header = new TextDecoder('latin1').decode(bytes.subarray(start, start + length));
-  const descr = /'descr'\s*:\s*'([^']*)'/.exec(header)?.[1];
-  const shape = /'shape'\s*:\s*\(([\d,\s]*)\)/.exec(header)?.[1];
-  if (descr === undefined || shape === undefined) return fail(`has a header without descr or shape: ${header.trim()}`);
-  if (/'fortran_order'\s*:\s*True/.test(header) && shape.split(',').filter((each) => each.trim()).length > 1)
-    return fail('is in Fortran order; numpy.ascontiguousarray makes it C order');
-  // Two bytes without a type are how ml_dtypes' bfloat16 is saved, and what torch gives as int16.
-  const isRaw = /^([<|][V]2|<[iu]2)$/.test(descr);
-  const format = isRaw ? dtype : NUMPY[descr];
-  if (isRaw && dtype === undefined) return fail(`holds '${descr}': --dtype bfloat16 or float16 says what that is`);
-  if (format === undefined) return fail(`holds '${descr}'; <f4, <f2 and <V2 (with --dtype) are read`);
+  let found: NpyArray;
+  try {
+    found = parse(withoutVoid(bytes).buffer, { convertFloat16: false });
+  } catch (cause) {
+    return fail(`is no .npy file that can be read: ${(cause as Error).message}`);
+  }
+  const { data, shape, dtype: stored, fortranOrder } = found;
+  if (fortranOrder && shape.length > 1) return fail('is in Fortran order; numpy.ascontiguousarray makes it C order');
+  // What torch gives as int16 may be bfloat16 too.
+  const isRaw = stored === 'u2' || stored === 'i2';
+  const format = isRaw ? dtype : NUMPY[stored];
+  if (isRaw && dtype === undefined)
+    return fail('holds two bytes a number without a type: --dtype bfloat16 or float16 says what they are');
+  if (format === undefined) return fail(`holds '${stored}'; f4, f2 and V2 (with --dtype) are read`);
   if (dtype !== undefined && dtype !== format) return fail(`holds ${format}, but --dtype says ${dtype}`);
-  const count = shape.split(',').reduce((product, each) => (each.trim() ? product * Number(each) : product), 1);
-  const data = bytes.subarray(start + length);
+  const count = shape.reduce((product, each) => product * each, 1);
   const width = format === 'float32' ? 4 : 2;
-  if (data.length !== count * width)
-    return fail(`says it holds ${count} numbers of ${width} bytes, and holds ${data.length} bytes`);
-  return decode(format, data, path);
+  if (data.byteLength !== count * width)
+    return fail(`says it holds ${count} numbers of ${width} bytes, and holds ${data.byteLength} bytes`);
+  return decode(format, new Uint8Array(data.buffer, data.byteOffset, data.byteLength), path);
 }
 
 function readTensor(path: string, bytes: Uint8Array, name: string | undefined): FloatArray {
@@ -131,6 +139,7 @@ export function writeArray(path: string, format: Format, values: Float32Array): 
     writeOut(path, data);
     return;
   }
+  // Not by npyjs: the format asks for data at a multiple of 64 bytes, which it does not care for.
   const descr = { float32: '<f4', float16: '<f2', bfloat16: '<V2' }[format];
   const text = `{'descr': '${descr}', 'fortran_order': False, 'shape': (${values.length},), }`;
   const header = `${text.padEnd(64 * Math.ceil((text.length + 11) / 64) - 11)}\n`;
