@@ -45,7 +45,7 @@ const GROWING: Readonly<Record<string, { options: object; refinements: number; s
     // relu's best of degrees 3 and 2 on [-3, 3], by the same weights as rationalInitial has.
     options: { numerator: [0.05, 0.5, 0.4, 0.08], denominator: [0, 0.1] },
     refinements: 1,
-    sizes: 'degrees (3, 2), (6, 4)',
+    sizes: 'degrees (3, 2), (5, 4)',
     fixed: 'degrees (5, 4)',
   },
 };

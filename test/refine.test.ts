@@ -29,7 +29,6 @@ describe.each(cases.filter(([, , , isRefined]) => isRefined))('%s', (_, name, op
   const act = new (classOf(name))(options);
   const y = valuesOf(act);
 
-  // Degree 8 is the most of a rational: factor 3 would pass it.
   test.each(name === 'rational' ? [1, 2] : [1, 2, 3])('factor %i', (factor) => {
     const fine = act.refine(factor);
     expect(sizeOf(fine)).toBeGreaterThanOrEqual(sizeOf(act));
@@ -94,7 +93,9 @@ test('functions stay apart, what they share stays shared, channels and layout st
 
 test('what would pass the limits is refused', () => {
   const rational = new FAMILIES.rational({ version: 'A', numerator: [1, 2, 3, 4, 5], denominator: [1, 1] });
-  expect(() => rational.refine(3)).toThrow(/degrees up to 8, got numerator \[13\]/);
+  expect(() => rational.refine(4)).toThrow(/degrees up to 8, got numerator \[11\]/);
+  const grown = new FAMILIES.rational({ version: 'A', numerator: [1, 2, 3, 4], denominator: [1, 1] }).refine(2);
+  expect([grown.parameters.numerator!.length, grown.parameters.denominator!.length]).toEqual([6, 4]);
   expect(() => new FAMILIES.polynomial({ coefficients: [1, 2, 3, 4] }).refine(4)).toThrow(/12 coefficients, got 13/);
   expect(() =>
     new FAMILIES.fourier({

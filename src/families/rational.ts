@@ -62,10 +62,11 @@ export const rational: Family<{ version: RationalVersion }, 'numerator' | 'denom
     return { parts, ...ends(numerator, at) };
   },
   // Of version A a coefficient that is 0 has no gradient, as autograd has it: its denominator keeps its degree in training.
-  refine: ({ version }, { numerator, denominator }, factor) => ({
+  // Two degrees more above and below at a time, (3, 2) to (5, 4): how f grows far out stays.
+  refine: (_, { numerator, denominator }, factor) => ({
     parameters: {
-      numerator: [...numerator, ...zeros((numerator.length - 1) * (factor - 1))],
-      denominator: [...denominator, ...zeros((denominator.length - (isFull(version) ? 1 : 0)) * (factor - 1))],
+      numerator: [...numerator, ...zeros(2 * (factor - 1))],
+      denominator: [...denominator, ...zeros(2 * (factor - 1))],
     },
   }),
   notes: ({ version }) =>
