@@ -2,11 +2,12 @@
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { builtinModules, createRequire } from 'node:module';
-import { join, normalize, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, transform as minify } from 'esbuild';
 import { build as rolldown } from 'rolldown';
 import { esmExternalRequirePlugin } from 'rolldown/plugins';
+import { dts } from 'rolldown-plugin-dts';
 import { fromRoot, generate } from './generated.mjs';
 import { esbuildInline, inline } from './inline.mjs';
 import { esbuildLoader, loader } from './loader.mjs';
@@ -19,18 +20,27 @@ const tsc = createRequire(import.meta.url)
   .resolve('typescript/package.json')
   .replace('package.json', 'bin/tsc');
 execFileSync(process.execPath, [tsc, '-p', 'tsconfig.json'], { stdio: 'inherit' });
-const { exports, version } = JSON.parse(readFileSync('package.json', 'utf8'));
-// Declarations are of what the entry points name; those of nothing else are for nobody.
-const named = new Set();
-const declare = (file) => {
-  if (named.has(file)) return;
-  named.add(file);
-  for (const [, source] of readFileSync(file, 'utf8').matchAll(/(?:from|import)\s*\(?\s*['"](\.[^'"]+)\.js['"]/g))
-    declare(join(file, '..', `${source}.d.ts`));
-};
-for (const { types } of Object.values(exports)) if (types) declare(normalize(types));
-for (const file of readdirSync('dist/types/src', { recursive: true }).map((name) => join('dist/types/src', name)))
-  if (file.endsWith('.d.ts') && !named.has(file)) rmSync(file);
+const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
+// Declarations as entry points name them: what is theirs, and what that is made of, in a file each and a few that they share.
+await rolldown({
+  input: Object.fromEntries(
+    Object.entries({
+      index: 'index',
+      cpab: 'cpab',
+      families: 'families',
+      onnx: 'onnx',
+      oracle: 'oracle/index',
+      runtime: 'runtime',
+      safetensors: 'io/safetensors',
+      tfjs: 'tfjs',
+      verify: 'verify',
+    }).map(([name, file]) => [name, `build/types/src/${file}.d.ts`]),
+  ),
+  platform: 'neutral',
+  external: [/^@tensorflow\//],
+  plugins: [dts({ dtsOnly: true, generator: 'oxc', tsconfig: false })],
+  output: { dir: 'dist/types', chunkFileNames: '[name]-[hash].d.ts' },
+});
 
 // Bytes in hexadecimal are one line of 33,000 characters: nobody who reads a chunk should have to pass it. An empty line stays in its place,
 // so that source maps hold; the constant is read when a function is called, long after the module was evaluated.

@@ -18,7 +18,7 @@ afterAll(() => rmSync(project, { recursive: true }));
 const installed = join(project, 'node_modules', 'ditac');
 mkdirSync(join(installed, 'dist'), { recursive: true });
 cpSync(join(root, 'package.json'), join(installed, 'package.json'));
-cpSync(join(root, 'dist', 'types', 'src'), join(installed, 'dist', 'types', 'src'), { recursive: true });
+cpSync(join(root, 'dist', 'types'), join(installed, 'dist', 'types'), { recursive: true });
 for (const name of ['@types', 'undici-types']) symlinkSync(join(modules, name), join(project, 'node_modules', name));
 writeFileSync(join(project, 'package.json'), '{ "type": "module" }');
 
