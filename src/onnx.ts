@@ -1,5 +1,6 @@
 /** Whole networks: activations of an ONNX model in its own operators, or run beside onnxruntime. `ditac/onnx`. */
 import { describe, expectFunction, expectOneOf, expectOptions, isView, type OptionTable } from './errors.js';
+import { aloneModel } from './onnx/alone.js';
 import { type Compiled, type Converted, convert, FORMS, type Form } from './onnx/convert.js';
 import { DOMAIN, type FoundNode, survey } from './onnx/find.js';
 import { type AttributeValue, attributesOf, type NodeView } from './onnx/model.js';
@@ -78,9 +79,20 @@ export function rewriteModel(
   return { model: message.join(), replaced: converted };
 }
 
-function expectActivation(value: unknown): Compiled {
+/**
+ * A model that is an activation alone, from `x` to `y`: float32 of any shape for one function; of several, [batch][channels] where channels are last, and
+ * [batch][channels][length] where they are first.
+ * @returns the bytes of a .onnx file, opset 17.
+ * @throws {TypeError} if it is no activation of this package, or for other options.
+ */
+export function activationModel(activation: Compiled, options?: RewriteOptions): Uint8Array {
+  const { channels, layout } = expectActivation(activation, 'activation');
+  return rewriteModel(aloneModel(channels, layout), () => activation, options).model;
+}
+
+function expectActivation(value: unknown, name = 'what activationFor gives'): Compiled {
   const { planOf, channels } = (value ?? {}) as Partial<Compiled>;
   if (typeof planOf !== 'function' || typeof channels !== 'number')
-    throw new TypeError(`activationFor must give an activation of ditac, or undefined, got ${describe(value)}`);
+    throw new TypeError(`${name} must be an activation of ditac, got ${describe(value)}`);
   return value as Compiled;
 }

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { Chebyshev, CompiledActivation, DiTAC, PReLU, Snake } from 'ditac';
 import type { FamilyName } from 'ditac/families';
-import { type Form, OnnxError, rewriteModel, SplitSession } from 'ditac/onnx';
+import { activationModel, type Form, OnnxError, rewriteModel, SplitSession } from 'ditac/onnx';
 import { loadSafetensors } from 'ditac/safetensors';
 import * as ort from 'onnxruntime-web';
 import { describe, expect, test } from 'vitest';
@@ -145,6 +145,28 @@ describe('channels', () => {
       const { y } = await run(bytes, { x: float32(x, shape) });
       expect([form, differingBits(dataOf(y), expected), y!.dims]).toEqual([form, 0, shape]);
     }
+  });
+
+  test('an activation alone is a model: of any shape, or with its channels', async () => {
+    const snake = made('snake', { alpha: 0.7 });
+    const x = hardInputs(snake.plan, 240);
+    for (const shape of [[240], [4, 60], [2, 3, 5, 8]]) {
+      const { y } = await run(activationModel(snake), { x: float32(x, shape) });
+      expect([differingBits(dataOf(y), snake.forward(x)), y!.dims]).toEqual([0, shape]);
+    }
+    for (const [name, shape] of [
+      ['first', [4, 5, 12]],
+      ['last', [48, 5]],
+    ] as const) {
+      const act = acts[name];
+      const own = one(240, act);
+      const { y } = await run(activationModel(act, { form: 'small' }), { x: float32(own, shape) });
+      expect(differingBits(dataOf(y), act.forward(own, undefined, { shape: [...shape] }))).toBe(0);
+    }
+    // Another reader of protocol buffers finds what onnx.proto asks for.
+    const { irVersion, opsetImport, graph } = parse(activationModel(snake));
+    expect([irVersion, opsetImport[0]!.version, graph!.input[0]!.name]).toEqual([8n, 17n, 'x']);
+    expect(() => activationModel({} as never)).toThrow(TypeError);
   });
 
   test('other channels than the model has are refused', () => {

@@ -478,6 +478,11 @@ const rows: Record<string, Row | typeof NOTHING> = {
     call: modules['ditac/onnx'].rewriteModel,
     options: { at: 2, values: { form: 'exact' } },
   },
+  'ditac/onnx.activationModel': {
+    args: [snake, { form: 'exact' }],
+    call: modules['ditac/onnx'].activationModel,
+    options: { at: 1, values: { form: 'exact' } },
+  },
   'ditac/onnx.OnnxError': NOTHING,
   'ditac/onnx.SplitSession': NOTHING,
   'ditac/onnx.SplitSession.create': {

@@ -88,7 +88,7 @@ export function App() {
           {tab === 'Explore' && <Explore view={view} onView={setView} />}
           {tab === 'Does my browser agree?' && <Agree view={view} name={NAMES[view.family]} />}
           {tab === 'Learn' && <Learn view={view} onView={explore} />}
-          {tab === 'Bring your own' && <Own file={file} onFile={setFile} onView={explore} />}
+          {tab === 'Bring your own' && <Own file={file} view={view} onFile={setFile} onView={explore} />}
         </div>
       </main>
     </>

@@ -136,6 +136,11 @@ export function Explore({ view, onView }: { readonly view: View; onView(view: Vi
       download(`${view.family}.plan`, await quick().planOf(view), 'application/octet-stream');
       say('Saved: new Activation(bytes) of ditac/runtime evaluates it.');
     });
+  const saveOnnx = () =>
+    trying(async () => {
+      download(`${view.family}.onnx`, await quick().modelOf(view), 'application/octet-stream');
+      say('Saved: any runtime of ONNX gives the same bits.');
+    });
   const saveSvg = () => curves && download(`${view.family}.svg`, svgOf(name, panelsOf(view, curves)), 'image/svg+xml');
   const copyLink = () =>
     trying(async () => {
@@ -204,6 +209,9 @@ export function Explore({ view, onView }: { readonly view: View; onView(view: Vi
             )}
             <button type="button" onClick={savePlan}>
               Save plan
+            </button>
+            <button type="button" onClick={saveOnnx}>
+              Save ONNX
             </button>
             <button type="button" onClick={saveSvg}>
               Save SVG

@@ -35,10 +35,13 @@ function told(name: string, text: string): unknown {
 
 export function Own({
   file,
+  view,
   onFile,
   onView,
 }: {
   readonly file: File | undefined;
+  /** What is explored: it can take the place of a network's nodes. */
+  readonly view: View;
   onFile(file: File): void;
   onView(view: View): void;
 }) {
@@ -46,6 +49,7 @@ export function Own({
   const [choice, setChoice] = useState<Choice>();
   const [answers, setAnswers] = useState<Readonly<Record<string, string>>>({});
   const [loaded, setLoaded] = useState<Loaded>();
+  const [chosenNodes, setChosenNodes] = useState<readonly string[]>([]);
   const [problem, setProblem] = useState('');
 
   const trying = async (work: () => Promise<void>) => {
@@ -61,6 +65,7 @@ export function Own({
     setContents(undefined);
     setChoice(undefined);
     setLoaded(undefined);
+    setChosenNodes([]);
     void trying(async () => {
       const found = await quick().open(file.name, new Uint8Array(await file.arrayBuffer()));
       setContents(found);
@@ -90,8 +95,8 @@ export function Own({
     <section class="page own">
       <h2>Bring your own</h2>
       <p>
-        Drop a <code>.safetensors</code> (a state dict) or a <code>.plan</code> (compiled functions) on this page, or
-        choose it. It stays in your browser.
+        Drop a <code>.safetensors</code> (a state dict), a <code>.plan</code> (compiled functions) or an{' '}
+        <code>.onnx</code> (a network) on this page, or choose it. It stays in your browser.
       </p>
       <label class="drop">
         <span>Choose a file</span>
@@ -114,8 +119,68 @@ export function Own({
           <b>{file!.name}</b>:{' '}
           {contents.kind === 'plan'
             ? `${contents.channels} compiled ${contents.channels === 1 ? 'function' : 'functions'}`
-            : `${contents.tensors} tensors, ${contents.found.length} ${contents.found.length === 1 ? 'place' : 'places'} that could be an activation`}
+            : contents.kind === 'onnx'
+              ? `a network with ${contents.nodes.length} ${contents.nodes.length === 1 ? 'node that an activation' : 'nodes that activations'} can replace`
+              : `${contents.tensors} tensors, ${contents.found.length} ${contents.found.length === 1 ? 'place' : 'places'} that could be an activation`}
         </p>
+      )}
+      {contents?.kind === 'onnx' && contents.nodes.length > 0 && (
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            void trying(async () =>
+              download(
+                `${file!.name.replace(/\.\w+$/, '')}.${view.family}.onnx`,
+                await quick().saveNetwork(chosenNodes, view),
+                'application/octet-stream',
+              ),
+            );
+          }}
+        >
+          <Scroll label="Nodes of the network">
+            <table class="wide">
+              <thead>
+                <tr>
+                  <th scope="col">node</th>
+                  <th scope="col">operator</th>
+                  <th scope="col">module</th>
+                </tr>
+              </thead>
+              <tbody>
+                {contents.nodes.map(({ name, op, module }) => (
+                  <tr key={name}>
+                    <th scope="row">
+                      <label>
+                        <input
+                          type="checkbox"
+                          checked={chosenNodes.includes(name)}
+                          onChange={(event) =>
+                            setChosenNodes(
+                              event.currentTarget.checked
+                                ? [...chosenNodes, name]
+                                : chosenNodes.filter((each) => each !== name),
+                            )
+                          }
+                        />{' '}
+                        <code>{name}</code>
+                      </label>
+                    </th>
+                    <td>{op}</td>
+                    <td>
+                      <code>{module}</code>
+                    </td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </Scroll>
+          <p class="quiet">
+            The {NAMES[view.family]} that is explored takes their place, in ONNX's own operators, with its bits.
+          </p>
+          <button type="submit" class="main" disabled={chosenNodes.length === 0}>
+            Save ONNX
+          </button>
+        </form>
       )}
       {contents?.kind === 'safetensors' && contents.found.length > 0 && (
         <Scroll label="Activations in the file">
@@ -233,6 +298,20 @@ export function Own({
                 }
               >
                 Save plan
+              </button>
+              <button
+                type="button"
+                onClick={() =>
+                  trying(async () =>
+                    download(
+                      `${file!.name.replace(/\.\w+$/, '')}.onnx`,
+                      await quick().saveOnnx(),
+                      'application/octet-stream',
+                    ),
+                  )
+                }
+              >
+                Save ONNX
               </button>
               {loaded.view && (
                 <button type="button" class="main" onClick={() => onView({ ...loaded.view!, low: -6, high: 6 })}>

@@ -97,13 +97,23 @@ export interface Found {
   readonly candidates: readonly FoundCandidate[];
 }
 
+/** A node of a network that an activation can take the place of. */
+export interface NetworkNode {
+  readonly name: string;
+  readonly op: string;
+  /** Of PyTorch, where its exporter says so. */
+  readonly module: string;
+}
+
 export interface FileContents {
-  readonly kind: 'safetensors' | 'plan';
+  readonly kind: 'safetensors' | 'plan' | 'onnx';
   readonly tensors: number;
   readonly metadata: Readonly<Record<string, string>>;
   readonly found: readonly Found[];
   /** Of a plan: how many functions it holds. */
   readonly channels: number;
+  /** Of a network. */
+  readonly nodes: readonly NetworkNode[];
 }
 
 /** A function of a file, as it is there. */

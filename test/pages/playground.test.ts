@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { DiTAC } from 'ditac';
 import { FAMILIES, type FamilyName } from 'ditac/families';
+import { activationModel, rewriteModel } from 'ditac/onnx';
 import { Activation } from 'ditac/runtime';
 import { loadSafetensors } from 'ditac/safetensors';
 import type { Browser, Page } from 'playwright-core';
@@ -12,6 +13,7 @@ import { findings, hasBrowser, launch, look, open, out, type Place, SIZES, serve
 
 const FOLDER = `${out}playground/`;
 const CHECKPOINT = new URL('../golden/nets/digits_mlp_ditac.safetensors', import.meta.url);
+const NETWORK = new URL('../../examples/onnx/model/digits.onnx', import.meta.url);
 const bitsOf = (x: number) => new Uint32Array(Float32Array.of(x).buffer)[0]!.toString(16).padStart(8, '0');
 const make = (family: FamilyName, options: object) =>
   new (FAMILIES[family] as new (options: object) => { forward(x: Float32Array): Float32Array })(options);
@@ -195,6 +197,51 @@ describe.skipIf(!hasBrowser)(hasBrowser ? 'in Chromium' : `in Chromium (${WITHOU
       buffer: Buffer.from('PK'),
     });
     await page.getByRole('alert').getByText('is a pickle').waitFor();
+    expect(complaints).toEqual([]);
+    await page.close();
+  });
+
+  test('ONNX: the function that is shown is saved as a model, and takes the place of a network’s nodes', async () => {
+    const { page, complaints } = await open(browser, `${place.url}#family=snake&alpha=0.5`);
+    await rested(page);
+    const snake = new FAMILIES.snake({ alpha: 0.5 });
+    const alone = page.waitForEvent('download');
+    await page.getByRole('button', { name: 'Save ONNX' }).click();
+    expect(Buffer.compare(readFileSync(await (await alone).path()), activationModel(snake))).toBe(0);
+
+    await tab(page, 'Bring your own');
+    await page.getByLabel('Choose a file').setInputFiles(NETWORK.pathname);
+    const rows = page.locator('table.wide tbody tr');
+    await rows.first().waitFor();
+    const bytes = readFileSync(NETWORK);
+    const names = await rows.locator('th code').allTextContents();
+    expect(names.length).toBeGreaterThan(1);
+    for (const width of SIZES) {
+      await page.setViewportSize({ width, height: 900 });
+      await look(page, `network-${width}`);
+    }
+    expect(await findings(page)).toEqual([]);
+    const save = page.getByRole('button', { name: 'Save ONNX' });
+    expect(await save.isDisabled()).toBe(true);
+    await rows.first().getByRole('checkbox').check();
+    const saved = page.waitForEvent('download');
+    await save.click();
+    const expected = rewriteModel(bytes, ({ name }) => (name === names[0] ? snake : undefined));
+    expect(expected.replaced).toHaveLength(1);
+    const path = await (await saved).path();
+    expect(Buffer.compare(readFileSync(path), expected.model)).toBe(0);
+    // What was saved is read again, without the node that was replaced.
+    await page
+      .getByLabel('Choose a file')
+      .setInputFiles({ name: 'again.onnx', mimeType: 'application/octet-stream', buffer: readFileSync(path) });
+    await page.getByText('again.onnx').waitFor();
+    await expect.poll(() => rows.locator('th code').allTextContents()).toEqual(names.slice(1));
+    await page.getByLabel('Choose a file').setInputFiles({
+      name: 'broken.onnx',
+      mimeType: 'application/octet-stream',
+      buffer: bytes.subarray(0, 100),
+    });
+    await page.getByRole('alert').waitFor();
     expect(complaints).toEqual([]);
     await page.close();
   });

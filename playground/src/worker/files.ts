@@ -1,14 +1,17 @@
 import { CompiledActivation, DiTAC, type FamilyActivation } from 'ditac';
 import { FAMILIES, identify } from 'ditac/families';
+import { activationModel } from 'ditac/onnx';
 import { loadSafetensors } from 'ditac/safetensors';
-import type { FamilyName, FileContents, Found, Loaded } from '../protocol';
+import type { FamilyName, FileContents, Found, Loaded, View } from '../protocol';
 import { type Made, optionsOf } from './activations';
 import { gridOf } from './explore';
+import { nodesOf, rewritten } from './network';
 
 /** The file that was opened last. */
 let opened:
   | { readonly kind: 'safetensors'; readonly contents: ReturnType<typeof loadSafetensors> }
   | { readonly kind: 'plan'; readonly plan: CompiledActivation }
+  | { readonly kind: 'onnx'; readonly bytes: Uint8Array }
   | undefined;
 /** What was loaded from it last. */
 let present: { readonly act?: Made; readonly family?: FamilyName; readonly plan: CompiledActivation } | undefined;
@@ -20,19 +23,23 @@ const READERS: Readonly<Record<string, (bytes: Uint8Array) => FileContents>> = {
     opened = { kind: 'safetensors', contents };
     const found = identify(contents.tensors) as readonly Found[];
     const tensors = Object.keys(contents.tensors).length;
-    return { kind: 'safetensors', tensors, metadata: contents.metadata, found, channels: 0 };
+    return { kind: 'safetensors', tensors, metadata: contents.metadata, found, channels: 0, nodes: [] };
   },
   plan(bytes) {
     const plan = CompiledActivation.fromBytes(bytes);
     opened = { kind: 'plan', plan };
     present = { plan };
-    return { kind: 'plan', tensors: 0, metadata: {}, found: [], channels: plan.channels };
+    return { kind: 'plan', tensors: 0, metadata: {}, found: [], channels: plan.channels, nodes: [] };
+  },
+  onnx(bytes) {
+    const nodes = nodesOf(bytes);
+    opened = { kind: 'onnx', bytes };
+    return { kind: 'onnx', tensors: 0, metadata: {}, found: [], channels: 0, nodes };
   },
 };
 
 /** What to do with a file of another kind. */
 const ADVICE: Readonly<Record<string, string>> = {
-  onnx: 'is a whole network: `npx ditac onnx` reads those. This page reads .safetensors and .plan',
   pt: 'is a pickle, which can run code. In Python: save_file(model.state_dict(), "model.safetensors"), and drop that here',
 };
 
@@ -43,7 +50,8 @@ export function open(name: string, bytes: Uint8Array): FileContents {
   const reader = READERS[ending];
   if (reader) return reader(bytes);
   const known = ['pth', 'bin', 'ckpt'].includes(ending) ? 'pt' : ending;
-  const advice = ADVICE[known] ?? 'is none of the files that are read here: .safetensors (a state dict) and .plan';
+  const advice =
+    ADVICE[known] ?? 'is none of the files that are read here: .safetensors (a state dict), .plan and .onnx';
   throw new TypeError(`${name} ${advice}`);
 }
 
@@ -87,4 +95,16 @@ export function show(channel: number, low: number, high: number): Loaded {
 export function savePlan(): Uint8Array {
   if (!present) throw new TypeError('nothing is loaded');
   return present.plan.toBytes();
+}
+
+/** The same as a model of standard operators. */
+export function saveOnnx(): Uint8Array {
+  if (!present) throw new TypeError('nothing is loaded');
+  return activationModel(present.plan);
+}
+
+/** The network that is open, with a function in the place of the nodes of these names. */
+export function saveNetwork(names: readonly string[], view: View): Uint8Array {
+  if (opened?.kind !== 'onnx') throw new TypeError('no network is open');
+  return rewritten(opened.bytes, names, view);
 }

@@ -3,8 +3,9 @@ import { expose } from 'comlink';
 import type { LearnRequest, LearnState } from '../protocol';
 import { agree } from './agree';
 import { explore, planOf, refined, valueAt } from './explore';
-import { load, open, savePlan, show } from './files';
+import { load, open, saveNetwork, saveOnnx, savePlan, show } from './files';
 import { Training, target } from './learn';
+import { modelOf } from './network';
 
 let training: Training | undefined;
 
@@ -18,6 +19,9 @@ const api = {
   load,
   show,
   savePlan,
+  saveOnnx,
+  saveNetwork,
+  modelOf,
   /** [SIZE][SIZE] of what is to be learned. */
   target: () => target,
   begin(request: LearnRequest): LearnState {
