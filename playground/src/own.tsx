@@ -150,7 +150,7 @@ export function Own({
                 {contents.nodes.map(({ name, op, module }) => (
                   <tr key={name}>
                     <th scope="row">
-                      <label>
+                      <label class="choice">
                         <input
                           type="checkbox"
                           checked={chosenNodes.includes(name)}

@@ -279,7 +279,7 @@ export class DiTAC extends Trainable<DiTACGradients> {
     return variantReference(this.variant, this.#field(channel), this.a, this.b);
   }
 
-  /** Velocity of the flow at the N+1 vertices of [a,b], in units of [a,b]. */
+  /** Velocity of the flow at the N+1 vertices of [a,b]: units of x in the whole time of the flow. */
   velocities(channel = 0): Float64Array {
     return this.#field(expectInteger('channel', channel, 0, this.channels - 1)).velocity;
   }

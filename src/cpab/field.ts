@@ -73,7 +73,7 @@ export function expectSpeed(velocity: number, k: number, length: number): void {
 }
 
 /**
- * The field of one θ on [a,b], with velocities in the units of [a,b], times `time`.
+ * The field of one θ on [a,b], with velocities in units of x, times `time`.
  * @throws {RangeError} if float64 cannot follow it.
  */
 export function velocityField(
