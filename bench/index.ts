@@ -4,6 +4,7 @@ import { calls, GELU, kernels } from './kernels.js';
 import { AS_MANY, layers } from './layers.js';
 import { lineOf, type Measured, race } from './measure.js';
 import { bundles, starts } from './start.js';
+import { RELU, steps } from './steps.js';
 
 /**
  * What ditac costs, beside peers in the same run: `npm run bench`, `npm run bench -- --json`. Machines differ and are shared, so the ratios count.
@@ -17,6 +18,7 @@ const families = await race(forwards());
 const plans = await race(compilations());
 const { rows: ofLayers, peer } = layers();
 const kan = await race(ofLayers, AS_MANY);
+const ofSteps = await race(await steps(), RELU);
 const report = {
   node: process.version,
   elements,
@@ -24,6 +26,7 @@ const report = {
   families,
   plans,
   kan,
+  steps: ofSteps,
   efficientKan: peer,
   emitted: emitted(),
   starts: starts(),
@@ -45,6 +48,7 @@ else {
   table('\nAn element, every family', families);
   table('\nCompiling a plan with its certificate, every family', plans);
   table('\nAn edge and a sample of a KAN layer', kan);
+  table('\nA step of figure 1 in TensorFlow.js', ofSteps);
   const number = (value: number | string) => (typeof value === 'number' ? `${value.toPrecision(3)} ns` : value);
   console.log(`efficient-kan forward (torch, float32, one thread): ${number(peer)}`);
   console.log('\nditac emit, in one C program, ns an element');

@@ -18,7 +18,7 @@ import { drawPanels, type Panel } from '../src/cli/plot.js';
 import { uniformStream } from '../src/cpab/random.js';
 import { deviationOf, meanOf, positive, runJobs, serve } from './jobs.js';
 import { htmlTable, surface, surfacePoints, surfaceTarget, writePage } from './pictures.js';
-import { rSquared, targetSurface } from './surface.js';
+import { rSquared, surfaceAt } from './surface.js';
 import { ACTIVATIONS, type ActivationName, ALL_ACTIVATIONS, activationLayer, torchInitializers } from './training.js';
 
 declare const VERSION: string;
@@ -86,8 +86,7 @@ function buildModel({ activation, seed, isProgressive }: Job): tf.Sequential {
 /** Points of [-1,1]², and what to learn there. */
 function draw(uniform: () => number, count: number): { points: Float32Array; targets: Float32Array } {
   const points = Float32Array.from({ length: 2 * count }, () => 2 * uniform() - 1);
-  const targets = Float32Array.from({ length: count }, (_, i) => targetSurface(points[2 * i]!, points[2 * i + 1]!));
-  return { points, targets };
+  return { points, targets: surfaceAt(points) };
 }
 
 function predict(model: tf.Sequential, points: Float32Array): Float32Array {

@@ -28,3 +28,7 @@ export function rSquared(y: ArrayLike<number>, target: ArrayLike<number>): numbe
   }
   return 1 - residual / total;
 }
+
+/** The values at points of [n][2]. */
+export const surfaceAt = (points: Float32Array): Float32Array =>
+  Float32Array.from({ length: points.length / 2 }, (_, i) => targetSurface(points[2 * i]!, points[2 * i + 1]!));

@@ -4,7 +4,7 @@ import * as tf from '@tensorflow/tfjs';
 import { KANLinear } from 'ditac/tfjs';
 import { uniformStream } from '../src/cpab/random.js';
 import { argmax } from './layers.js';
-import { rSquared, targetSurface } from './surface.js';
+import { rSquared, surfaceAt } from './surface.js';
 import { type ActivationName, activationLayer, torchInitializers } from './training.js';
 
 // Dense layers of these sizes take half to a quarter of the time that plain JavaScript needs. Only now: importing makes it the one in use, unready.
@@ -79,8 +79,6 @@ export function outputs(model: tf.LayersModel, x: Float32Array, width: number): 
 /** Points of [-1,1]². */
 const points = (uniform: () => number, count: number) =>
   Float32Array.from({ length: 2 * count }, () => 2 * uniform() - 1);
-const surfaceAt = (x: Float32Array) =>
-  Float32Array.from({ length: x.length / 2 }, (_, i) => targetSurface(x[2 * i]!, x[2 * i + 1]!));
 
 const surface: Task = {
   title: 'figure 1: a sum of six sines',
