@@ -1,11 +1,12 @@
 /** One suite of properties over every family and every backend: random members, trained ones and hostile ones. */
 
 import Decimal from 'decimal.js';
-import { BACKEND_NAMES, type Backend, loadBackend } from 'ditac';
-import { FAMILIES } from 'ditac/families';
+import { BACKEND_NAMES, type Backend, defineFamily, loadBackend } from 'ditac';
+import { FAMILIES, one, plus, times, where, whole, x } from 'ditac/families';
 import { compareBits } from 'ditac/oracle';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { atPlace, placeOf } from '../assembly/float32';
 import { decimalTruth } from './certificates/decimal.js';
 import { inputsOf, judge } from './certificates/judging.js';
 import { activationOf, Draw, SUBJECTS } from './certificates/subjects.js';
@@ -131,3 +132,37 @@ describe.each(SUBJECTS.map((subject) => [`${subject.family} (${subject.number})`
     });
   },
 );
+
+test('a corner where a line has its root is at the float32 on its side', () => {
+  const Step = defineFamily({
+    name: 'Step',
+    parameters: () => ({ p: one(1), q: one(0) }),
+    define: (_, { p, q }) => whole(where(plus(times(p, x), q), 1, -1)),
+  });
+  const number = fc.float({ noNaN: true, noDefaultInfinity: true, min: -(2 ** 60), max: 2 ** 60 }).map(flushed);
+  fc.assert(
+    fc.property(number, number, (p, q) => {
+      const root = flushed(Math.fround(-q / p) || 0);
+      const near = [-3, -2, -1, 0, 1, 2, 3].map((k) => flushed(atPlace(placeOf(root) + k)));
+      const xs = Float32Array.from([...near, -1e30, -1, 0, 1, 1e30].filter(Number.isFinite));
+      // A product of two float32 is a float64, and a sum of two has the sign of the true one.
+      const expected = xs.map((v) => (p * v + q > 0 ? 1 : -1));
+      expect([p, q, ...new Step({ p, q }).forward(xs)]).toEqual([p, q, ...expected]);
+    }),
+    {
+      numRuns: 200,
+      seed: 7,
+      examples: [
+        [0, 0],
+        [0, 1],
+        [0, -1],
+        [1, 0],
+        [-1, 0],
+        [3, -1],
+        [2 ** -40, 2 ** 40],
+      ],
+    },
+  );
+});
+/** Subnormal numbers count as 0. */
+const flushed = (v: number): number => (Math.abs(v) < 2 ** -126 ? 0 : v);

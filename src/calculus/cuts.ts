@@ -95,13 +95,23 @@ function isPositiveAt(interpreter: Interpreter, x: number): boolean {
   return high + low > error;
 }
 
+/** Whether the value that was computed last is zero or has a sign for certain. */
+function isDecided(interpreter: Interpreter): boolean {
+  const { high, low, error } = interpreter.ball();
+  return error === 0 || Math.abs(high + low) > error;
+}
+
 /** Neighbours of where float64 sees the root of a line. */
 const MOST_STEPS = 8;
 
 /** The loaded tape is a line's: what it is at both ends, and on both sides of its root, it is in between. */
 function acrossRoot(interpreter: Interpreter, first: number, last: number): Sign[] | undefined {
   const isPositive = isPositiveAt(interpreter, first);
-  if (isPositiveAt(interpreter, last) === isPositive) return [{ first, last, isPositive }];
+  const isFirstKnown = isDecided(interpreter);
+  const isPositiveLast = isPositiveAt(interpreter, last);
+  // Nearly zero throughout: no line that has a root.
+  if (!isFirstKnown && !isDecided(interpreter)) return undefined;
+  if (isPositiveLast === isPositive) return [{ first, last, isPositive }];
   const [at0, at1] = [0, 1].map((x) => {
     interpreter.values(x);
     return interpreter.value();
