@@ -121,7 +121,7 @@ function report(outcomes: Outcome[], tasks: string[], names: Contender[], seeds:
   const table = new Table({ head });
   table.push(...rows);
   console.log(table.toString());
-  const said = `${seeds} seeds, ${percent} % of the steps; Friedman's χ² = ${all.statistic.toFixed(1)} over ${blocks.length} blocks of ${names.length}, p = ${all.p.toExponential(1)}`;
+  const said = `${seeds} seeds, ${percent} % of the steps; Friedman's χ² = ${all.statistic.toFixed(1)} over ${blocks.length} blocks of ${names.length}, p ${all.p > 0 ? `= ${all.p.toExponential(1)}` : 'is 0 in float64'}`;
   console.log(said);
   const failures = outcomes.filter(({ error }) => error !== undefined);
   for (const { task, contender, seed, error } of failures) console.log(`${task}, ${contender}, seed ${seed}: ${error}`);

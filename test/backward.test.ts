@@ -140,6 +140,19 @@ test.each(VARIANTS)('%s: 2,000 random central differences of the oracle, also ag
   }
 });
 
+test('a field too steep for any bound on gradients has an infinite one, which compares as it should', () => {
+  const thetas = [
+    -2.2179527282714844, 16.725255966186523, -223.46046447753906, -39.92845153808594, 52.261024475097656,
+    -28.41831398010254, 0, 29.502954483032227, 133.90455627441406, -170.06680297851562, 112.39598083496094,
+    68.29637145996094, 116.24166107177734, 2.9833619594573975, -54.42171859741211, -253.2602081298828,
+    9.187955856323242,
+  ];
+  const act = new DiTAC({ variant: 'ge', tess: 18, basis: 'svd', a: 9.879278182983398, b: 8271.291015625, thetas });
+  const { slope, parameters } = gradientCertificate(act);
+  for (const { share } of [slope, ...parameters.thetas!]) expect(share).toBeGreaterThan(0);
+  expect(parameters.thetas!.some(({ share }) => share === Number.POSITIVE_INFINITY)).toBe(true);
+});
+
 test('transform: differences in x, θ and time, inside and outside [0, 1]', () => {
   const uniform = uniformStream(9);
   for (let run = 0; run < 24; run++) {

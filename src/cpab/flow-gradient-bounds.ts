@@ -15,7 +15,14 @@ import {
 import type { Interpreter } from '../calculus/interpreter.js';
 import { LEAST_NORMAL } from '../calculus/piece.js';
 import { type Tape, tape } from '../calculus/tape.js';
-import { errorsOf, type GradientBound, type IntervalError, isClamped, shareOf } from '../plan/gradient-certificate.js';
+import {
+  boundOf,
+  errorsOf,
+  type GradientBound,
+  type IntervalError,
+  isClamped,
+  shareOf,
+} from '../plan/gradient-certificate.js';
 import { cubicRow } from '../plan/gradient-table.js';
 import { nodalEntryAt, thetaGradient } from './basis.js';
 import type { Tessellation } from './field.js';
@@ -381,5 +388,8 @@ export function flowGradientBounds(
       shares[j] = Math.max(shares[j]!, 4 * U32 + CHARGE + shareBeside(2 * U32 * length * Math.abs(each), size));
     });
   }
-  return [{ share: slope, of: typicalSlope }, ...shares.map((share, j) => ({ share, of: of[j]! }))];
+  return [
+    { share: boundOf(slope), of: typicalSlope },
+    ...shares.map((share, j) => ({ share: boundOf(share), of: of[j]! })),
+  ];
 }

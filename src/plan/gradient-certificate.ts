@@ -161,6 +161,9 @@ function reachOn(interpreter: Interpreter, results: readonly number[], first: nu
   return most;
 }
 
+/** Of what is beyond float64 nothing is known. */
+export const boundOf = (share: number): number => (Number.isNaN(share) ? Number.POSITIVE_INFINITY : share);
+
 /** The least share that covers all intervals of one derivative. */
 export function shareOf(intervals: readonly IntervalError[], of: number): number {
   const distance = ({ first, last }: IntervalError) =>
@@ -219,7 +222,7 @@ export function gradientBounds(
     },
   };
   gradientTable(interpreter, definition, parameters, limit, watch);
-  return Array.from(shares, (share, k) => ({ share: share + shareOf(intervals[k]!, of[k]!), of: of[k]! }));
+  return Array.from(shares, (share, k) => ({ share: boundOf(share + shareOf(intervals[k]!, of[k]!)), of: of[k]! }));
 }
 
 /**
