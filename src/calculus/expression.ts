@@ -279,10 +279,9 @@ const reaching = (test: (e: Expression) => boolean) => {
   const known = new WeakMap<Expression, boolean>();
   const reaches = (e: Expression): boolean => {
     if (test(e)) return true;
-    const own = operands(e);
-    if (own.length === 0) return false;
+    if (e.op !== 'polynomial' && !('a' in e)) return false;
     let found = known.get(e);
-    if (found === undefined) known.set(e, (found = own.some(reaches)));
+    if (found === undefined) known.set(e, (found = operands(e).some(reaches)));
     return found;
   };
   return reaches;

@@ -182,11 +182,14 @@ interface Span {
   readonly bases: readonly { readonly index: number; readonly powers: readonly Expression[] }[];
 }
 
-const known = new WeakMap<readonly number[], Span[]>();
+/** By degree and knots, which the edges of a layer share: what was computed for one serves all. */
+const known = new Map<string, Span[]>();
+const MOST_KNOWN = 64;
 
 /** Every span's bases as polynomials in x - (its first knot), by the recurrence of Cox and de Boor; numbers of the calculus, none rounded. */
 function spansOf(grid: readonly number[], degree: number): Span[] {
-  let spans = known.get(grid);
+  const key = `${degree} ${grid.join(' ')}`;
+  let spans = known.get(key);
   if (spans) return spans;
   const difference = (i: number, j: number) => minus(expression(grid[i]!), exactly(grid[j]!));
   spans = grid.slice(0, -1).map((from, j) => {
@@ -210,7 +213,8 @@ function spansOf(grid: readonly number[], degree: number): Span[] {
       bases: [...bases].filter(([i]) => i >= 0 && i < count).map(([index, powers]) => ({ index, powers })),
     };
   });
-  known.set(grid, spans);
+  if (known.size >= MOST_KNOWN) known.clear();
+  known.set(key, spans);
   return spans;
 }
 

@@ -51,7 +51,8 @@ import {
  */
 
 const MOST_SEGMENTS = 1 << 16;
-const FIRST_ROOM = 1024;
+/** 512 KiB, of which only what is written counts: a piece that finds too little room is fitted again from its beginning. */
+const FIRST_ROOM = 8192;
 /** Cells for each knot: so many that few of them hold one. */
 const CELLS_PER_KNOT = 140;
 /** Widths of intervals that are halved: of curves, and of lines. */
