@@ -94,6 +94,48 @@ test.each(
   }
 });
 
+// A call of few elements reads only the sums of the exponents that it may have; elements without a gradient make it one of many.
+test.each(Object.keys(FAMILIES) as (keyof typeof FAMILIES)[])(
+  '%s: few elements of any bits, and the same among many',
+  (name) => {
+    const act: Any = new FAMILIES[name](EXAMPLES[name][0]!.options as never);
+    const uniform = uniformStream(7);
+    /** Any bits; in every second seed no product of two overflows, and in the last one an x is NaN. */
+    const few = (seed: number) => {
+      const words = () => Uint32Array.from({ length: 40 }, () => 2 ** 32 * uniform());
+      const [x, gradY] = [new Float32Array(words().buffer), new Float32Array(words().buffer)];
+      for (const values of [x, gradY])
+        values.forEach((value, i) => {
+          if (!Number.isFinite(value)) values[i] = i;
+        });
+      if (seed % 2 === 0)
+        gradY.forEach((value, i) => {
+          if (Math.abs(value * x[i]!) > 1e30) gradY[i] = 1 / x[i]!;
+        });
+      // What counts an element without a gradient is in a window that no other needs.
+      if (seed === 3) {
+        x.fill(1).fill(Number.NaN, 39);
+        gradY.fill(2 ** -20);
+      }
+      return { x, gradY };
+    };
+    // As many as make every window worth reading.
+    const most = 2 ** 18;
+    const [x, gradY] = [new Float32Array(most), new Float32Array(most)];
+    for (let seed = 0; seed < 4; seed++) {
+      const own = few(seed);
+      x.set(own.x);
+      gradY.set(own.gradY);
+      const [alone, among] = [own, { x, gradY }].map((each) => {
+        const into = act.gradientSum();
+        act.backward(each.x, each.gradY, { into });
+        return into.toBytes() as Uint8Array;
+      });
+      expect(Buffer.compare(alone!, among!)).toBe(0);
+    }
+  },
+);
+
 test('where there is no WebAssembly, sums have the same bytes', () => {
   const dist = JSON.stringify(new URL('../dist/index.js', import.meta.url).href);
   const script = (prelude: string) => `${prelude}

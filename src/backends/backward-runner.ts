@@ -91,10 +91,33 @@ export class BackwardRunner {
     if (summed > 0) onSums();
   }
 
-  /** Sets sums to zero. */
-  clearSums(sums: number, windowLength: number): void {
-    this.#engine.doubles.fill(0, sums >> 3, (sums >> 3) + WINDOWS * windowLength);
+  /** Sets sums to zero, those of some windows. */
+  clearSums(sums: number, windowLength: number, windows = EVERY_WINDOW): void {
+    const { doubles } = this.#engine;
+    for (let window = 0, at = sums >> 3; window < WINDOWS; window++, at += windowLength)
+      if ((windows >>> window) & 1) doubles.fill(0, at, at + windowLength);
   }
+}
+
+/** Windows as bits: all of them; and of 0, and of the 1 that counts an element without a gradient. */
+export const EVERY_WINDOW = -1;
+const CERTAIN_WINDOWS = (1 << 0) | (1 << (0x3f800000 >>> 26));
+
+const product = new Float32Array(1);
+const productBits = new Uint32Array(product.buffer);
+
+/**
+ * The windows in which the sums of a call may be, a bit each: those of gradY, and where far blocks add up gradY·x (`addFar`), of that. Numbers that
+ * the kernel takes for others, as subnormals for 0, are in the window of 0 or 1. x may repeat.
+ */
+export function windowsOf(x: Float32Array, gradY: Float32Array): number {
+  const bits = new Uint32Array(gradY.buffer, gradY.byteOffset, gradY.length);
+  let windows = CERTAIN_WINDOWS;
+  for (let i = 0, from = 0; i < bits.length; i++, from = from + 1 < x.length ? from + 1 : 0) {
+    product[0] = gradY[i]! * x[from]!;
+    windows |= (1 << ((bits[i]! >>> 26) & 31)) | (1 << ((productBits[0]! >>> 26) & 31));
+  }
+  return windows;
 }
 
 /** Faster than `set` for few elements, and than a loop for many. */

@@ -5,12 +5,14 @@ import { type BackwardImage, type Image, WINDOWS } from '../plan/image.js';
 import type { Moments } from '../plan/moments.js';
 import { ALTERNATING_BYTES, AlternatingRunner } from './alternating.js';
 import type { HostBackend, Tables } from './backend.js';
-import { BackwardRunner } from './backward-runner.js';
+import { BackwardRunner, EVERY_WINDOW, windowsOf } from './backward-runner.js';
 import { Evaluator } from './evaluator.js';
 import type { PlacedTables } from './runner.js';
 
 /** The longest array that engines promise. */
 const MOST_LENGTH = 2 ** 32;
+/** So many sums are cleared and read in the time it takes to see in which window an element is. */
+const SUMS_PER_LOOK = 4;
 
 /** @throws {TypeError|RangeError} unless it is an array that goes into `into`. */
 export function expectCopy(tensor: unknown, into: unknown): void {
@@ -70,14 +72,17 @@ class EngineBackend extends Evaluator implements HostBackend {
   ): void {
     if (gradY.length === 0) return;
     const tables = this.placed(images, inner, offset);
+    const room = images.reduce((sum, { windowLength }) => sum + WINDOWS * windowLength, 0);
+    // Before gradX is written, which may be x or gradY.
+    const windows = room > SUMS_PER_LOOK * gradY.length ? windowsOf(x, gradY) : EVERY_WINDOW;
     for (const [c, image] of images.entries()) {
       // First, since room for the sums may cost other tables their places, and a table's the sums theirs.
       this.place(image);
       const sums = this.#reserveSums(image);
-      this.#runner.clearSums(sums, image.windowLength);
+      this.#runner.clearSums(sums, image.windowLength, windows);
       this.#runner.backward(tables, c, sums, x, gradY, gradX, () => {
-        readSums(this.engine.doubles, sums, image, moments[c]!);
-        this.#runner.clearSums(sums, image.windowLength);
+        readSums(this.engine.doubles, sums, image, moments[c]!, windows);
+        this.#runner.clearSums(sums, image.windowLength, windows);
       });
     }
   }
@@ -116,10 +121,16 @@ class EngineBackend extends Evaluator implements HostBackend {
   }
 }
 
-/** Adds sums to an image's moments. */
-export function readSums(doubles: Float64Array, sums: number, { windowLength }: BackwardImage, moments: Moments): void {
+/** Adds sums to an image's moments, from the windows that may hold any. */
+export function readSums(
+  doubles: Float64Array,
+  sums: number,
+  { windowLength }: BackwardImage,
+  moments: Moments,
+  windows = EVERY_WINDOW,
+): void {
   for (let window = 0, at = sums >> 3; window < WINDOWS; window++, at += windowLength)
-    moments.addDoubles(window, doubles.subarray(at, at + windowLength));
+    if ((windows >>> window) & 1) moments.addDoubles(window, doubles.subarray(at, at + windowLength));
 }
 
 const loaded = new Map<EngineName, HostBackend>();

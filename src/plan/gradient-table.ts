@@ -503,6 +503,7 @@ export function contract(interpreter: Interpreter, table: GradientTable, moments
   if (moments.isPoisoned) return gradient.fill(Number.NaN);
   let loaded: Source | undefined;
   for (const interval of table.intervals) {
+    if (moments.isEmpty(interval.block)) continue;
     const own = moments.of(interval.block);
     if (own.every((moment) => moment === 0)) continue;
     const { source } = interval;

@@ -23,6 +23,8 @@ interface Sums {
 export class Moments {
   readonly blocks: number;
   readonly #windows = new Array<Sums | undefined>(WINDOWS);
+  /** Those of them that are there. */
+  readonly #present: Sums[] = [];
 
   constructor(blocks: number) {
     this.blocks = blocks;
@@ -80,8 +82,13 @@ export class Moments {
   }
 
   #sumsOf(window: number): Sums {
-    this.#windows[window] ??= { low: new Float64Array(4 * this.blocks), high: new Float64Array(4 * this.blocks) };
-    return this.#windows[window];
+    let sums = this.#windows[window];
+    if (!sums) {
+      sums = { low: new Float64Array(4 * this.blocks), high: new Float64Array(4 * this.blocks) };
+      this.#windows[window] = sums;
+      this.#present.push(sums);
+    }
+    return sums;
   }
 
   /** Adds `low` + 2³²·`high` to one sum. */
@@ -96,7 +103,17 @@ export class Moments {
   /** Whether an element left no gradient: a NaN, an infinite gradY, or a product that overflowed. */
   get isPoisoned(): boolean {
     const at = 4 * POISON_BLOCK;
-    return this.#windows.some((sums) => sums !== undefined && (sums.low[at] !== 0 || sums.high[at] !== 0));
+    return this.#present.some(({ low, high }) => low[at] !== 0 || high[at] !== 0);
+  }
+
+  /** Whether all sums of a block are 0. */
+  isEmpty(block: number): boolean {
+    const from = 4 * block;
+    for (let i = 0; i < this.#present.length; i++) {
+      const { low, high } = this.#present[i]!;
+      for (let at = from; at < from + 4; at++) if (low[at] !== 0 || high[at] !== 0) return false;
+    }
+    return true;
   }
 
   /** Σ gradY·uᵐ of a block, m = 0 to 3: its exact sums, each rounded once, added from the largest exponents down. */
