@@ -156,9 +156,12 @@ describe.each(present.filter((name) => name !== 'js'))('%s gives the bits of js'
             [end, 0.5],
             [-0.5, end],
           ]) {
-            const act = new DiTAC({ seed: 2, tess, a, b, variant });
-            expectSameBits(act.on(reference).forward(x), await act.on(backend).forward(x), x);
-            await expectSameGradients(backend, act, x, x);
+            const { act, y, gradients } = once(`${variant}, ${tess} from ${a} to ${b}`, () => {
+              const act = new DiTAC({ seed: 2, tess, a, b, variant });
+              return { act, y: act.on(reference).forward(x), gradients: act.on(reference).backward(x, x) };
+            });
+            expectSameBits(y, await act.on(backend).forward(x), x);
+            await expectSameGradients(backend, act, x, x, undefined, gradients);
           }
   });
 

@@ -531,8 +531,8 @@ describe('around training', () => {
     };
     for (let k = 0; k < 50; k++) step(k);
     const before = process.memoryUsage().arrayBuffers;
-    for (let k = 0; k < 350; k++) step(k);
-    // The plans that wait for the collector; a leak of every table would be 200 MB.
+    for (let k = 0; k < 200; k++) step(k);
+    // The plans that wait for the collector; a leak of every table would be 110 MB.
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(64e6);
   }, 60_000);
 

@@ -35,14 +35,12 @@ describe.each(backends)('$name', (backend) => {
           const x = inputs(batch * channels * inner);
           const shape = [batch, channels, inner];
           const expected = new Float32Array(x.length);
-          for (let row = 0; row < batch * channels; row++) {
-            const alone = new DiTAC({
-              a: -3,
-              b: 3,
-              thetas: act.thetas.subarray(9 * (row % channels), 9 * (row % channels) + 9),
-            });
-            expected.set(alone.forward(x.subarray(row * inner, (row + 1) * inner)), row * inner);
-          }
+          const alone = Array.from(
+            { length: channels },
+            (_, c) => new DiTAC({ a: -3, b: 3, thetas: act.thetas.subarray(9 * c, 9 * c + 9) }),
+          );
+          for (let row = 0; row < batch * channels; row++)
+            expected.set(alone[row % channels]!.forward(x.subarray(row * inner, (row + 1) * inner)), row * inner);
           const y = isInPlace ? x.slice() : new Float32Array(x.length);
           act.on(backend).forward(isInPlace ? y : x, y, { shape });
           expect(compareBits(expected, y).differing).toBe(0);
