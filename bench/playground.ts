@@ -1,6 +1,6 @@
 /**
  * The playground in Chromium: `npm run bench:playground`. First paint; and for every family, from an input of a slider until its pictures are
- * drawn: recompiling in the worker, or a preview where that takes longer than half a frame.
+ * drawn: recompiling in the worker, or a preview where that takes too much of a frame.
  */
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
@@ -36,7 +36,7 @@ const medians: number[] = [];
 for (const family of Object.keys(CATALOGUE)) {
   await page.getByLabel('Family', { exact: true }).selectOption(family);
   await page.locator('.plots[aria-busy=false]').waitFor();
-  const times = await page.evaluate(async (moves) => {
+  const moves = await page.evaluate(async (moves) => {
     const slider = document.querySelector<HTMLInputElement>('.slider input[type=range]');
     if (!slider) return [];
     const [low, high, begin] = [Number(slider.min), Number(slider.max), slider.valueAsNumber];
@@ -51,13 +51,17 @@ for (const family of Object.keys(CATALOGUE)) {
         await new Promise((resolve) => setTimeout(resolve));
       await new Promise(requestAnimationFrame);
     }
-    return performance.getEntriesByName('moved').map(({ duration }) => duration);
+    return performance
+      .getEntriesByName('moved')
+      .map((each) => ({ took: each.duration, isPreview: (each as PerformanceMeasure).detail === 'preview' }));
   }, MOVES);
+  const times = moves.map(({ took }) => took);
+  const previews = moves.filter(({ isPreview }) => isPreview).length;
   if (times.length === 0) console.log(`${family.padEnd(14)} no parameters`);
   else {
     medians.push(at(times, 0.5));
     console.log(
-      `${family.padEnd(14)} median ${at(times, 0.5).toFixed(1).padStart(5)} ms, 90 % ${at(times, 0.9).toFixed(1).padStart(5)} ms, ${times.length} moves`,
+      `${family.padEnd(14)} median ${at(times, 0.5).toFixed(1).padStart(5)} ms, 90 % ${at(times, 0.9).toFixed(1).padStart(5)} ms, ${times.length} moves${previews > 0 ? `, ${previews} previews` : ''}`,
     );
   }
 }

@@ -55,7 +55,7 @@ function useCurves(view: View) {
 /** How long it took from a movement until its pictures were drawn; `bench/playground.ts` reads it. A plot draws in a microtask. */
 function measured(detail: Detail) {
   if (detail === 'resting') return;
-  if (performance.getEntriesByName('asked').length > 0) performance.measure('moved', 'asked');
+  if (performance.getEntriesByName('asked').length > 0) performance.measure('moved', { start: 'asked', detail });
   performance.clearMarks('asked');
 }
 

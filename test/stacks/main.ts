@@ -113,7 +113,7 @@ if (process.env.DITAC_GPU) STACKS.push(['Dawn in Node, this machine’s GPU', ()
 
 const table = new Table({
   style: { head: [], border: [] },
-  head: ['stack', 'device', 'probe', 'compared', 'differing', 'without barriers', 'one bit changed'],
+  head: ['stack', 'device', 'probe', 'functions', 'compared', 'differing', 'without barriers', 'one bit changed'],
 });
 const reports: StackReport[] = [];
 let failed = 0;
@@ -122,10 +122,10 @@ for (const [name, run] of STACKS) {
   const outcome = await run();
   if ('skipped' in outcome) {
     skipped += 1;
-    table.push([name, `skipped: ${outcome.skipped}`, '', '', '', '', '']);
+    table.push([name, `skipped: ${outcome.skipped}`, '', '', '', '', '', '']);
   } else if ('error' in outcome) {
     failed += 1;
-    table.push([name, `failed: ${outcome.error}`, '', '', '', '', '']);
+    table.push([name, `failed: ${outcome.error}`, '', '', '', '', '', '']);
   } else {
     reports.push(outcome);
     const isRight = outcome.exact && outcome.differing === 0 && outcome.withChangedBit > 0;
@@ -134,6 +134,7 @@ for (const [name, run] of STACKS) {
       name,
       outcome.device,
       `${outcome.exact ? 'exact' : 'NOT EXACT'}, ${outcome.probeMs.toFixed(0)} ms`,
+      outcome.functions,
       outcome.compared.toLocaleString('en'),
       outcome.differing,
       `${outcome.withoutBarriers.differing} differ, ${outcome.withoutBarriers.failures.length} probes fail`,

@@ -2,9 +2,19 @@
  * What every WebGPU stack is asked: the same bits as JavaScript and WebAssembly, on everything; and that the question can be answered
  * with no. Runs wherever the package runs: Node, Deno, a page.
  */
-import { CompiledActivation, DiTAC, loadBackend, VARIANTS, type WebGpuBackend } from 'ditac';
+import {
+  type Backend,
+  CompiledActivation,
+  DiTAC,
+  type HostBackend,
+  loadBackend,
+  VARIANTS,
+  type WebGpuBackend,
+} from 'ditac';
 import { type Basis, normalStream, transform, transformBackward } from 'ditac/cpab';
+import { FAMILIES, type FamilyName } from 'ditac/families';
 import { compareBits, randomBits, specialValues, stratified } from 'ditac/oracle';
+import { EXAMPLES } from '../family-examples.js';
 
 export interface GoldenActivation {
   readonly tess: number;
@@ -19,7 +29,8 @@ export interface StackReport {
   readonly exact: boolean;
   readonly failures: readonly unknown[];
   readonly probeMs: number;
-  /** How many results were compared with js and wasm, and how many bits patterns differ; the first that does. */
+  /** Functions of every family; how many results were compared with js and wasm, and how many bit patterns differ; the first that does. */
+  readonly functions: number;
   readonly compared: number;
   readonly differing: number;
   readonly first: unknown;
@@ -27,6 +38,22 @@ export interface StackReport {
   readonly withoutBarriers: { differing: number; failures: readonly string[] };
   /** Differing results with one coefficient's last bit changed. */
   readonly withChangedBit: number;
+}
+
+/** An activation of any family, as far as the suite asks it. */
+interface Any {
+  on(backend: HostBackend): {
+    forward(x: Float32Array): Float32Array;
+    backward(x: Float32Array, gradY: Float32Array): Gradients;
+  };
+  on(backend: Backend): {
+    forward(x: Float32Array): Float32Array | Promise<Float32Array>;
+    backward(x: Float32Array, gradY: Float32Array): Gradients | Promise<Gradients>;
+  };
+}
+interface Gradients {
+  readonly gradX: Float32Array;
+  readonly gradients: Readonly<Record<string, Float32Array>>;
 }
 
 export async function runSuite(golden: readonly GoldenActivation[], elements: number): Promise<StackReport> {
@@ -41,17 +68,18 @@ export async function runSuite(golden: readonly GoldenActivation[], elements: nu
     differing += result.differing;
     if (result.first) first ??= { what, ...result.first };
   };
-  const forward = async (what: string, act: DiTAC, x: Float32Array) => {
+  const forward = async (what: string, act: Any, x: Float32Array) => {
     const expected = act.on(js).forward(x);
     compare(`${what}, wasm`, expected, act.on(wasm).forward(x), x);
     compare(`${what}, webgpu`, expected, await act.on(webgpu).forward(x), x);
   };
-  const backward = async (what: string, act: DiTAC, x: Float32Array, gradY: Float32Array) => {
+  const backward = async (what: string, act: Any, x: Float32Array, gradY: Float32Array) => {
     const expected = act.on(js).backward(x, gradY);
     for (const backend of [wasm, webgpu]) {
       const actual = await act.on(backend).backward(x, gradY);
       compare(`gradX of ${what}, ${backend.name}`, expected.gradX, actual.gradX, x);
-      compare(`gradThetas of ${what}, ${backend.name}`, expected.gradThetas, actual.gradThetas, expected.gradThetas);
+      for (const [name, sums] of Object.entries(expected.gradients))
+        compare(`gradient of ${what} in ${name}, ${backend.name}`, sums, actual.gradients[name]!, sums);
     }
   };
   const flow = async (what: string, theta: Float32Array, options: { tess: number; time?: number }, x: Float32Array) => {
@@ -107,11 +135,26 @@ export async function runSuite(golden: readonly GoldenActivation[], elements: nu
       compare(`${key} of transform, tess ${tess}, seed ${seed}`, expected[key], actual[key], expected[key]);
   }
 
+  let functions = 0;
+  for (const [name, examples] of Object.entries(EXAMPLES)) {
+    for (const [k, { options }] of examples.entries()) {
+      const act = new FAMILIES[name as FamilyName](options as never) as unknown as Any;
+      const what = `${name} ${k + 1}`;
+      functions += 1;
+      const some = elements / 64;
+      const gradients = [...stratified(-2, 2, some, k + 11).blocks()];
+      const inputs = [special, ...stratified(-16, 16, some, k + 12).blocks(), ...randomBits(some, k + 13).blocks()];
+      for (const x of inputs) await forward(what, act, x);
+      for (const x of inputs.slice(1)) await backward(what, act, x, gradients[0]!.subarray(0, x.length));
+      await backward(what, act, special, special.slice().reverse());
+    }
+  }
+
   const withoutBarriers = await lessExact(usual!);
   const withChangedBit = await changedBit(webgpu, usual!);
   const { device, exact, failures, probeMs } = webgpu;
   webgpu.dispose();
-  return { device, exact, failures, probeMs, compared, differing, first, withoutBarriers, withChangedBit };
+  return { device, exact, failures, probeMs, functions, compared, differing, first, withoutBarriers, withChangedBit };
 }
 
 /** The same kernels without barriers: what they are for. */

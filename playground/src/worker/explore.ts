@@ -6,11 +6,26 @@ import { type Made, make, optionsOf } from './activations';
 const POINTS = 481;
 /** Below, a certificate bounds the absolute error. */
 const SMALL = 2 ** -24;
-/** Milliseconds of compiling from which on a family is previewed while it moves: half a frame, since a main thread draws in the other. */
-const SLOW = 8;
+/** Milliseconds of a frame's 16 that the worker may take; a main thread draws in the others. */
+const SLOW = 10;
+/** So many movements must have been slow: the first ones run code that is not warm, and any may meet what else the machine does. */
+const TRIES = 3;
+/** After so many previews it is tried again. */
+const PREVIEWS = 10;
 
-/** What compiling took lately, by family. */
-const costs = new Map<string, number>();
+/** What a movement took the last times, and how many were previewed since. */
+interface Costs {
+  readonly times: readonly number[];
+  readonly previews: number;
+}
+const costs = new Map<string, Costs>();
+const costsOf = (family: string): Costs => costs.get(family) ?? { times: [], previews: 0 };
+
+/** Whether a family is to be previewed while it moves, since all of it would take too long. */
+function isSlow(family: string): boolean {
+  const { times, previews } = costsOf(family);
+  return times.length === TRIES && Math.min(...times) > SLOW && previews < PREVIEWS;
+}
 
 export function gridOf(low: number, high: number): Float32Array {
   return Float32Array.from({ length: POINTS }, (_, i) => low + ((high - low) * i) / (POINTS - 1));
@@ -29,10 +44,13 @@ const signedError = (y: number, truth: number): number =>
   Math.abs(truth) < SMALL ? Number.NaN : Math.sign(y - truth) * ulpError(y, truth);
 
 export function explore({ family, options, low, high }: View, asked: Detail): Curves {
+  const began = performance.now();
   const act = make(family, options);
   const x = gridOf(low, high);
-  const detail = asked === 'moving' && (costs.get(family) ?? 0) > SLOW ? 'preview' : asked;
+  const detail = asked === 'moving' && isSlow(family) ? 'preview' : asked;
   if (detail === 'preview') {
+    const { times, previews } = costsOf(family);
+    costs.set(family, { times, previews: previews + 1 });
     const reference = act.reference();
     const values = Float64Array.from(x, (v) => reference(v));
     const [y, slope] = [Float32Array.from(values), differences(x, values)];
@@ -41,7 +59,6 @@ export function explore({ family, options, low, high }: View, asked: Detail): Cu
   const before = performance.now();
   const { certificate } = act.plan;
   const compiled = performance.now() - before;
-  costs.set(family, (compiled + Math.min(compiled, costs.get(family) ?? compiled)) / 2);
   const y = act.forward(x);
   const isResting = detail === 'resting';
   const truth = isResting ? exact.family(act) : act.reference();
@@ -51,6 +68,8 @@ export function explore({ family, options, low, high }: View, asked: Detail): Cu
   const notes = 'notes' in act ? act.notes : [];
   // The file is the table again; its size is worth knowing only at rest.
   const bytes = isResting ? act.compiled().toBytes().length : undefined;
+  if (!isResting)
+    costs.set(family, { times: [performance.now() - began, ...costsOf(family).times].slice(0, TRIES), previews: 0 });
   const curves: Curves = { detail, x, y, slope, error, certificate, bytes, compiled, notes };
   return transfer(curves, [x.buffer, y.buffer, slope.buffer, error.buffer]);
 }
