@@ -196,6 +196,7 @@ await build({
     environments: 'test/environments/main.ts',
     'activation-pages': 'docs/activations/write.ts',
     certificates: 'test/certificates/main.ts',
+    gradients: 'test/certificates/gradients.ts',
   },
   outdir: 'dist/programs',
   packages: 'external',

@@ -217,6 +217,21 @@ describe.each(cases)('%s', (name) => {
   });
 });
 
+test('a gradient that bends more than a table holds between neighbouring float32 is refused, and soon', () => {
+  const act = make('rational', {
+    version: 'R',
+    numerator: [
+      -0.3876120448112488, 2.1785128116607666, 0.8195789456367493, 0.10051494091749191, -0.0001004605001071468,
+      -31.874597549438477, 1.2468653917312622, -3.824115037918091,
+    ],
+    denominator: [3.877483367919922, 0.0004797247820533812, 1.2690670490264893, 0],
+  });
+  // Two neighbours that did not do were halved for ever, where half of their distance is rounded up to it again.
+  expect(() => act.backward(Float32Array.of(1), Float32Array.of(1))).toThrow(
+    /the gradient needs more than 65536 intervals/,
+  );
+});
+
 test('gradients of high powers are as good near 1 as far out', () => {
   const act = make('polynomial', { coefficients: [0.1, 0.8, 0.2, -0.05, 0, 0, 0] });
   const { gradients } = act.backward(Float32Array.of(1, -2), Float32Array.of(1, -2));

@@ -421,8 +421,13 @@ function divide(
       const off = first === last ? 0 : missed(first, last);
       if (!(off <= 1)) failed = last - first;
       const factor = Math.min(Math.max((AIM / off) ** (1 / ORDER), NARROWER), WIDER);
-      width = Math.min(factor * (last - first), BELOW_FAILED * failed);
-      if (!(off <= 1)) continue;
+      const gap = nextUp(first) - first;
+      width = Math.min(factor * Math.max(last - first, gap), BELOW_FAILED * failed);
+      if (!(off <= 1)) {
+        // Two neighbours that do not do are taken one by one: the half of their distance may be rounded up to it again, for ever.
+        if (last - first <= gap) width = 0;
+        continue;
+      }
       failed *= FORGOTTEN;
       const { centre, scale } = frame(first, last);
       emit(first, last, scale, centre);
