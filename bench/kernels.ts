@@ -65,6 +65,14 @@ function step(count: number, bar?: number): Row {
   };
 }
 
+/** As it is shipped, with kernels of its own. */
+async function runtime() {
+  const { Activation }: typeof import('../src/runtime.js') = await import(
+    new URL('../runtime.js', import.meta.url).href
+  );
+  return new Activation(act.compiled().toBytes());
+}
+
 async function resident() {
   const pool = await loadBackend('threads', { size: 1 });
   return { sync: pool.sync, x: pool.upload(x), out: pool.tensor(COUNT) };
@@ -74,6 +82,7 @@ export async function kernels(): Promise<{ rows: Row[]; note?: string }> {
   const known = trained();
   // Arrays in Wasm memory are those of a pool, here of the calling thread alone.
   const { sync, ...pool } = await resident();
+  const small = await runtime();
   const rows: Row[] = [
     { name: 'forward', count: COUNT, bar: { ratio: 0.26 }, work: () => act.forward(x, out) },
     { name: 'forward, a trained network’s', count: COUNT, bar: { ratio: 0.3 }, work: () => known.forward(x, out) },
@@ -89,6 +98,7 @@ export async function kernels(): Promise<{ rows: Row[]; note?: string }> {
       bar: { ratio: 0.2 },
       work: () => known.on(sync).forward(pool.x, pool.out),
     },
+    { name: 'forward, ditac/runtime', count: COUNT, bar: { ratio: 0.26 }, work: () => small.forward(x, out) },
     channels('forward, 3 channels last', 3, 1, 'channelsLast', 0.45),
     channels('forward, 16 channels last', 16, 1, 'channelsLast', 0.45),
     channels('forward, 64 channels last', 64, 1, 'channelsLast', 0.6),
