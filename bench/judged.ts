@@ -1,5 +1,6 @@
 import Table from 'cli-table3';
 import { definitionOf } from '../src/cli/formula.js';
+import { PLAIN } from '../src/cli/terminal.js';
 import { exactFamily, specialValues, stratified } from '../src/oracle/index.js';
 import { type Judgement, judge, orderOf } from '../src/oracle/judge.js';
 import { onnxPeers } from './peers.js';
@@ -140,7 +141,7 @@ if (process.argv.includes('--markdown')) {
   const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
   console.log([line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n'));
 } else {
-  const table = new Table({ head });
+  const table = new Table({ style: PLAIN, head });
   table.push(...rows);
   console.log(table.toString());
 }

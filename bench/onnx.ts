@@ -10,6 +10,7 @@ import { DiTAC } from 'ditac';
 import { type Form, rewriteModel, SplitSession } from 'ditac/onnx';
 import { loadSafetensors } from 'ditac/safetensors';
 import * as ort from 'onnxruntime-web';
+import { PLAIN } from '../src/cli/terminal.js';
 import { digits, model, node, value } from '../test/onnx-models.js';
 
 ort.env.wasm.numThreads = 1;
@@ -117,7 +118,7 @@ for (const size of [1000, 1_000_000]) {
 
 if (process.argv.includes('--json')) console.log(JSON.stringify(rows, null, 2));
 else {
-  const table = new Table({ head: ['what', 'form', 'ms, least', 'median', 'of Gelu’s', 'bytes'] });
+  const table = new Table({ style: PLAIN, head: ['what', 'form', 'ms, least', 'median', 'of Gelu’s', 'bytes'] });
   for (const { what, form, least, median: middle, ratio, bytes } of rows)
     table.push([what, form, least.toFixed(3), middle.toFixed(3), `${ratio.toFixed(2)}×`, bytes.toLocaleString('en')]);
   console.log(table.toString());

@@ -11,6 +11,7 @@ import { isMainThread } from 'node:worker_threads';
 import { Presets, SingleBar } from 'cli-progress';
 import Table from 'cli-table3';
 import { program } from 'commander';
+import { PLAIN } from '../src/cli/terminal.js';
 import { deviationOf, meanOf, positive, runJobs, serve } from './jobs.js';
 import { htmlTable, writePage } from './pictures.js';
 import { friedman } from './statistics.js';
@@ -118,7 +119,7 @@ function report(outcomes: Outcome[], tasks: string[], names: Contender[], seeds:
     ...order.map(({ name, rank }) => [name as string, rank.toFixed(1), ...tasks.map((task) => text(task, name))]),
     ...others.map((name) => [name as string, '', ...tasks.map((task) => text(task, name))]),
   ];
-  const table = new Table({ head });
+  const table = new Table({ style: PLAIN, head });
   table.push(...rows);
   console.log(table.toString());
   const said = `${seeds} seeds, ${percent} % of the steps; Friedman's χ² = ${all.statistic.toFixed(1)} over ${blocks.length} blocks of ${names.length}, p ${all.p > 0 ? `= ${all.p.toExponential(1)}` : 'is 0 in float64'}`;

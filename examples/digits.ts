@@ -13,6 +13,7 @@ import { program } from 'commander';
 import { DiTAC } from 'ditac';
 import { loadSafetensors, saveSafetensors, type Tensor } from 'ditac/safetensors';
 import { DiTACLayer } from 'ditac/tfjs';
+import { PLAIN } from '../src/cli/terminal.js';
 import { uniformStream } from '../src/cpab/random.js';
 import { positive } from './jobs.js';
 import { argmax, linear } from './layers.js';
@@ -131,7 +132,7 @@ if (!ALL_ACTIVATIONS.includes(activation)) program.error(`--activation must be o
 
 const compared = [...new Set<ActivationName>([activation, 'relu', 'gelu'])];
 const count = Math.min(folds, FOLDS);
-const table = new Table({ head: ['activation', 'right', 'of'] });
+const table = new Table({ style: PLAIN, head: ['activation', 'right', 'of'] });
 const rows: string[][] = [];
 const pictures: string[] = [];
 for (const name of compared) {

@@ -15,6 +15,7 @@ import { program } from 'commander';
 import { saveSafetensors } from 'ditac/safetensors';
 import { DiTACLayer, ProgressiveTraining } from 'ditac/tfjs';
 import { drawPanels, type Panel } from '../src/cli/plot.js';
+import { PLAIN } from '../src/cli/terminal.js';
 import { uniformStream } from '../src/cpab/random.js';
 import { deviationOf, meanOf, positive, runJobs, serve } from './jobs.js';
 import { htmlTable, surface, surfacePoints, surfaceTarget, writePage } from './pictures.js';
@@ -255,6 +256,7 @@ async function compare(seeds: number, steps: number, threads: number, asJson: bo
   });
   if (asJson) return console.log(JSON.stringify(rows, null, 2));
   const table = new Table({
+    style: PLAIN,
     head: ['activation', `mean test R², ${seeds} seeds`, 'the original’s', 'ms a step', 'the original’s'],
   });
   for (const { activation, mean, deviation, ms } of rows) {
@@ -284,6 +286,7 @@ async function progressive(
   const found = await trainAll(kinds, seeds, threads);
   if (asJson) return console.log(JSON.stringify(found, null, 2));
   const table = new Table({
+    style: PLAIN,
     head: ['activation', 'parameters', `mean test R², ${seeds} seeds`, 'least', 'seconds', 'refined at step'],
   });
   for (const [k, { activation, isProgressive }] of kinds.entries()) {

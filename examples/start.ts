@@ -11,6 +11,7 @@ import colors from 'picocolors';
 import { Bench } from 'tinybench';
 import { onnxPeers } from '../bench/peers.js';
 import { drawPanels, type Panel } from '../src/cli/plot.js';
+import { PLAIN } from '../src/cli/terminal.js';
 import { argmax } from './layers.js';
 import { loadNetworks, type Network } from './networks.js';
 import { digit, htmlTable, surface, surfacePoints, surfaceTarget, writePage } from './pictures.js';
@@ -165,7 +166,7 @@ const speedHead = ['1,048,576 float32, one thread', 'ns an element', '× GELU (o
 const speedRows = timings.map(({ name, ns }) => [name, ns.toFixed(2), percentOfGelu(ns)]);
 
 const table = (head: string[], rows: string[][]) => {
-  const drawn = new Table({ head, style: { head: ['cyan'] } });
+  const drawn = new Table({ head, style: PLAIN });
   drawn.push(...rows);
   return drawn.toString();
 };

@@ -64,6 +64,18 @@ describe('examples/deno', async () => {
   });
 });
 
+test('what a program prints into a file or a pipe has no colours', () => {
+  const program = at('../dist/programs/digits.js');
+  const { stdout, status } = spawnSync(
+    process.execPath,
+    [program, '--epochs', '1', '--folds', '1', '--activation', 'snake'],
+    { encoding: 'utf8', cwd: folder, env: { ...process.env, TERM: 'xterm', FORCE_COLOR: undefined } },
+  );
+  expect(status).toBe(0);
+  expect(stdout).toContain('activation');
+  expect(stdout).not.toContain('\x1b');
+});
+
 const python = spawnSync('python3', ['--version']).status === 0;
 
 describe.skipIf(!python)('examples/export_checkpoint.py (needs python3)', () => {

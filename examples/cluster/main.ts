@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { Presets, SingleBar } from 'cli-progress';
 import Table from 'cli-table3';
 import { program } from 'commander';
+import { PLAIN } from '../../src/cli/terminal.js';
 import { positive } from '../jobs.js';
 import { PARTS, Training, trainAlone } from './network.js';
 import { Cluster } from './queue.js';
@@ -165,6 +166,7 @@ program
       if (json) console.log(JSON.stringify(rows));
       else {
         const table = new Table({
+          style: PLAIN,
           head: ['workers', 'one is killed', 'parameters that differ', 'jobs taken over', 'seconds'],
         });
         for (const each of rows)

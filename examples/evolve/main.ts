@@ -12,6 +12,7 @@ import Table from 'cli-table3';
 import { program } from 'commander';
 import { layerOf } from 'ditac/tfjs';
 import { drawPanels } from '../../src/cli/plot.js';
+import { PLAIN } from '../../src/cli/terminal.js';
 import { uniformStream } from '../../src/cpab/random.js';
 import { deviationOf, meanOf, positive, runJobs, serve } from '../jobs.js';
 import { htmlTable, writePage } from '../pictures.js';
@@ -176,7 +177,7 @@ function report(
       own.length === 0 ? 'failed' : `${meanOf(own.map(of)).toFixed(3)} ± ${deviationOf(own.map(of)).toFixed(3)}`;
     return [name, text((each) => each.validation), text((each) => each.test), text((each) => each.loss)];
   });
-  const table = new Table({ head, colWidths: [60, 22, 18, 18], wordWrap: true });
+  const table = new Table({ style: PLAIN, head, colWidths: [60, 22, 18, 18], wordWrap: true });
   table.push(...rows);
   console.log(table.toString());
   console.log(

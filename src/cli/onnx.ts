@@ -23,7 +23,7 @@ import { CheckpointFile } from './checkpoint-file.js';
 import { expectOther, rebuild, type Told } from './compile.js';
 import { FAMILY_NAMES, read, titleOf, type Where } from './family.js';
 import { type Comparison, parseShape, verifyModel } from './onnx-verify.js';
-import { print, printJson, visible } from './terminal.js';
+import { PLAIN, print, printJson, visible } from './terminal.js';
 
 /** `ditac onnx`: a model whose activations are ditac's becomes one of standard operators. */
 
@@ -387,7 +387,6 @@ export function addOnnx(
 }
 
 /** Read by programs too. */
-const PLAIN = { head: [], border: [] };
 
 function reportTable(reports: readonly OnnxReport[]): string {
   const table = new Table({ style: PLAIN, head: ['node', 'activation', 'form', 'nodes', 'bytes', 'certificate'] });

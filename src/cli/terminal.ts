@@ -49,6 +49,8 @@ const isColored =
   !env.NO_COLOR &&
   (env.FORCE_COLOR ? env.FORCE_COLOR !== '0' : process.stdout.isTTY === true && env.TERM !== 'dumb');
 export const colors = createColors(isColored);
+/** The style of a table without colours: its own are written wherever it goes, and whatever NO_COLOR says. */
+export const PLAIN = { head: [], border: [] };
 
 /** A cell: what is written, and its colour; or what spans several columns. */
 export type Cell = string | number | { text: string; paint: (text: string) => string } | { text: string; span: number };

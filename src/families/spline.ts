@@ -182,13 +182,13 @@ interface Span {
   readonly bases: readonly { readonly index: number; readonly powers: readonly Expression[] }[];
 }
 
-/** By degree and knots, which the edges of a layer share: what was computed for one serves all. */
+/** By degree and the bits of the knots, which the edges of a layer share: what was computed for one serves all. */
 const known = new Map<string, Span[]>();
 const MOST_KNOWN = 64;
 
 /** Every span's bases as polynomials in x - (its first knot), by the recurrence of Cox and de Boor; numbers of the calculus, none rounded. */
 function spansOf(grid: readonly number[], degree: number): Span[] {
-  const key = `${degree} ${grid.join(' ')}`;
+  const key = `${degree} ${new Uint32Array(Float32Array.from(grid).buffer).join(' ')}`;
   let spans = known.get(key);
   if (spans) return spans;
   const difference = (i: number, j: number) => minus(expression(grid[i]!), exactly(grid[j]!));

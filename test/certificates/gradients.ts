@@ -6,6 +6,7 @@
 import Table from 'cli-table3';
 import { type GradientBound, gradientCertificate } from 'ditac';
 import { exactDerivative, type Truth } from 'ditac/oracle';
+import { PLAIN } from '../../src/cli/terminal.js';
 import { activationOf, Draw, SUBJECTS } from './subjects.js';
 
 const [count = 300, seed = 1] = process.argv.slice(2, 4).map(Number);
@@ -96,7 +97,7 @@ for (let k = 0; k < count; k++) {
 }
 
 const table = new Table({
-  style: { head: [], border: [] },
+  style: PLAIN,
   head: ['family', 'members', 'refused', 'derivatives', 'nearest to its certificate', 'excesses'],
 });
 for (const [family, { members, refused, results, worst, excesses }] of [...tallies].sort())

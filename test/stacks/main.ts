@@ -13,6 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import Table from 'cli-table3';
 import { chromium } from 'playwright-core';
+import { PLAIN } from '../../src/cli/terminal.js';
 import type { GoldenActivation, StackReport } from './suite.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -112,7 +113,7 @@ const STACKS: [name: string, run: () => Promise<Outcome>][] = [
 if (process.env.DITAC_GPU) STACKS.push(['Dawn in Node, this machine’s GPU', () => inNode({})]);
 
 const table = new Table({
-  style: { head: [], border: [] },
+  style: PLAIN,
   head: ['stack', 'device', 'probe', 'functions', 'compared', 'differing', 'without barriers', 'one bit changed'],
 });
 const reports: StackReport[] = [];
