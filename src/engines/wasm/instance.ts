@@ -2,6 +2,8 @@ import { instantiateSync } from '@assemblyscript/loader';
 import type { Engine, Kernels } from '../engine.js';
 
 const PAGE = 65536;
+/** 4 MiB. */
+const MOST_PAGES_AHEAD = 64;
 
 type Exports = { memory: WebAssembly.Memory } & Kernels;
 
@@ -63,8 +65,11 @@ export function instantiate(module: WebAssembly.Module, shared?: WebAssembly.Mem
     reserve(bytes) {
       seen();
       if (bytes <= floats.byteLength) return;
-      // Others may have grown a shared memory: growing by nothing makes that known here.
-      memory.grow(Math.max(Math.ceil((bytes - memory.buffer.byteLength) / PAGE), 0));
+      const now = memory.buffer.byteLength;
+      // Others may have grown a shared memory: growing by nothing makes that known here. Otherwise ahead, up to twice as much: V8 takes all of a
+      // memory that grows for garbage to come, and collected for seconds while hundreds of tables came. Pages nobody writes to cost nothing.
+      const ahead = Math.min(now / PAGE, MOST_PAGES_AHEAD);
+      memory.grow(bytes > now ? Math.max(Math.ceil((bytes - now) / PAGE), ahead) : 0);
       see();
     },
     kernels: exports,
