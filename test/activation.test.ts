@@ -2,6 +2,7 @@
 import { DiTAC, VARIANTS, type Variant } from 'ditac';
 import { exact, stratified, sweep, ulpError } from 'ditac/oracle';
 import { describe, expect, test } from 'vitest';
+import { tries } from './effort.js';
 import { floatsOf, goldenCases, goldenJson } from './golden.js';
 
 /** What docs/promises.md promises: 1 ULP where |y| ≥ 2⁻⁸, 2 ULP down to 2⁻²⁴, 2⁻⁴⁷ absolute below. */
@@ -101,7 +102,7 @@ function rootsOf(f: (x: number) => number): number[] {
 
 test('a stratified sample of every float32 in [-16, 16], against the float64 reference', () => {
   const act = new DiTAC({ a: -3, b: 3, seed: 1 });
-  const result = sweep((x) => act.forward(x), act.reference(), stratified(-16, 16, 400_000, 5));
+  const result = sweep((x) => act.forward(x), act.reference(), stratified(-16, 16, tries(400_000), 5));
   expectWithinBars({ large: result.ulp, small: result.ulpSmall, absolute: result.absolute });
   // Most results are the nearest float32: the table does more than keep its promise. 87 % when this was written.
   expect(result.nearest).toBeGreaterThan(0.85);

@@ -6,6 +6,7 @@ import { compareBits, type Inputs, randomBits, specialValues, stratified } from 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { planImage } from '../src/plan/image.js';
+import { tries } from './effort.js';
 import { EXAMPLES } from './family-examples.js';
 
 const backends = new Map<string, Backend>();
@@ -68,25 +69,25 @@ async function expectSameGradients(
 describe.each(present.filter((name) => name !== 'js'))('%s gives the bits of js', (name) => {
   const backend = backends.get(name)!;
 
-  test.each(VARIANTS)('%s: 1,600,000 random bit patterns of every class', async (variant) => {
+  test.each(VARIANTS)('%s: random bit patterns of every class', async (variant) => {
     const act = activations[VARIANTS.indexOf(variant)]!;
-    for (const [k, x] of inputsOf('bits', () => randomBits(1_600_000, 1)).entries()) {
+    for (const [k, x] of inputsOf('bits', () => randomBits(tries(1_600_000), 1)).entries()) {
       const expected = once(`${variant}, bits ${k}`, () => act.on(reference).forward(x));
       expectSameBits(expected, await act.on(backend).forward(x), x);
     }
   });
 
-  test('transform: 2,000,000 random bit patterns', async () => {
-    for (const [k, x] of inputsOf('points', () => randomBits(2_000_000, 2)).entries()) {
+  test('transform: random bit patterns', async () => {
+    for (const [k, x] of inputsOf('points', () => randomBits(tries(2_000_000), 2)).entries()) {
       const expected = once(`transform ${k}`, () => transform(x, theta, { tess: 10, backend: reference }));
       expectSameBits(expected, await transform(x, theta, { tess: 10, backend }), x);
     }
   });
 
-  test.each(VARIANTS)('backward, %s: 260,000 random bit patterns of every class', async (variant) => {
+  test.each(VARIANTS)('backward, %s: random bit patterns of every class', async (variant) => {
     const act = activations[VARIANTS.indexOf(variant)]!;
-    const gradients = inputsOf('bits of gradients', () => randomBits(262_144, 5));
-    for (const [k, x] of inputsOf('bits for gradients', () => randomBits(262_144, 4)).entries()) {
+    const gradients = inputsOf('bits of gradients', () => randomBits(tries(262_144), 5));
+    for (const [k, x] of inputsOf('bits for gradients', () => randomBits(tries(262_144), 4)).entries()) {
       const gradY = gradients[k]!;
       const expected = once(`backward ${variant}, bits ${k}`, () => act.on(reference).backward(x, gradY));
       await expectSameGradients(backend, act, x, gradY, undefined, expected);
@@ -95,8 +96,8 @@ describe.each(present.filter((name) => name !== 'js'))('%s gives the bits of js'
 
   test.each(VARIANTS)('backward, %s: what inputs and gradients usually are', async (variant) => {
     const act = activations[VARIANTS.indexOf(variant)]!;
-    const gradients = inputsOf('usual gradients', () => stratified(-4, 4, 131_072, 7));
-    for (const [k, x] of inputsOf('usual', () => stratified(-16, 16, 131_072, 6)).entries()) {
+    const gradients = inputsOf('usual gradients', () => stratified(-4, 4, tries(131_072), 7));
+    for (const [k, x] of inputsOf('usual', () => stratified(-16, 16, tries(131_072), 6)).entries()) {
       const gradY = gradients[k]!;
       const expected = once(`backward ${variant}, usual ${k}`, () => act.on(reference).backward(x, gradY));
       await expectSameGradients(backend, act, x, gradY, undefined, expected);
@@ -115,7 +116,7 @@ describe.each(present.filter((name) => name !== 'js'))('%s gives the bits of js'
 
   test.each(VARIANTS)('%s: where inputs usually are', async (variant) => {
     const act = activations[VARIANTS.indexOf(variant)]!;
-    for (const x of stratified(-16, 16, 200_000, 3).blocks())
+    for (const x of stratified(-16, 16, tries(200_000), 3).blocks())
       expectSameBits(act.on(reference).forward(x), await act.on(backend).forward(x), x);
   });
 
@@ -194,7 +195,7 @@ describe.each(present.filter((name) => name !== 'js'))('%s gives the bits of js'
           for (const key of ['gradX', 'gradTheta', 'gradTime'] as const) expectSameBits(p.flow[key], q.flow[key]);
         },
       ),
-      { numRuns: 100, seed: SEED },
+      { numRuns: tries(100), seed: SEED },
     );
   });
 });
@@ -240,7 +241,7 @@ describe.each(present)('%s: shapes and memory', (name) => {
         const results = await Promise.all(parts.map(async (part) => act.on(backend).forward(part)));
         expectSameBits(whole.subarray(0, 9001), Float32Array.from(results.flatMap((part) => [...part])));
       }),
-      { numRuns: 50 },
+      { numRuns: tries(50) },
     );
   });
 
@@ -301,7 +302,7 @@ describe.each(present)('%s: shapes and memory', (name) => {
         expectSameBits(expected.gradX, gradX);
         expectSameBits(expected.gradThetas, into.thetas);
       }),
-      { numRuns: 20 },
+      { numRuns: tries(20) },
     );
   });
 

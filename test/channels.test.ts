@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { Evaluator } from '../src/backends/evaluator.js';
 import { createEngine } from '../src/engines/engines.js';
 import { planImage } from '../src/plan/image.js';
+import { tries } from './effort.js';
 
 const values = Float32Array.of(
   ...specialValues(),
@@ -48,7 +49,7 @@ describe.each(backends)('$name', (backend) => {
           if (inner === 1) expect(compareBits(expected, last.on(backend).forward(x)).differing).toBe(0);
         },
       ),
-      { numRuns: 30 },
+      { numRuns: tries(30) },
     );
   });
 

@@ -18,6 +18,7 @@ import {
 import { exact } from 'ditac/oracle';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { tries } from './effort.js';
 import { floatsOf, goldenCases, goldenJson, largest, type TransformCase, transformCases } from './golden.js';
 
 const difference = (a: ArrayLike<number>, b: ArrayLike<number>) =>
@@ -220,7 +221,7 @@ describe('transform', () => {
           return Math.abs(y[i]! - truth(v)) <= BAR * Math.max(1, 1.5 * slope);
         });
       }),
-      { numRuns: 300 },
+      { numRuns: tries(300) },
     );
   });
 

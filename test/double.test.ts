@@ -5,6 +5,7 @@ import * as double from '../assembly/double';
 import { ELEMENTARY, ROUNDING } from '../assembly/double';
 import { uniformStream } from '../src/cpab/random.js';
 import { exactly } from './decimal.js';
+import { tries } from './effort.js';
 
 type Pair = readonly [high: number, low: number];
 
@@ -73,7 +74,7 @@ const FUNCTIONS: readonly [
 test.each(FUNCTIONS)('%s', (name, f, low, high, truth, unit) => {
   let worst = 0;
   let at = 0;
-  for (const x of numbers(low, high, 60)) {
+  for (const x of numbers(low, high, tries(60))) {
     const exact = /^Φ|softplus/.test(name) ? wide(x) : new Narrow(exactly(x[0])).plus(exactly(x[1]));
     const t = truth(exact);
     const error = wide(taken(f(...x)))
@@ -88,7 +89,7 @@ test.each(FUNCTIONS)('%s', (name, f, low, high, truth, unit) => {
 });
 
 test('sums, products and quotients', () => {
-  const pairs = numbers(-1e9, 1e9, 300);
+  const pairs = numbers(-1e9, 1e9, tries(300));
   pairs.forEach(([ah, al], i) => {
     const b = pairs[(7 * i + 3) % pairs.length]!;
     const [p, q] = [wide([ah, al]), wide(b)];

@@ -8,13 +8,18 @@ import { compareBits, randomBits, specialValues, stratified } from 'ditac/oracle
 import { describe, expect, test } from 'vitest';
 import { emit, wgslTables } from '../src/cli/emit.js';
 import type { Plan } from '../src/plan/plan.js';
+import { tries } from './effort.js';
 import { BUILDS, isHere, kernels, Program } from './emitted.js';
 
 const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 
 /** Of three channels, a third of each. */
 const inputs = () => {
-  const blocks = [specialValues(), ...randomBits(30_000, 1).blocks(), ...stratified(-20, 20, 30_000, 2).blocks()];
+  const blocks = [
+    specialValues(),
+    ...randomBits(tries(30_000), 1).blocks(),
+    ...stratified(-20, 20, tries(30_000), 2).blocks(),
+  ];
   const all = Float32Array.from(blocks.flatMap((block) => [...block]));
   return all.subarray(0, all.length - (all.length % 3));
 };

@@ -6,6 +6,7 @@ import { loadSafetensors, SafetensorsError } from 'ditac/safetensors';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { allocating } from './allocations.js';
+import { tries } from './effort.js';
 import { mendPlan } from './mutations.js';
 import { planFile, smallest } from './plan-file.js';
 
@@ -99,10 +100,10 @@ test('an accepted plan gives one answer, on every backend, whatever lies beside 
       // What is written is what was read.
       expect(loaded.toBytes()).toEqual(file);
     }),
-    { numRuns: 200 },
+    { numRuns: tries(200) },
   );
-  expect(accepted).toBeGreaterThan(30);
-  expect(refused).toBeGreaterThan(30);
+  expect(accepted).toBeGreaterThan(tries(30));
+  expect(refused).toBeGreaterThan(tries(30));
 });
 
 test('a plan file whose counts lie is refused, and takes no more memory than it has bytes', () => {
@@ -119,7 +120,7 @@ test('a plan file whose counts lie is refused, and takes no more memory than it 
         expect(bytes).toBeLessThanOrEqual(4 * file.length);
       }
     }),
-    { numRuns: 300 },
+    { numRuns: tries(300) },
   );
 });
 
@@ -176,10 +177,10 @@ test('checkpoints whose headers lie are read or refused', () => {
       }
       expect(bytes).toBeLessThanOrEqual(2 * file.length);
     }),
-    { numRuns: 1500 },
+    { numRuns: tries(1500) },
   );
-  expect(accepted).toBeGreaterThan(100);
-  expect(refused).toBeGreaterThan(100);
+  expect(accepted).toBeGreaterThan(tries(100));
+  expect(refused).toBeGreaterThan(tries(100));
 });
 
 test('state dicts whose tensors lie become an activation or a typed error', () => {
@@ -234,8 +235,8 @@ test('state dicts whose tensors lie become an activation or a typed error', () =
         expect(bytes).toBeLessThan(2 ** 21);
       },
     ),
-    { numRuns: 1500 },
+    { numRuns: tries(1500) },
   );
-  expect(accepted).toBeGreaterThan(40);
-  expect(refused).toBeGreaterThan(100);
+  expect(accepted).toBeGreaterThan(tries(40));
+  expect(refused).toBeGreaterThan(tries(100));
 });

@@ -6,6 +6,7 @@ import { compareBits } from 'ditac/oracle';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { uniformStream } from '../src/cpab/random.js';
+import { tries } from './effort.js';
 import { EXAMPLES } from './family-examples.js';
 import { mendPlan as mend, mutations } from './mutations.js';
 
@@ -73,7 +74,7 @@ test('any split into parts, in any order, by way of bytes: the bits of one proce
         expect(total.toBytes()).toEqual(whole.toBytes());
       },
     ),
-    { numRuns: 15 },
+    { numRuns: tries(15) },
   );
 });
 

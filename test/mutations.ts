@@ -29,12 +29,12 @@ export function* mutations(
           break;
         case 3: {
           const end = Math.min(at + below(64), file.length);
-          file = Uint8Array.of(...file.subarray(0, at), ...file.subarray(end));
+          file = joined(file.subarray(0, at), file.subarray(end));
           break;
         }
         case 4: {
           const piece = file.slice(at, at + below(64));
-          file = Uint8Array.of(...file.subarray(0, at), ...piece, ...file.subarray(at));
+          file = joined(file.subarray(0, at), piece, file.subarray(at));
           break;
         }
         case 5:
@@ -47,12 +47,25 @@ export function* mutations(
           break;
         }
         default:
-          file = Uint8Array.of(...file, ...Array.from({ length: below(32) }, () => below(256)));
+          file = joined(
+            file,
+            Uint8Array.from({ length: below(32) }, () => below(256)),
+          );
       }
     }
     if (uniform() < 0.7) mend(file);
     yield file;
   }
+}
+
+function joined(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const file = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    file.set(part, at);
+    at += part.length;
+  }
+  return file;
 }
 
 /** The check of a plan file, put right, so that what lies behind it is read. */

@@ -14,12 +14,13 @@ import {
   powerOfTwo,
 } from '../assembly/numeric';
 import { exactly, normalCdf, normalPdf } from './decimal.js';
+import { tries } from './effort.js';
 import { largest } from './golden.js';
 
 /** What assembly/numeric.ts promises. */
 const BOUND = 5e-16;
 
-const grid = (low: number, high: number, count = 1500) =>
+const grid = (low: number, high: number, count = tries(1500)) =>
   Array.from({ length: count }, (_, i) => low + ((high - low) * (i + Math.sin(i * 12.9898) / 2 + 0.5)) / count);
 
 const worst = (xs: readonly number[], f: (x: number) => number, truth: (x: Decimal) => Decimal) =>
@@ -56,8 +57,8 @@ test('expm1(z)/z and log1p(z)/z, also around 0', () => {
 });
 
 test('the normal distribution keeps its relative accuracy on both tails', () => {
-  expect(worst(grid(-14, 14, 400), normalDensity, normalPdf)).toBeLessThan(BOUND);
-  expect(worst(grid(-14, 8, 800), normalDistribution, normalCdf)).toBeLessThan(3e-15);
+  expect(worst(grid(-14, 14, tries(400)), normalDensity, normalPdf)).toBeLessThan(BOUND);
+  expect(worst(grid(-14, 8, tries(800)), normalDistribution, normalCdf)).toBeLessThan(3e-15);
   expect([normalDistribution(0), normalDistribution(40), normalDistribution(-40)]).toEqual([0.5, 1, 0]);
 });
 

@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { nextDown, nextUp } from '../assembly/float32';
 import { exactActivationGradient } from '../src/oracle/exact.js';
 import { exactly, normalCdf } from './decimal.js';
+import { tries } from './effort.js';
 import { type Flow, follow } from './walk.js';
 
 /**
@@ -53,7 +54,7 @@ const DIGITS = 1e-30;
 describe('exactTransform has 30 digits', () => {
   const times = [1, -1, 0.37, -0.37, 30, -30, 1000, -1000, 1e-30];
   test.each(times)('for time %d', (time) => {
-    for (let seed = 0; seed < 8; seed++) {
+    for (let seed = 0; seed < tries(12); seed++) {
       const tess = [2, 3, 5, 7, 10][seed % 5]!;
       const zeroBoundary = seed % 3 !== 2;
       const kind = BASIS_NAMES[seed % 5]!;
@@ -135,7 +136,7 @@ describe('exactActivation has 30 digits', () => {
 
   test('x·Φ(x) has 30 digits on both tails', () => {
     const f = exactActivation([0], { tess: 2, a: 50, b: 51, variant: 'gelu' });
-    for (let i = -300; i <= 300; i++) {
+    for (let i = -300; i <= 300; i += process.env.THOROUGH ? 1 : 4) {
       const x = i / 32;
       const expected = normalCdf(exactly(x)).times(exactly(x));
       const { hi, lo } = f(x);
@@ -192,7 +193,7 @@ describe('the derivative in θ', () => {
   };
 
   test.each(['gelu', 'leaky', 'inf'] as const)('%s: what decimal.js has, within the error that is told', (variant) => {
-    for (let seed = 0; seed < 6; seed++) {
+    for (let seed = 0; seed < tries(12); seed++) {
       const tess = [1, 2, 3, 5, 8, 13][seed % 6]! + (variant === 'inf' ? 0 : 1);
       const kind = BASIS_NAMES[seed % BASIS_NAMES.length]!;
       const normal = normalStream(seed + 50);

@@ -8,6 +8,7 @@ import { createEngine } from '../src/engines/engines.js';
 import { ditacDefinition } from '../src/families/ditac.js';
 import { compile } from '../src/plan/compile.js';
 import { MOST_CELLS } from '../src/plan/workspace.js';
+import { tries } from './effort.js';
 
 const x = Float32Array.of(...specialValues(), ...[...stratified(-16, 16, 20_000, 1).blocks()][0]!);
 const bytes = (array: Float32Array) => Buffer.from(array.buffer, array.byteOffset, array.byteLength);
@@ -154,7 +155,7 @@ describe('plans as bytes', () => {
         damaged[at]! ^= change;
         expect(() => CompiledActivation.fromBytes(damaged)).toThrow(PlanError);
       }),
-      { numRuns: 300 },
+      { numRuns: tries(300) },
     );
   });
 
@@ -176,7 +177,7 @@ describe('plans as bytes', () => {
           expect(error).toBeInstanceOf(RangeError);
         }
       }),
-      { numRuns: 300 },
+      { numRuns: tries(300) },
     );
     // Nothing above has harmed other tables.
     expect(compareBits(act.forward(x.subarray(0, 100)), act.forward(x.subarray(0, 100))).differing).toBe(0);

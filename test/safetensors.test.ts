@@ -1,6 +1,7 @@
 import { loadSafetensors, SafetensorsError, saveSafetensors, type Tensor } from 'ditac/safetensors';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { tries } from './effort.js';
 import { golden } from './golden.js';
 
 /** A file with any header, true or not. */
@@ -189,7 +190,7 @@ describe('hostile files', () => {
           }
         },
       ),
-      { numRuns: 20_000 },
+      { numRuns: tries(20_000) },
     );
   });
 });

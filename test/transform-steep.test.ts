@@ -4,6 +4,7 @@ import { exact } from 'ditac/oracle';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { nextDown, nextUp } from '../assembly/float32';
+import { tries } from './effort.js';
 
 /** Promise 2: the image of a point at most 2⁻⁴⁸ away, to 2⁻²² of max(1, |y|), or infinite beyond 2¹⁰⁰. */
 const NEAR = 2 ** -48;
@@ -60,7 +61,7 @@ describe('with zero boundary', () => {
           expectTruth(few, flow(few, theta, options), truth);
         }
       }),
-      { numRuns: 120 },
+      { numRuns: tries(120) },
     );
   });
 
@@ -73,7 +74,7 @@ describe('with zero boundary', () => {
         const y = transform(x, thetaOf(tess - 1, seed, size), { tess, time, basis: kind as Basis });
         return y.every((v, i) => i === 0 || v >= y[i - 1]!);
       }),
-      { numRuns: 40 },
+      { numRuns: tries(40) },
     );
   });
 });
@@ -91,7 +92,7 @@ describe('without', () => {
         const few = x.filter((_, i) => (i + seed) % 97 === 0);
         expectTruth(few, transform(few, theta, options), exact.transform(theta, options));
       }),
-      { numRuns: 120 },
+      { numRuns: tries(120) },
     );
   });
 
