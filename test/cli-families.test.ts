@@ -4,11 +4,14 @@ import { existsSync, linkSync, mkdtempSync, readFileSync, writeFileSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Command } from 'commander';
 import { DyT, Snake } from 'ditac';
 import { FAMILIES, type FamilyName } from 'ditac/families';
 import { Activation } from 'ditac/runtime';
 import { saveSafetensors, type Tensor } from 'ditac/safetensors';
 import { expect, test } from 'vitest';
+import { activationOf, said, withFamily } from '../src/cli/family.js';
+import { tries } from './effort.js';
 import { EXAMPLES } from './family-examples.js';
 
 const cli = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
@@ -44,7 +47,17 @@ function flags(options: Readonly<Record<string, unknown>>): string[] {
 
 const others = Object.keys(FAMILIES).filter((name): name is Exclude<FamilyName, 'ditac'> => name !== 'ditac');
 
-test.concurrent.each(others)('plot gives the numbers of %s with what it is given', async (name) => {
+test.each(others)('what is said of %s is what its class is made of', (name) => {
+  for (const { options } of EXAMPLES[name]) {
+    const command = withFamily(new Command(), name, true).exitOverride();
+    const asked = command.parse(['--family', name, ...flags(options)], { from: 'user' }).opts();
+    const [read, expected] = [said(name, asked), options].map((each) => activationOf(name, each).compiled().toBytes());
+    expect(Buffer.compare(read!, expected!)).toBe(0);
+  }
+});
+
+const drawn = others.filter((_, i) => i % (others.length / tries(others.length)) < 1);
+test.concurrent.each(drawn)('plot gives the numbers of %s with what it is given', async (name) => {
   const { options } = EXAMPLES[name][0]!;
   const text = await output(['plot', '--family', name, ...flags(options), '--range=-2,2', '--json']);
   const { panels, certificate } = JSON.parse(text);

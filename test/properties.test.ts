@@ -11,6 +11,7 @@ import { decimalTruth } from './certificates/decimal.js';
 import { inputsOf, judge } from './certificates/judging.js';
 import { activationOf, Draw, SUBJECTS } from './certificates/subjects.js';
 import { normalCdf } from './decimal.js';
+import { tries } from './effort.js';
 import { follow } from './walk.js';
 
 const backends: [string, Backend][] = [];
@@ -20,7 +21,7 @@ for (const name of BACKEND_NAMES) {
   if (found) backends.push([name, found]);
 }
 
-const RUNS = 6;
+const RUNS = tries(8);
 const POINTS = 24;
 
 // What a family draws itself, for as many seeds.

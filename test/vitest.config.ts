@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
@@ -18,13 +19,20 @@ const alias = {
   ditac: at('dist/index.js'),
 };
 
+/** The files whose tests draw more where THOROUGH is set (effort.ts). */
+const thorough = () =>
+  readdirSync(at('test'))
+    .filter((name) => name.endsWith('.test.ts'))
+    .filter((name) => readFileSync(at(`test/${name}`), 'utf8').includes("from './effort.js'"));
+const { LONG, PAGES, THOROUGH } = process.env;
+
 export default defineConfig({
   resolve: { alias },
   test: {
     root: at('test'),
-    include: [process.env.LONG ? 'long/*.test.ts' : process.env.PAGES ? 'pages/*.test.ts' : '*.test.ts'],
-    testTimeout: process.env.LONG ? 3_600_000 : 120_000,
-    reporters: process.env.LONG ? ['verbose', './counts.ts'] : ['default', './counts.ts'],
+    include: LONG ? ['long/*.test.ts'] : PAGES ? ['pages/*.test.ts'] : THOROUGH ? thorough() : ['*.test.ts'],
+    testTimeout: LONG ? 3_600_000 : 120_000,
+    reporters: LONG ? ['verbose', './counts.ts'] : ['default', './counts.ts'],
     pool: 'threads',
     // One more than by default: on two cores there would be one.
     maxWorkers: '100%',
