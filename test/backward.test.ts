@@ -152,6 +152,18 @@ test('a field too steep for any bound on gradients has an infinite one, which co
   const { slope, parameters } = gradientCertificate(act);
   for (const { share } of [slope, ...parameters.thetas!]) expect(share).toBeGreaterThan(0);
   expect(parameters.thetas!.some(({ share }) => share === Number.POSITIVE_INFINITY)).toBe(true);
+  // Also where no gradient was found: an infinite share of nothing would be NaN.
+  const steeper = new DiTAC({
+    variant: 'gelu',
+    tess: 6,
+    basis: 'svd',
+    a: -551.87841796875,
+    b: -141.12548828125,
+    thetas: [-216.97854614257812, -17.190523147583008, 49.130123138427734, 23.86556053161621, 100],
+  });
+  const certificate = gradientCertificate(steeper);
+  for (const { share, of } of [certificate.slope, ...certificate.parameters.thetas!])
+    expect(share * of).toBe(Number.POSITIVE_INFINITY);
 });
 
 test('transform: differences in x, θ and time, inside and outside [0, 1]', () => {

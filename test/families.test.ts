@@ -4,7 +4,7 @@
  */
 import { type DiTAC, type FamilyActivation, type GradientBound, gradientCertificate, loadBackend } from 'ditac';
 import { FAMILIES } from 'ditac/families';
-import { compareBits, randomBits, specialValues, ulpError } from 'ditac/oracle';
+import { compareBits, exactDerivative, randomBits, specialValues, ulpError } from 'ditac/oracle';
 import { describe, expect, test } from 'vitest';
 import type { Plan } from '../src/plan/plan.js';
 import { golden, goldenCases } from './golden.js';
@@ -230,6 +230,26 @@ test('a gradient that bends more than a table holds between neighbouring float32
   expect(() => act.backward(Float32Array.of(1), Float32Array.of(1))).toThrow(
     /the gradient needs more than 65536 intervals/,
   );
+});
+
+test.each(['A', 'B', 'C', 'R'])('gradients of a rational %s over a line, whose derivative is a number', (version) => {
+  for (const numerator of [[0.25], [0.5, 0.75], [0.5, 0.6, 0.4, 0.4, 0.6, 1, 0.45]]) {
+    // C is over 0.1 + …, so that it has a value at 0.
+    const act = make('rational', { version, numerator, denominator: version === 'C' ? [0.5, 0.25] : [-0.46] });
+    const names = (act as unknown as FamilyActivation).parameterNames;
+    const by = ['x', ...names.keys()] as ('x' | number)[];
+    const x = Float32Array.of(-7, -1.5, -0.25, 0.5, 2, 9);
+    const slopes = by.map((each) => exactDerivative(act as never, each));
+    x.forEach((at, i) => {
+      const { gradX, gradients } = act.backward(x.subarray(i, i + 1), Float32Array.of(1));
+      const found = [gradX[0]!, ...Object.values(gradients).flatMap((each) => [...each])];
+      const largest = slopes.map((slope) => Math.max(...x.map((t) => Math.abs(slope(t).hi))));
+      // 10⁻⁵ of the largest is what gradients promise.
+      found.forEach((is, k) => {
+        expect(Math.abs(is - slopes[k]!(at).hi), `${by[k]} at ${at}`).toBeLessThanOrEqual(1e-5 * largest[k]!);
+      });
+    });
+  }
 });
 
 test('gradients of high powers are as good near 1 as far out', () => {

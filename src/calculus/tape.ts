@@ -228,6 +228,8 @@ function assemble(roots: readonly Expression[], constants: ReadonlyMap<Expressio
       case 'primitive':
         return emit(e.operation, 0, 0, ...e.constants.map(([high, low, error]) => ball(high, low, error)));
       case 'polynomial':
+        // Without x: the derivative of a line. Among numbers that are to be computed its own is none yet.
+        if (e.coefficients.length === 1) return place(e.coefficients[0]!);
         if (e.coefficients.length > layout.TERMS)
           throw new RangeError(`a polynomial may have ${layout.TERMS} coefficients, got ${e.coefficients.length}`);
         return emit(

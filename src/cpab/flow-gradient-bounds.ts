@@ -388,8 +388,5 @@ export function flowGradientBounds(
       shares[j] = Math.max(shares[j]!, 4 * U32 + CHARGE + shareBeside(2 * U32 * length * Math.abs(each), size));
     });
   }
-  return [
-    { share: boundOf(slope), of: typicalSlope },
-    ...shares.map((share, j) => ({ share: boundOf(share), of: of[j]! })),
-  ];
+  return [boundOf(slope, typicalSlope), ...shares.map((share, j) => boundOf(share, of[j]!))];
 }

@@ -8,7 +8,7 @@ import { cubicOf, gradientTable, type Source, type Watch } from './gradient-tabl
 /** How far a derivative may be off, as a share of a size: the largest that it is on inputs no farther out, or `of` where that is smaller. */
 export interface GradientBound {
   readonly share: number;
-  /** The largest that was found where inputs usually are. */
+  /** The largest that was found where inputs usually are. Above 0 where `share` is Infinity. */
   readonly of: number;
 }
 
@@ -161,8 +161,11 @@ function reachOn(interpreter: Interpreter, results: readonly number[], first: nu
   return most;
 }
 
-/** Of what is beyond float64 nothing is known. */
-export const boundOf = (share: number): number => (Number.isNaN(share) ? Number.POSITIVE_INFINITY : share);
+/** Of what is beyond float64 nothing is known: an infinite share, of something, for infinitely many times 0 is no number. */
+export const boundOf = (share: number, of: number): GradientBound =>
+  share < Number.POSITIVE_INFINITY
+    ? { share, of }
+    : { share: Number.POSITIVE_INFINITY, of: Math.max(of, LEAST_NORMAL) };
 
 /** The least share that covers all intervals of one derivative. */
 export function shareOf(intervals: readonly IntervalError[], of: number): number {
@@ -222,7 +225,7 @@ export function gradientBounds(
     },
   };
   gradientTable(interpreter, definition, parameters, limit, watch);
-  return Array.from(shares, (share, k) => ({ share: boundOf(share + shareOf(intervals[k]!, of[k]!)), of: of[k]! }));
+  return Array.from(shares, (share, k) => boundOf(share + shareOf(intervals[k]!, of[k]!), of[k]!));
 }
 
 /**
