@@ -232,6 +232,22 @@ test('a gradient that bends more than a table holds between neighbouring float32
   );
 });
 
+test('where a frequency is 0, its gradient is the limit’s: x² of Snake, x of Siren', () => {
+  const x = Float32Array.of(-50, -7, -1.25, 0.002, 0.5, 3);
+  for (const [act, name, truth] of [
+    [make('snake', { alpha: 0, eps: 0, logScale: false }), 'alpha', (v: number) => v * v],
+    [make('siren', { omega: 0 }), 'omega', (v: number) => v],
+  ] as const) {
+    for (const [i, v] of x.entries()) {
+      const { gradX, gradients } = act.backward(x.subarray(i, i + 1), Float32Array.of(1));
+      expect(gradX[0]).toBe(name === 'alpha' ? 1 : 0);
+      // The promise, 10⁻⁵ of the largest up to there, is of 1 at least.
+      expect(Math.abs(gradients[name]![0]! - truth(v))).toBeLessThanOrEqual(1e-5 * Math.max(1, Math.abs(truth(v))));
+      expect(exactDerivative(act as never, name)(v).hi).toBeCloseTo(truth(v), 12);
+    }
+  }
+});
+
 test.each(['A', 'B', 'C', 'R'])('gradients of a rational %s over a line, whose derivative is a number', (version) => {
   for (const numerator of [[0.25], [0.5, 0.75], [0.5, 0.6, 0.4, 0.4, 0.6, 1, 0.45]]) {
     // C is over 0.1 + …, so that it has a value at 0.

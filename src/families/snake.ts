@@ -6,6 +6,7 @@ import {
   exp,
   expression,
   plus,
+  polynomial,
   sin,
   square,
   times,
@@ -49,9 +50,8 @@ export const snake: Family<{ logScale: boolean; eps: number }, 'alpha'> = {
   define({ logScale, eps }, { alpha }) {
     const a = logScale ? exp(alpha) : alpha;
     const size = logScale ? Math.exp(alpha.value) : alpha.value;
-    // The limit, which Dixon's class has there, and its slope in α.
-    if (eps === 0 && alpha.value === 0 && !logScale)
-      return whole(plus(x, times(alpha, square(x))), tail(1, 0, 0), tail(1, 0, 0));
+    // The limit, which Dixon's class has there, and its slope in α. No tails: α·x² leaves a line's gradient.
+    if (eps === 0 && alpha.value === 0 && !logScale) return whole(polynomial([0, 1, alpha]));
     if (size + eps === 0)
       throw new RangeError(`alpha + eps must not be 0: sin²(αx)/(α + eps) has no value; got alpha = ${alpha.value}`);
     return snakeOf(a, plus(a, eps), size, Math.abs(1 / (size + eps)));
@@ -103,7 +103,8 @@ export const siren: Family<object, 'omega'> = {
   name: 'Siren',
   parameters: () => ({ omega: one(30) }),
   define(_, { omega }) {
-    if (omega.value === 0) return whole(0, tail(0, 0, 0), tail(0, 0, 0));
+    // With its slope in ω, which is x.
+    if (omega.value === 0) return whole(polynomial([0, omega]));
     const f = sin(times(omega, x));
     const period = divide(times(2, PI), omega.value > 0 ? omega : times(-1, omega));
     return { ...whole(f), periodic: { period, trend: expression(0), part: f } };
