@@ -6,6 +6,7 @@ import { type DiTAC, type FamilyActivation, type GradientBound, gradientCertific
 import { FAMILIES } from 'ditac/families';
 import { compareBits, exactDerivative, randomBits, specialValues, ulpError } from 'ditac/oracle';
 import { describe, expect, test } from 'vitest';
+import { rationalInitial } from '../src/families/rational.js';
 import type { Plan } from '../src/plan/plan.js';
 import { golden, goldenCases } from './golden.js';
 
@@ -230,6 +231,52 @@ test('a gradient that bends more than a table holds between neighbouring float32
   expect(() => act.backward(Float32Array.of(1), Float32Array.of(1))).toThrow(
     /the gradient needs more than 65536 intervals/,
   );
+});
+
+test.each([
+  ['N', [0, 1, 0, 0, 0, 0], [0, 0, 0, 0]],
+  ['A', [0, 1, 0, 0, 0, 0], [0, 0, 0, 0]],
+  ['R', [-0.593704104423523, 0.000022485544832306914], [0.29956212639808655, 0]],
+  ['R', [0.5, 1], [1, 0.3, 0.5, 0]],
+  ['B', [0.5, 1, 0.2, 0, 0], [0.3, 0.5, 0, 0]],
+  ['C', [0, 1, 0, 0], [0.9, 0.1, 0]],
+] as const)(
+  'leading coefficients that are 0 have gradients, far out too: rational %s, %o over %o',
+  (version, numerator, denominator) => {
+    const act = make('rational', { version, numerator, denominator });
+    const x = Float32Array.of(0.4, -2.5, 40, -1000, 5000, -635083, 1e9);
+    const certificate = gradientCertificate(act as never);
+    const bounds = [certificate.slope, ...Object.values(certificate.parameters).flat()];
+    const reaches = bounds.map(({ of }) => of);
+    for (const i of x.keys()) {
+      const { gradX, gradients } = act.backward(x.subarray(i, i + 1), Float32Array.of(1));
+      const found = [gradX[0]!, ...Object.values(gradients).flatMap((each) => [...each])];
+      found.forEach((is, k) => {
+        const truth = exactDerivative(act as never, k === 0 ? 'x' : k - 1)(x[i]!).hi;
+        if (Math.abs(truth) > 3e38) return;
+        reaches[k] = Math.max(reaches[k]!, Math.abs(truth));
+        expect(Math.abs(is - truth), `${k} at ${x[i]}`).toBeLessThanOrEqual(bounds[k]!.share * reaches[k]! + 2 ** -126);
+      });
+    }
+  },
+);
+
+test.each(['A', 'B', 'C', 'D', 'N'] as const)('the identity rational %s begins with is one, and learns', (version) => {
+  const { numerator, denominator } = rationalInitial(version, 'identity');
+  const act = make('rational', { version, numerator, denominator });
+  expect([...act.forward(Float32Array.of(-3, 0.5, 1e30))]).toEqual([-3, 0.5, Math.fround(1e30)]);
+  const { gradients } = act.backward(Float32Array.of(1.5), Float32Array.of(1));
+  gradients.numerator!.forEach((is, k) => {
+    // xᵏ/Q, Q = 1; what is promised of the largest.
+    expect(Math.abs(is - 1.5 ** k)).toBeLessThanOrEqual(1e-5 * 1.5 ** k);
+  });
+});
+
+test.each(['B', 'C', 'D'])('rational %s over |0|: the denominator has no gradient', (version) => {
+  const act = make('rational', { version, numerator: [0, 1], denominator: [0, 0] });
+  const quotient = version === 'C' ? 2 / Math.fround(0.1) : 2;
+  expect(act.forward(Float32Array.of(2))[0]).toBe(Math.fround(quotient));
+  expect([...act.backward(Float32Array.of(2), Float32Array.of(1)).gradients.denominator!]).toEqual([0, 0]);
 });
 
 test('where a frequency is 0, its gradient is the limit’s: x² of Snake, x of Siren', () => {

@@ -52,6 +52,8 @@ export const rational: Family<{ version: RationalVersion }, 'numerator' | 'denom
       return { ...ofSides(numerator, () => q), poles: polynomial(q) };
     }
     const least = version === 'C' ? TENTH : 1;
+    // |0| for every x: as autograd has it, the denominator has no gradient then.
+    if (inner.every((b) => numberIn(b) === 0)) return ofSides(numerator, () => [expression(least)]);
     const positive = inner.map((b, k) => (k === 0 ? plus(least, b) : b));
     const other = inner.map((b, k) => (k === 0 ? minus(least, b) : negative(b)));
     const sign = leadingSign(inner.map(numberIn));
@@ -182,18 +184,21 @@ function asymptote(p: readonly Expression[], q: readonly Expression[]): Asymptot
   const i = n >= m ? divide(minus(p[m] ?? 0, m > 0 ? times(s, q[m - 1]!) : 0), lead) : expression(0);
   const rest: Expression[] = [];
   for (let k = 0; k < Math.max(p.length, q.length + 1); k++) {
-    // Degrees m and m + 1 are what s and i were chosen for.
-    if (k === m || k === m + 1) rest.push(expression(0));
-    else rest.push(minus(minus(p[k] ?? 0, times(s, q[k - 1] ?? 0)), times(i, q[k] ?? 0)));
+    // What s and i were chosen for.
+    const cancels = n >= m && k === m;
+    const own = n === m + 1 && k === n ? expression(0) : minus(p[k] ?? 0, times(s, q[k - 1] ?? 0));
+    rest.push(cancels ? expression(0) : minus(own, times(i, q[k] ?? 0)));
   }
   const t = divide(1, x);
-  const inverse = (c: readonly Expression[], from: number): Expression => {
-    // Σ cₖ·t^(from-k), k ≤ from.
+  const inverse = (c: readonly Expression[]): Expression => {
+    // Σ cₖ·t^(m-k), k ≤ m; and those above m, which are 0 now, but have gradients.
     let sum: Expression = expression(0);
-    for (let k = 0; k <= Math.min(from, c.length - 1); k++) sum = plus(times(sum, t), c[k]!);
-    return sum;
+    for (let k = 0; k <= Math.min(m, c.length - 1); k++) sum = plus(times(sum, t), c[k]!);
+    let above: Expression = expression(0);
+    for (let k = c.length - 1; k > m; k--) above = times(plus(c[k]!, above), x);
+    return plus(sum, above);
   };
-  return tail(s, i, divide(inverse(rest, m), inverse(q, m)));
+  return tail(s, i, divide(inverse(rest), inverse(q)));
 }
 
 /** What counts as 0 is known of parameters; sums of them count as something. */
