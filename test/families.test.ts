@@ -315,6 +315,24 @@ test.each(['A', 'B', 'C', 'R'])('gradients of a rational %s over a line, whose d
   }
 });
 
+test('an interval that failed is followed by a narrower one, also where half of it is rounded up again', () => {
+  const act = make('rational', {
+    version: 'C',
+    numerator: [
+      -0.00009999999747378752, 0.0000626567707513459, 0.19335134337241, 0.60569167137146, -1.1837892532348633,
+      0.690098226070404, 0,
+    ],
+    denominator: [
+      -0.1874924749135971, 0.018297269940376282, 378.7384033203125, 0.013665124773979187, 2.3173670768737793,
+      238.7491912841797, -0.00009999999747378752, -8.076208114624023, -0.016824323683977127,
+    ],
+  });
+  // Near -480, where the denominator has a root, three float32 wide.
+  const { gradX } = act.backward(Float32Array.of(1), Float32Array.of(1));
+  const truth = exactDerivative(act as never, 'x')(1).hi;
+  expect(Math.abs(gradX[0]! - truth)).toBeLessThanOrEqual(1e-5 * Math.max(1, Math.abs(truth)));
+});
+
 test('gradients of high powers are as good near 1 as far out', () => {
   const act = make('polynomial', { coefficients: [0.1, 0.8, 0.2, -0.05, 0, 0, 0] });
   const { gradients } = act.backward(Float32Array.of(1, -2), Float32Array.of(1, -2));

@@ -414,20 +414,22 @@ function divide(
   let [share, failedShare] = [1, Number.POSITIVE_INFINITY];
   for (const [begins, ends] of binades(part.first, part.last)) {
     let [width, failed] = [share * (ends - begins), failedShare * (ends - begins)];
+    /** Where an interval may end at most: before where one failed, to which a narrower width may be rounded up again, for ever. */
+    let until = ends;
     for (let first = begins; first <= ends; ) {
       // What is left is divided evenly.
       const rest = ends - first;
-      const last = Math.max(first, Math.min(ends, Math.fround(first + rest / Math.ceil(rest / width || 1))));
+      const last = Math.max(first, Math.min(until, Math.fround(first + rest / Math.ceil(rest / width || 1))));
       const off = first === last ? 0 : missed(first, last);
       if (!(off <= 1)) failed = last - first;
       const factor = Math.min(Math.max((AIM / off) ** (1 / ORDER), NARROWER), WIDER);
       const gap = nextUp(first) - first;
       width = Math.min(factor * Math.max(last - first, gap), BELOW_FAILED * failed);
       if (!(off <= 1)) {
-        // Two neighbours that do not do are taken one by one: the half of their distance may be rounded up to it again, for ever.
-        if (last - first <= gap) width = 0;
+        until = nextDown(last);
         continue;
       }
+      until = ends;
       failed *= FORGOTTEN;
       const { centre, scale } = frame(first, last);
       emit(first, last, scale, centre);
