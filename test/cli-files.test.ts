@@ -15,23 +15,13 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { DiTAC } from 'ditac';
 import { Activation } from 'ditac/runtime';
 import { saveSafetensors, type Tensor } from 'ditac/safetensors';
 import { expect, test } from 'vitest';
+import { CLI, ditac, ditacProcess } from './command.js';
 
-const cli = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 const fresh = () => mkdtempSync(join(tmpdir(), 'ditac-test-'));
-
-function ditac(args: string[], options: { cwd?: string; env?: NodeJS.ProcessEnv } = {}) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [cli, ...args], {
-    encoding: 'utf8',
-    ...options,
-    env: { ...process.env, NO_COLOR: '1', ...options.env },
-  });
-  return { status, stdout, stderr };
-}
 
 const act = new DiTAC({ a: -3, b: 3, variant: 'leaky', seed: 1 });
 const tensor = (...shape: number[]): Tensor => ({ shape, data: new Float32Array(shape.reduce((p, n) => p * n, 1)) });
@@ -49,29 +39,34 @@ function sparse(file: string, header: object, data: Uint8Array, more: number): v
   closeSync(to);
 }
 
-test('what a checkpoint does not say is asked for, as an option of the command', () => {
+test('what a checkpoint does not say is asked for, as an option of the command', async () => {
   const folder = fresh();
   const file = join(folder, 'plain.safetensors');
   const { thetas, precision_mat } = act.stateDict();
   const told = ['--interval=-3,3', '--variant', 'leaky'];
   writeFileSync(file, saveSafetensors({ thetas: thetas!, precision_mat: precision_mat! }));
-  const compile = (...more: string[]) => ditac(['compile', file, '-o', join(folder, 'x.plan'), ...more]);
-  expect(compile()).toMatchObject({ status: 1, stderr: expect.stringMatching(/pass --interval=a,b, --variant\n$/) });
-  expect(compile('--variant', 'leaky').stderr).toMatch(/does not say a, b of 'thetas'.*pass --interval=a,b\n$/);
+  const compile = (...more: string[]) => ditac('compile', file, '-o', join(folder, 'x.plan'), ...more);
+  expect(await compile()).toMatchObject({
+    status: 1,
+    stderr: expect.stringMatching(/pass --interval=a,b, --variant\n$/),
+  });
+  expect((await compile('--variant', 'leaky')).stderr).toMatch(/does not say a, b of 'thetas'.*pass --interval=a,b\n$/);
   expect(existsSync(join(folder, 'x.plan'))).toBe(false);
-  expect(compile(...told)).toMatchObject({ status: 0, stdout: expect.stringContaining('leaky on [-3, 3]') });
+  expect(await compile(...told)).toMatchObject({ status: 0, stdout: expect.stringContaining('leaky on [-3, 3]') });
   const plan = new Activation(readFileSync(join(folder, 'x.plan')));
   expect(words(plan.forward(x))).toEqual(words(act.forward(x)));
   // Frozen parameters left out: then the basis too.
   writeFileSync(file, saveSafetensors({ thetas: thetas! }));
-  expect(compile(...told, '--prefix', '').stderr).toMatch(/pass --basis; /);
-  expect(compile(...told, '--prefix', '', '--basis', 'qr').status).toBe(0);
+  expect((await compile(...told, '--prefix', '')).stderr).toMatch(/pass --basis; /);
+  expect((await compile(...told, '--prefix', '', '--basis', 'qr')).status).toBe(0);
 });
 
-test('a state dict of our own needs no options, nor does metadata of other writers', () => {
+test('a state dict of our own needs no options, nor does metadata of other writers', async () => {
   const folder = fresh();
   writeFileSync(join(folder, 'own'), saveSafetensors(act.stateDict({ prefix: 'act.' }), { dtype: 'F32' }));
-  expect(ditac(['inspect', join(folder, 'own')]).stdout).toContain("✓ 'act.' 1 θ, 10 cells on [-3, 3], variant leaky");
+  expect((await ditac('inspect', join(folder, 'own'))).stdout).toContain(
+    "✓ 'act.' 1 θ, 10 cells on [-3, 3], variant leaky",
+  );
   const { thetas, precision_mat } = act.stateDict();
   const metadata = { act_1: 'DiTAC a=-3 b=3 variant=leaky', act_2: 'a=-2 b=2 variant=ge' };
   const two = Object.fromEntries(
@@ -81,28 +76,31 @@ test('a state dict of our own needs no options, nor does metadata of other write
     ]),
   );
   writeFileSync(join(folder, 'two'), saveSafetensors(two, { metadata }));
-  const report = JSON.parse(ditac(['inspect', join(folder, 'two'), '--json']).stdout);
+  const report = JSON.parse((await ditac('inspect', join(folder, 'two'), '--json')).stdout);
   expect(report.activations).toMatchObject([
     { prefix: 'act_1.', interval: [-3, 3], variant: 'leaky' },
     { prefix: 'act_2.', interval: [-2, 2], variant: 'ge' },
   ]);
 });
 
-test('foreign tensors of a like name are no activations, and stop nothing', () => {
+test('foreign tensors of a like name are no activations, and stop nothing', async () => {
   const folder = fresh();
   const file = join(folder, 'net.safetensors');
   const foreign = { 'rope.thetas': tensor(8), 'pose.joint_thetas': tensor(4, 72) };
   writeFileSync(file, saveSafetensors({ ...act.stateDict({ prefix: 'act.' }), ...foreign }));
   const out = join(folder, 'net.plan');
-  expect(ditac(['compile', file, '-o', out])).toMatchObject({ status: 0, stdout: expect.stringMatching(/^.*'act\.'/) });
+  expect(await ditac('compile', file, '-o', out)).toMatchObject({
+    status: 0,
+    stdout: expect.stringMatching(/^.*'act\.'/),
+  });
   expect(words(new Activation(readFileSync(out)).forward(x))).toEqual(words(act.forward(x)));
-  const { activations, others } = JSON.parse(ditac(['inspect', file, '--json']).stdout);
+  const { activations, others } = JSON.parse((await ditac('inspect', file, '--json')).stdout);
   expect([activations.length, others]).toEqual([1, ['rope.thetas', 'pose.joint_thetas']]);
   writeFileSync(file, saveSafetensors(foreign));
-  expect(ditac(['compile', file, '-o', out]).stderr).toMatch(/no DiTAC activation.*'rope.thetas'.*--prefix/);
+  expect((await ditac('compile', file, '-o', out)).stderr).toMatch(/no DiTAC activation.*'rope.thetas'.*--prefix/);
 });
 
-test('the input is never overwritten, by whatever name', () => {
+test('the input is never overwritten, by whatever name', async () => {
   const folder = fresh();
   const file = join(folder, 'net.act.safetensors');
   const before = saveSafetensors({ ...act.stateDict({ prefix: 'act.' }), ...act.stateDict({ prefix: 'other.' }) });
@@ -118,17 +116,19 @@ test('the input is never overwritten, by whatever name', () => {
     `.${join('/x', '..', 'net.act.safetensors')}`,
   ];
   for (const out of same) {
-    const { status, stderr } = ditac(['compile', file, '-o', out, '--prefix', 'act.'], { cwd: folder });
+    const { status, stderr } = ditacProcess(['compile', file, '-o', out, '--prefix', 'act.'], { cwd: folder });
     expect(status, out).toBe(1);
     expect(stderr).toContain('is the checkpoint itself, which would be lost');
   }
   // Of several, one would be written over it: then none is written.
-  expect(ditac(['compile', file, '-o', join(folder, 'net.safetensors')]).stderr).toContain('the checkpoint itself');
+  expect((await ditac('compile', file, '-o', join(folder, 'net.safetensors'))).stderr).toContain(
+    'the checkpoint itself',
+  );
   expect(new Uint8Array(readFileSync(file))).toEqual(before);
   expect(readdirSync(folder).sort()).toEqual(['folder', 'hard', 'link', 'net.act.safetensors']);
 });
 
-test('a file of more than 2 GiB is read where it matters', () => {
+test('a file of more than 2 GiB is read where it matters', async () => {
   const file = join(fresh(), 'large.safetensors');
   const small = saveSafetensors(act.stateDict({ prefix: 'act.' }));
   const start = 8 + Number(new DataView(small.buffer).getBigUint64(0, true));
@@ -138,20 +138,20 @@ test('a file of more than 2 GiB is read where it matters', () => {
   header.embedding = { dtype: 'I8', shape: [more], data_offsets: [data.length, data.length + more] };
   sparse(file, header, data, more);
   const out = `${file}.plan`;
-  expect(ditac(['compile', file, '-o', out])).toMatchObject({ status: 0, stderr: '' });
+  expect(await ditac('compile', file, '-o', out)).toMatchObject({ status: 0, stderr: '' });
   expect(words(new Activation(readFileSync(out)).forward(x))).toEqual(words(act.forward(x)));
-  expect(ditac(['inspect', file]).stdout).toContain(`[${more}]`);
+  expect((await ditac('inspect', file)).stdout).toContain(`[${more}]`);
 });
 
 test.skipIf(process.platform === 'win32')('a pipe is read as a file is', () => {
   const file = join(fresh(), 'piped.safetensors');
   writeFileSync(file, saveSafetensors(act.stateDict()));
   const script = 'cat "$1" | "$2" "$3" inspect /dev/stdin';
-  const { status, stdout } = spawnSync('sh', ['-c', script, '-', file, process.execPath, cli], { encoding: 'utf8' });
+  const { status, stdout } = spawnSync('sh', ['-c', script, '-', file, process.execPath, CLI], { encoding: 'utf8' });
   expect({ status, found: stdout.includes("'' 1 θ, 10 cells on [-3, 3]") }).toEqual({ status: 0, found: true });
 });
 
-test('inspect shows every tensor, whatever it holds', () => {
+test('inspect shows every tensor, whatever it holds', async () => {
   const file = join(fresh(), 'all.safetensors');
   const header = {
     'bn.num_batches_tracked': { dtype: 'I64', shape: [], data_offsets: [0, 8] },
@@ -160,7 +160,7 @@ test('inspect shows every tensor, whatever it holds', () => {
     broken: { dtype: 'F32', shape: [1], data_offsets: [12, 16] },
   };
   sparse(file, header, Uint8Array.of(...new Uint8Array(12), 0, 0, 0xc0, 0x7f), 0);
-  const { stdout } = ditac(['inspect', file]);
+  const { stdout } = await ditac('inspect', file);
   for (const row of [
     /num_batches_tracked│? .*I64.*–.*–/,
     /quantised .*F4.*\[8\]/,
@@ -169,11 +169,11 @@ test('inspect shows every tensor, whatever it holds', () => {
   ])
     expect(stdout).toMatch(row);
   expect(stdout).not.toContain('Infinity');
-  const { tensors } = JSON.parse(ditac(['inspect', file, '--json']).stdout);
+  const { tensors } = JSON.parse((await ditac('inspect', file, '--json')).stdout);
   expect(tensors.map(({ dtype }: { dtype: string }) => dtype)).toEqual(['I64', 'F4', 'F32', 'F32']);
 });
 
-test('nothing of a file moves the cursor: neither names, metadata, prefixes, nor errors', () => {
+test('nothing of a file moves the cursor: neither names, metadata, prefixes, nor errors', async () => {
   const folder = fresh();
   const evil = '\u001b[2J\u001b]0;title\u0007\u009b1A\r\n\u202e\u2028\u200b\ud800forged';
   const told = { ...act.stateDict({ prefix: evil }), [`${evil}thetas2.thetas`]: tensor(1), [`${evil}x`]: tensor(1) };
@@ -205,7 +205,7 @@ test('nothing of a file moves the cursor: neither names, metadata, prefixes, nor
       ['compile', join(folder, name), '-o', join(folder, 'o.plan')],
       ['compile', join(folder, name), '-o', join(folder, 'o.plan'), '--json'],
     ]) {
-      const { stdout, stderr } = ditac(args);
+      const { stdout, stderr } = await ditac(...args);
       const lines = (stdout + stderr).split('\n');
       expect(
         lines.filter((line) => unsafe.test(line)),
@@ -218,9 +218,9 @@ test('nothing of a file moves the cursor: neither names, metadata, prefixes, nor
   }
   expect(seen).toBeGreaterThan(10);
   // As JSON it is the same text again.
-  const { metadata } = JSON.parse(ditac(['inspect', join(folder, 'good'), '--json']).stdout);
+  const { metadata } = JSON.parse((await ditac('inspect', join(folder, 'good'), '--json')).stdout);
   expect(metadata.k).toBe(evil);
-  expect(ditac(['inspect', '--\u001b[2Joption']).stderr).not.toContain('\u001b');
+  expect((await ditac('inspect', '--\u001b[2Joption')).stderr).not.toContain('\u001b');
 });
 
 test('a reader that closes the pipe ends the command without a word', async () => {
@@ -229,7 +229,7 @@ test('a reader that closes the pipe ends the command without a word', async () =
     file,
     saveSafetensors(Object.fromEntries(Array.from({ length: 20_000 }, (_, i) => [`layer.${i}`, tensor(1)]))),
   );
-  const child = spawn(process.execPath, [cli, 'inspect', '--json', file], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [CLI, 'inspect', '--json', file], { stdio: ['ignore', 'pipe', 'pipe'] });
   let errors = '';
   child.stderr.on('data', (text) => {
     errors += text;
@@ -241,7 +241,7 @@ test('a reader that closes the pipe ends the command without a word', async () =
 
 test('plot without -o writes into a folder of its own', () => {
   const folder = fresh();
-  const { stdout } = ditac(['plot', '--seed', '1'], { env: { TMPDIR: folder, PATH: '' } });
+  const { stdout } = ditacProcess(['plot', '--seed', '1'], { env: { TMPDIR: folder, PATH: '' } });
   const [file] = stdout.split('\n');
   expect(file).toMatch(/ditac-\w{6}\/plot\.svg$/);
   expect(readFileSync(file!, 'utf8')).toMatch(/^<svg/);

@@ -1,28 +1,15 @@
 /** `ditac onnx`: what it finds, writes, refuses and verifies. */
-import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { Snake } from 'ditac';
 import { saveSafetensors } from 'ditac/safetensors';
 import * as ort from 'onnxruntime-web';
 import { expect, test } from 'vitest';
 import { rewriteFile } from '../src/cli/onnx.js';
 import { prefixOf, survey } from '../src/onnx/find.js';
+import { ditac, ditacProcess } from './command.js';
 import { digits, type Graph, model, node, parse, value } from './onnx-models.js';
-
-const cli = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
-const root = fileURLToPath(new URL('..', import.meta.url));
-
-function ditac(...args: string[]) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [cli, 'onnx', ...args], {
-    encoding: 'utf8',
-    cwd: root,
-    env: { ...process.env, NO_COLOR: '1' },
-  });
-  return { status, stdout, stderr };
-}
 
 /** A folder with a model and weights; what is written is `out.onnx`. */
 function folderWith(bytes: Uint8Array, weights: Uint8Array | URL) {
@@ -30,17 +17,17 @@ function folderWith(bytes: Uint8Array, weights: Uint8Array | URL) {
   const at = (name: string) => join(folder, name);
   writeFileSync(at('model.onnx'), bytes);
   writeFileSync(at('w.safetensors'), weights instanceof URL ? readFileSync(weights) : weights);
-  const run = (...more: string[]) =>
-    ditac(at('model.onnx'), '--weights', at('w.safetensors'), '-o', at('out.onnx'), ...more);
-  return { at, run };
+  const files = ['onnx', at('model.onnx'), '--weights', at('w.safetensors'), '-o', at('out.onnx')];
+  return { at, files, run: (...more: string[]) => ditac(...files, ...more) };
 }
 
 const told = ['--interval=-3,3', '--variant', 'gelu'];
 
 test('nodes of com.ditac are found, written in standard operators, and verified', () => {
   const { model: bytes, weights } = digits('convolutional', 'com.ditac');
-  const { at, run } = folderWith(bytes, weights);
-  const { status, stdout, stderr } = run('--verify', '--shape', 'input=3,1,8,8');
+  const { at, files } = folderWith(bytes, weights);
+  // A process: verifying goes to the model's folder.
+  const { status, stdout, stderr } = ditacProcess([...files, '--verify', '--shape', 'input=3,1,8,8']);
   expect(`${status} ${stderr}`).toBe('0 ');
   expect(stdout).toMatch(/\/act_1\/DiTAC +│ DiTAC 'act_1\.' +│ exact +│ \d+ +│ [\d,]+ +│ 0\.\d\d ULP/);
   expect(stdout).toMatch(/act_2_out +│ onnxruntime-\w+ +│ 768 +│ 0 /);
@@ -48,14 +35,14 @@ test('nodes of com.ditac are found, written in standard operators, and verified'
   expect(parse(readFileSync(at('out.onnx'))).graph!.node.some(({ domain }) => domain !== '')).toBe(false);
 });
 
-test('operators that stand for activations are told, and matched by the modules in their names, or by --map', () => {
+test('operators that stand for activations are told, and matched by the modules in their names, or by --map', async () => {
   const { model: bytes, weights } = digits('dense', 'Selu');
   const { at, run } = folderWith(bytes, weights);
   const rewrite = (options: object) => {
     const { reports } = rewriteFile(at('model.onnx'), { out: '', weights: at('w.safetensors'), ...options });
     return reports.map(({ node: name, prefix }) => [name, prefix]);
   };
-  expect(run(...told)).toMatchObject({
+  expect(await run(...told)).toMatchObject({
     status: 1,
     stderr: expect.stringMatching(/no activation to rewrite; .*--placeholder Selu \(2 nodes\)/),
   });
@@ -78,7 +65,7 @@ test('operators that stand for activations are told, and matched by the modules 
   expect(() => rewrite({ placeholder, map, variant })).toThrow(
     /no node of the model uses 'act_2\.' of .*--map, or pass --ignore/,
   );
-  expect(run('--placeholder', 'Selu', '--map', '/act_2/Selu=', '--ignore', 'act_2.', ...told).status).toBe(0);
+  expect((await run('--placeholder', 'Selu', '--map', '/act_2/Selu=', '--ignore', 'act_2.', ...told)).status).toBe(0);
   expect(parse(readFileSync(at('out.onnx'))).graph!.node.filter(({ opType }) => opType === 'Selu')).toHaveLength(1);
 });
 
@@ -120,7 +107,7 @@ test.each([
   expect(prefixOf(modules, [`a.${wanted}.`, `b.${wanted}.`])).toBe(undefined);
 });
 
-test('an unmatched node, an activation that is left, and what cannot be rewritten: exit code 1, and nothing written', () => {
+test('an unmatched node, an activation that is left, and what cannot be rewritten: exit code 1, and nothing written', async () => {
   const snake = saveSafetensors(new Snake({ alpha: [0.5, 1, 2] }).stateDict({ prefix: 'dec.' }));
   const graph = (name: string): Graph => ({
     node: [node('Snake', ['x'], ['y'], { logScale: 0n }, { domain: 'com.ditac', name })],
@@ -128,22 +115,25 @@ test('an unmatched node, an activation that is left, and what cannot be rewritte
     output: [value('y', ['n', 3, 8])],
   });
   const unmatched = folderWith(model(graph('/enc/Snake')), snake);
-  expect(unmatched.run()).toMatchObject({
+  expect(await unmatched.run()).toMatchObject({
     status: 1,
     stderr: expect.stringMatching(
       /node '\/enc\/Snake' \(of 'enc\.Snake', 'enc'\) matches no activation of .*, which has 'dec\.'/,
     ),
   });
-  expect(unmatched.run('--map', '/enc/Snake=dec').status).toBe(0);
+  expect((await unmatched.run('--map', '/enc/Snake=dec')).status).toBe(0);
   const old = folderWith(model(graph('/dec/Snake'), 12), snake);
-  expect(old.run()).toMatchObject({ status: 1, stderr: expect.stringMatching(/opset 12, at least 13/) });
+  expect(await old.run()).toMatchObject({ status: 1, stderr: expect.stringMatching(/opset 12, at least 13/) });
   const channels = folderWith(
     model(graph('/dec/Snake')),
     saveSafetensors(new Snake({ alpha: [0.5, 1] }).stateDict({ prefix: 'dec.' })),
   );
-  expect(channels.run()).toMatchObject({ status: 1, stderr: expect.stringMatching(/axis 1 must be the 2 channels/) });
+  expect(await channels.run()).toMatchObject({
+    status: 1,
+    stderr: expect.stringMatching(/axis 1 must be the 2 channels/),
+  });
   for (const { at } of [old, channels]) expect(existsSync(at('out.onnx'))).toBe(false);
-  const self = ditac(old.at('model.onnx'), '-o', old.at('model.onnx'));
+  const self = await ditac('onnx', old.at('model.onnx'), '-o', old.at('model.onnx'));
   expect(self).toMatchObject({ status: 1, stderr: expect.stringMatching(/would be lost/) });
 });
 
@@ -157,23 +147,23 @@ test('parameters in attributes need no weights; forms are options', async () => 
   const { at } = folderWith(bytes, new Uint8Array(0));
   const sizes: Record<string, number> = {};
   for (const form of [[], ['--small'], ['--target', 'webgpu'], ['--split']]) {
-    const { status, stdout } = ditac(at('model.onnx'), '-o', at('out.onnx'), '--json', ...form);
+    const { status, stdout } = await ditac('onnx', at('model.onnx'), '-o', at('out.onnx'), '--json', ...form);
     expect(status).toBe(0);
     sizes[form.join('')] = JSON.parse(stdout).bytes;
   }
   expect(sizes['--small']!).toBeLessThan(sizes['']!);
-  expect(ditac(at('model.onnx'), '-o', at('out.onnx'), '--compact').stderr).toMatch(
+  expect((await ditac('onnx', at('model.onnx'), '-o', at('out.onnx'), '--compact')).stderr).toMatch(
     /a periodic function has no compact form/,
   );
-  expect(ditac(at('model.onnx'), '-o', at('out.onnx'), '--compact', '--small').status).toBe(2);
-  expect(ditac(at('model.onnx'), '-o', at('out.onnx')).status).toBe(0);
+  expect((await ditac('onnx', at('model.onnx'), '-o', at('out.onnx'), '--compact', '--small')).status).toBe(2);
+  expect((await ditac('onnx', at('model.onnx'), '-o', at('out.onnx'))).status).toBe(0);
   const session = await ort.InferenceSession.create(new Uint8Array(readFileSync(at('out.onnx'))));
   const x = Float32Array.of(-1, 0.3, 40);
   const { y } = await session.run({ x: new ort.Tensor('float32', x, [3]) });
   expect([...(y!.data as Float32Array)]).toEqual([...new Snake({ alpha: 0.5 }).forward(x)]);
 });
 
-test('weights beside the model go along to another folder, from nowhere else', () => {
+test('weights beside the model go along to another folder, from nowhere else', async () => {
   const bytes = (location: string) =>
     model({
       node: [node('Add', ['x', 'w'], ['h']), node('Snake', ['h'], ['y'], { alpha: 1 }, { domain: 'com.ditac' })],
@@ -186,11 +176,13 @@ test('weights beside the model go along to another folder, from nowhere else', (
   const { at } = folderWith(bytes('w.bin'), new Uint8Array(0));
   writeFileSync(at('w.bin'), Uint8Array.of(0, 0, 128, 63, 0, 0, 128, 63));
   mkdirSync(at('to'));
-  for (const _ of [1, 2]) expect(ditac(at('model.onnx'), '-o', at('to/out.onnx')).status).toBe(0);
+  for (const _ of [1, 2]) expect((await ditac('onnx', at('model.onnx'), '-o', at('to/out.onnx'))).status).toBe(0);
   expect(readdirSync(at('to')).sort()).toEqual(['out.onnx', 'w.bin']);
   writeFileSync(at('to/w.bin'), 'other');
-  expect(ditac(at('model.onnx'), '-o', at('to/out.onnx')).stderr).toMatch(/is there already and is another file/);
+  expect((await ditac('onnx', at('model.onnx'), '-o', at('to/out.onnx'))).stderr).toMatch(
+    /is there already and is another file/,
+  );
   writeFileSync(at('model.onnx'), bytes('../../etc/passwd'));
-  expect(ditac(at('model.onnx'), '-o', at('to/b.onnx')).stderr).toMatch(/which is not beside it/);
+  expect((await ditac('onnx', at('model.onnx'), '-o', at('to/b.onnx'))).stderr).toMatch(/which is not beside it/);
   expect(readdirSync(at('to'))).not.toContain('b.onnx');
 });

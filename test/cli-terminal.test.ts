@@ -3,17 +3,16 @@ import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { DiTAC, Snake } from 'ditac';
 import { Activation } from 'ditac/runtime';
 import { saveSafetensors } from 'ditac/safetensors';
 import { describe, expect, test } from 'vitest';
+import { CLI, ditac } from './command.js';
 
-const cli = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'ditac-'));
 const at = (name: string) => join(folder, name);
 const run = (args: string[], env: Record<string, string> = {}) =>
-  spawnSync(process.execPath, [cli, ...args], { env: { PATH: process.env.PATH, ...env }, cwd: folder });
+  spawnSync(process.execPath, [CLI, ...args], { env: { PATH: process.env.PATH, ...env }, cwd: folder });
 const text = (args: string[], env?: Record<string, string>) => {
   const { status, stdout, stderr } = run(args, env);
   return { status, stdout: stdout.toString(), stderr: stderr.toString() };
@@ -34,7 +33,7 @@ const ESCAPE = '\u001b[';
 // util-linux's: runs a command on a terminal.
 const hasScript = spawnSync('script', ['--version']).status === 0;
 const onTerminal = (args: string[], env: Record<string, string> = {}) =>
-  spawnSync('script', ['-qec', [process.execPath, cli, ...args].map((each) => `'${each}'`).join(' '), '/dev/null'], {
+  spawnSync('script', ['-qec', [process.execPath, CLI, ...args].map((each) => `'${each}'`).join(' '), '/dev/null'], {
     env: { PATH: process.env.PATH, TERM: 'xterm', ...env },
     cwd: folder,
     encoding: 'utf8',
@@ -129,22 +128,22 @@ test.each([
   ['packed.gz', '\u001f\u008b\u0008', /compressed/],
   ['empty', '', /is empty/],
   ['other', 'this is none of them, nor anything else', /is no \.safetensors file: the header claims/],
-])('of %s it is said what it is, and what to do', (name, content, message) => {
+])('of %s it is said what it is, and what to do', async (name, content, message) => {
   writeFileSync(at(name), content, 'latin1');
-  const { status, stdout, stderr } = text(['inspect', at(name)]);
+  const { status, stdout, stderr } = await ditac('inspect', at(name));
   expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
   expect(stderr).toMatch(message);
   expect(stderr.trim().split('\n')).toHaveLength(1);
 });
 
-test('a plan is told as such, and a folder', () => {
+test('a plan is told as such, and a folder', async () => {
   writeFileSync(at('a.plan'), new DiTAC({ seed: 1 }).compiled().toBytes());
-  expect(text(['inspect', 'a.plan']).stderr).toMatch(/plan that was compiled already.*ditac\/runtime/);
-  expect(text(['inspect', folder]).stderr).toMatch(/is a folder/);
+  expect((await ditac('inspect', at('a.plan'))).stderr).toMatch(/plan that was compiled already.*ditac\/runtime/);
+  expect((await ditac('inspect', folder)).stderr).toMatch(/is a folder/);
 });
 
 test('an interrupt tells how to go on, with what was found', async () => {
-  const child = spawn(process.execPath, [cli, 'sweep', '--range=-1,16', '--seeds', '3,4', '--threads', '1'], {
+  const child = spawn(process.execPath, [CLI, 'sweep', '--range=-1,16', '--seeds', '3,4', '--threads', '1'], {
     cwd: folder,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -170,7 +169,7 @@ test('an interrupt tells how to go on, with what was found', async () => {
 
 test.skipIf(!hasScript)(hasScript ? 'and gives the cursor back' : 'script (util-linux) is not here', async () => {
   const file = at('typescript');
-  const command = `'${process.execPath}' '${cli}' sweep --range=-1,16 --seeds 3 --threads 1 & sleep 1.5; kill -INT $!; wait $!`;
+  const command = `'${process.execPath}' '${CLI}' sweep --range=-1,16 --seeds 3 --threads 1 & sleep 1.5; kill -INT $!; wait $!`;
   spawnSync('script', ['-qec', command, file], {
     cwd: folder,
     env: { PATH: process.env.PATH, TERM: 'xterm', SHELL: '/bin/bash' },

@@ -1,17 +1,14 @@
-import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { DiTAC, Snake } from 'ditac';
 import { compareBits, randomBits, specialValues, stratified } from 'ditac/oracle';
 import { describe, expect, test } from 'vitest';
 import { emit, wgslTables } from '../src/cli/emit.js';
 import type { Plan } from '../src/plan/plan.js';
+import { ditac } from './command.js';
 import { tries } from './effort.js';
 import { BUILDS, isHere, kernels, Program } from './emitted.js';
-
-const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 
 /** Of three channels, a third of each. */
 const inputs = () => {
@@ -137,29 +134,27 @@ async function deviceHere(): Promise<GPUDevice | undefined> {
 /** Devices end with it. */
 let gpu: GPU;
 
-test('the command: a plan file or a family, and mistakes', () => {
+test('the command: a plan file or a family, and mistakes', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'emit-'));
   const file = join(folder, 'act.plan');
   const act = new Snake({ alpha: 0.5 });
   writeFileSync(file, act.compiled().toBytes());
-  const ditac = (...args: string[]) =>
-    spawnSync(process.execPath, [CLI, 'emit', ...args], { encoding: 'utf8', maxBuffer: 1e8 });
-  const printed = ditac(file, '--language', 'c', '--name', 'snake');
+  const printed = await ditac('emit', file, '--language', 'c', '--name', 'snake');
   expect(printed.status).toBe(0);
   expect(printed.stdout).toBe(`${emit([plan], { language: 'c', name: 'snake' })}\n`);
-  const family = ditac('--family', 'snake', '--alpha', '0.5', '--language', 'c', '--name', 'snake');
+  const family = await ditac('emit', '--family', 'snake', '--alpha', '0.5', '--language', 'c', '--name', 'snake');
   expect(family.stdout).toBe(printed.stdout);
   const out = join(folder, 'act.wgsl');
-  expect(ditac(file, '--language', 'wgsl', '-o', out).status).toBe(0);
+  expect((await ditac('emit', file, '--language', 'wgsl', '-o', out)).status).toBe(0);
   expect(readFileSync(`${out}.table`).length).toBe(wgslTables([plan]).length);
-  expect(ditac(file).status).toBe(2);
-  expect(ditac('--language', 'c').stderr).toContain('pass a plan file');
-  expect(ditac(file, '--language', 'fortran').stderr).toContain('Allowed choices are c, cuda, wgsl');
-  expect(ditac(file, '--language', 'c', '--name', 'a b')).toMatchObject({
+  expect((await ditac('emit', file)).status).toBe(2);
+  expect((await ditac('emit', '--language', 'c')).stderr).toContain('pass a plan file');
+  expect((await ditac('emit', file, '--language', 'fortran')).stderr).toContain('Allowed choices are c, cuda, wgsl');
+  expect(await ditac('emit', file, '--language', 'c', '--name', 'a b')).toMatchObject({
     status: 1,
     stderr: expect.stringContaining('--name'),
   });
-  expect(ditac(file, '--language', 'wgsl').stderr).toContain('-o');
+  expect((await ditac('emit', file, '--language', 'wgsl')).stderr).toContain('-o');
   writeFileSync(file, 'nothing');
-  expect(ditac(file, '--language', 'c').status).toBe(1);
+  expect((await ditac('emit', file, '--language', 'c')).status).toBe(1);
 });

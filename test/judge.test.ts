@@ -1,8 +1,7 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { Snake, Swish } from 'ditac';
 import {
   everyFloat32,
@@ -20,17 +19,13 @@ import { expect, test } from 'vitest';
 import { LARGEST } from '../src/calculus/piece.js';
 import { writeArray } from '../src/cli/arrays.js';
 import { readExpression } from '../src/cli/formula.js';
+import { CLI, ditac } from './command.js';
 import { floatsOf, goldenJson } from './golden.js';
 
-const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'judge-'));
 const at = (name: string) => join(folder, name);
-const ditac = (...args: string[]) => {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [CLI, ...args], { encoding: 'utf8' });
-  return { status, stdout, stderr };
-};
-const judged = (...args: string[]) => {
-  const { stdout, stderr } = ditac('judge', ...args, '--json');
+const judged = async (...args: string[]) => {
+  const { stdout, stderr } = await ditac('judge', ...args, '--json');
   expect(stderr).toBe('');
   return JSON.parse(stdout);
 };
@@ -46,8 +41,8 @@ const swish = new Swish({ beta: 1 });
 const truth = exactFamily(swish);
 const FAMILY = ['--family', 'swish', '--beta', '1'];
 
-test('inputs → a kernel → judge: a right file passes, and a unit off in one of many is found', () => {
-  expect(ditac('inputs', '-o', at('x.npy'), '--range=-20,20', '--count', '3000', ...FAMILY)).toMatchObject({
+test('inputs → a kernel → judge: a right file passes, and a unit off in one of many is found', async () => {
+  expect(await ditac('inputs', '-o', at('x.npy'), '--range=-20,20', '--count', '3000', ...FAMILY)).toMatchObject({
     status: 0,
   });
   const { header, data } = numpy(at('x.npy'));
@@ -58,26 +53,31 @@ test('inputs → a kernel → judge: a right file passes, and a unit off in one 
   const write = () => writeFileSync(at('y.npy'), Buffer.concat([header, Buffer.from(y.buffer)]));
   write();
   const files = ['--x', at('x.npy'), '--y', at('y.npy'), ...FAMILY, '--max-ulp', '0.5'];
-  expect(ditac('judge', ...files).status).toBe(0);
-  expect(judged(...files)).toMatchObject({ compared: x.length, nearest: x.length, ok: true, monotonicityBreaks: 0 });
+  expect((await ditac('judge', ...files)).status).toBe(0);
+  expect(await judged(...files)).toMatchObject({
+    compared: x.length,
+    nearest: x.length,
+    ok: true,
+    monotonicityBreaks: 0,
+  });
   const place = x.findIndex((v) => v > 1.5 && v < 9);
   new Int32Array(y.buffer)[place]! += 1;
   write();
-  const found = judged(...files);
+  const found = await judged(...files);
   expect(found).toMatchObject({ nearest: x.length - 1, ok: false, first: { index: place, x: x[place] } });
   expect(found.worst.index).toBe(place);
   expect(found.histogram).toEqual([
     [0, 0, x.length - 1],
     [1, 1, 1],
   ]);
-  const { status, stdout } = ditac('judge', ...files);
+  const { status, stdout } = await ditac('judge', ...files);
   expect(status).toBe(1);
   expect(stdout).toContain(`x = ${x[place]}`);
 });
 
-test.each(['float16', 'bfloat16'] as const)('%s: all 65,536, each judged in its own units', (dtype) => {
+test.each(['float16', 'bfloat16'] as const)('%s: all 65,536, each judged in its own units', async (dtype) => {
   const file = at(`x.${dtype}`);
-  expect(ditac('inputs', '-o', file, '--dtype', dtype, '--range=-1e39,1e39').status).toBe(0);
+  expect((await ditac('inputs', '-o', file, '--dtype', dtype, '--range=-1e39,1e39')).status).toBe(0);
   const bits = new Uint16Array(new Uint8Array(readFileSync(file)).buffer);
   // Every finite number but one of the zeros' twice, two infinities and a NaN.
   expect(bits.length).toBe(dtype === 'float16' ? 63488 + 3 : 65280 + 3);
@@ -100,33 +100,33 @@ test.each(['float16', 'bfloat16'] as const)('%s: all 65,536, each judged in its 
   writeFileSync(file, sample);
   writeFileSync(at('y'), y);
   const files = ['--x', file, '--y', at('y'), '--dtype', dtype, '--function', 'mish', '--max-ulp', '0.5'];
-  expect(judged(...files)).toMatchObject({ nearest: sample.length, ok: true });
+  expect(await judged(...files)).toMatchObject({ nearest: sample.length, ok: true });
   const place = sample.findIndex((each) => value(each) > 1);
   y[place]! += 1;
   writeFileSync(at('y'), y);
-  expect(judged(...files)).toMatchObject({ ok: false, worst: { index: place } });
+  expect(await judged(...files)).toMatchObject({ ok: false, worst: { index: place } });
 });
 
-test('.safetensors, and files that are no such thing', () => {
+test('.safetensors, and files that are no such thing', async () => {
   const x = Float32Array.of(-1, 0.5, 2);
   const y = x.map((v) => roundTo('float32', truth(v)));
   const tensor = (data: Float32Array) => saveSafetensors({ t: { shape: [3], data } });
   writeFileSync(at('x.safetensors'), tensor(x));
   writeFileSync(at('y.safetensors'), tensor(y));
-  expect(judged('--x', at('x.safetensors'), '--y', at('y.safetensors'), ...FAMILY)).toMatchObject({
+  expect(await judged('--x', at('x.safetensors'), '--y', at('y.safetensors'), ...FAMILY)).toMatchObject({
     nearest: 3,
     differingFromDitac: 0,
   });
   const fails = (y: string, ...args: string[]) => ditac('judge', '--x', at('x.safetensors'), '--y', y, ...args);
   writeFileSync(at('z.npy'), 'nothing');
-  expect(fails(at('z.npy'), ...FAMILY)).toMatchObject({
+  expect(await fails(at('z.npy'), ...FAMILY)).toMatchObject({
     status: 1,
     stderr: expect.stringContaining('is no .npy file'),
   });
   writeFileSync(at('raw'), x);
-  expect(fails(at('raw'), ...FAMILY)).toMatchObject({ status: 1, stderr: expect.stringContaining('--dtype') });
-  expect(fails(at('y.safetensors'))).toMatchObject({ stderr: expect.stringContaining('not assumed') });
-  const unread = fails(at('y.safetensors'), '--expression', 'x*(1+');
+  expect(await fails(at('raw'), ...FAMILY)).toMatchObject({ status: 1, stderr: expect.stringContaining('--dtype') });
+  expect(await fails(at('y.safetensors'))).toMatchObject({ stderr: expect.stringContaining('not assumed') });
+  const unread = await fails(at('y.safetensors'), '--expression', 'x*(1+');
   expect(unread.status).toBe(2);
   expect(unread.stderr).toContain('at the end');
 });
@@ -212,7 +212,7 @@ const save = (name: string, values: Float32Array) => {
   return at(name);
 };
 
-test('the gradient of θ of a DiTAC: the golden one is the nearest float32, its neighbour is not', () => {
+test('the gradient of θ of a DiTAC: the golden one is the nearest float32, its neighbour is not', async () => {
   const j = goldenJson('ditac/am3_b3_tess5.json');
   const thetas = floatsOf(j.thetas_bits);
   const gradY = floatsOf(j.upstream_bits);
@@ -225,16 +225,16 @@ test('the gradient of θ of a DiTAC: the golden one is the nearest float32, its 
       ...['--max-ulp', '0.5'],
     );
   const right = Float32Array.from(j.truth_gtheta as number[]);
-  const found = judge(right);
+  const found = await judge(right);
   expect(found.ok).toBe(true);
   expect(found.gradients.thetas.map(({ name }: { name: string }) => name)).toEqual(
     Array.from(thetas, (_, k) => `thetas[${k}]`),
   );
   new Int32Array(right.buffer)[1]! += 1;
-  expect(judge(right).ok).toBe(false);
+  expect((await judge(right)).ok).toBe(false);
 });
 
-test('gradients: of x in units in the last place, of parameters as sums; a fault in either is found', () => {
+test('gradients: of x in units in the last place, of parameters as sums; a fault in either is found', async () => {
   const snake = new Snake({ alpha: 0.7 });
   const x = Float32Array.from({ length: 4000 }, (_, i) => (i - 2000) / 150);
   const gradY = x.map((v, i) => Math.fround(Math.sin(i) * 2 ** ((i % 9) - 4) + 0 * v));
@@ -255,7 +255,7 @@ test('gradients: of x in units in the last place, of parameters as sums; a fault
   ];
   const save1 = (value: number) => save('galpha.npy', Float32Array.of(value));
   const judge = (...more: string[]) => judged(...files, '--grad-x', save('gradx', gradX), ...more, '--max-ulp', '0.5');
-  const right = judge('--grad', `alpha=${save1(sum)}`);
+  const right = await judge('--grad', `alpha=${save1(sum)}`);
   expect(right).toMatchObject({
     gradX: { compared: 4000, nearest: 4000, monotonicityBreaks: 0 },
     gradients: { alpha: [{ name: 'alpha' }] },
@@ -263,25 +263,26 @@ test('gradients: of x in units in the last place, of parameters as sums; a fault
   });
   expect(right.gradients.alpha[0].truth).toBeCloseTo(sum, 9);
   expect(right.gradients.alpha[0].ulp).toBeLessThanOrEqual(0.5);
-  expect(judge('--grad', `alpha=${save1(sum * (1 + 2e-7))}`)).toMatchObject({ ok: false });
+  expect(await judge('--grad', `alpha=${save1(sum * (1 + 2e-7))}`)).toMatchObject({ ok: false });
   new Int32Array(gradX.buffer)[1234]! += 1;
-  expect(judge()).toMatchObject({ ok: false, gradX: { nearest: 3999, first: { index: 1234, x: x[1234] } } });
-  const fails = (...args: string[]) => ditac('judge', ...args, '--family', 'snake', '--alpha', '0.7').stderr;
-  expect(fails('--x', at('gx'), '--dtype', 'float32')).toContain('what is to be judged');
-  expect(fails('--x', at('gx'), '--dtype', 'float32', '--grad-x', at('gradx'))).toContain(
+  expect(await judge()).toMatchObject({ ok: false, gradX: { nearest: 3999, first: { index: 1234, x: x[1234] } } });
+  const fails = async (...args: string[]) =>
+    (await ditac('judge', ...args, '--family', 'snake', '--alpha', '0.7')).stderr;
+  expect(await fails('--x', at('gx'), '--dtype', 'float32')).toContain('what is to be judged');
+  expect(await fails('--x', at('gx'), '--dtype', 'float32', '--grad-x', at('gradx'))).toContain(
     'no gradient of y is assumed',
   );
-  expect(ditac('judge', ...files, '--grad', `beta=${at('galpha.npy')}`).stderr).toContain(
+  expect((await ditac('judge', ...files, '--grad', `beta=${at('galpha.npy')}`)).stderr).toContain(
     'has no parameter beta; it has alpha',
   );
 });
 
-test('a page shows the error over x, and tells no markup of its own', () => {
+test('a page shows the error over x, and tells no markup of its own', async () => {
   const x = Float32Array.from({ length: 3000 }, (_, i) => (i - 1500) / 100);
   const y = swish.forward(x);
   y[7] = Number.NaN;
   const page = at('page.html');
-  const { status } = ditac(
+  const { status } = await ditac(
     'judge',
     '--x',
     save('px.npy', x),
@@ -307,14 +308,14 @@ test('a page shows the error over x, and tells no markup of its own', () => {
   expect(text).not.toMatch(/<script|undefined|\[object/);
 });
 
-test('specials, monotonicity and differences are told as they are', () => {
+test('specials, monotonicity and differences are told as they are', async () => {
   const x = Float32Array.of(Number.NaN, -Infinity, Infinity, -300, -1, 1, 2, 3);
   const y = x.map((v) => roundTo('float32', truth(v)));
   y[0] = 0;
   y[2] = 1;
   y[3] = 0;
   y[6] = y[7]! + 1;
-  const found = judged('--x', save('sx.npy', x), '--y', save('sy.npy', y), ...FAMILY);
+  const found = await judged('--x', save('sx.npy', x), '--y', save('sy.npy', y), ...FAMILY);
   expect(found).toMatchObject({
     compared: 8,
     nearest: 5,
@@ -330,16 +331,14 @@ test('specials, monotonicity and differences are told as they are', () => {
   expect(found.greatestAbsolute.value).toBeCloseTo(y[6]! - truth(2).hi, 6);
 });
 
-test('shards add up to the whole, and nothing else does', () => {
+test('shards add up to the whole, and nothing else does', async () => {
   const x = Float32Array.from({ length: 5000 }, (_, i) => Math.fround(((i * 7919) % 5000) / 300 - 8));
   const y = swish.forward(x);
   const files = ['--x', save('hx.npy', x), '--y', save('hy.npy', y), ...FAMILY, '--max-ulp', '0.9'];
-  const whole = judged(...files);
+  const whole = await judged(...files);
   const reports = [1, 2, 3].map((k) => at(`r${k}.json`));
-  reports.forEach((file, i) => {
-    ditac('judge', ...files, '--shard', `${i + 1}/3`, '--report', file);
-  });
-  const merged = ditac('merge', ...reports, '--json');
+  for (const [i, file] of reports.entries()) await ditac('judge', ...files, '--shard', `${i + 1}/3`, '--report', file);
+  const merged = await ditac('merge', ...reports, '--json');
   expect(merged.status).toBe(whole.ok ? 0 : 1);
   const { missing, ...sum } = JSON.parse(merged.stdout);
   expect(missing).toEqual([]);
@@ -356,21 +355,24 @@ test('shards add up to the whole, and nothing else does', () => {
     'greatestRelative',
   ])
     expect(sum[key], key).toEqual(whole[key]);
-  expect(ditac('merge', reports[0]!, reports[2]!)).toMatchObject({
+  expect(await ditac('merge', reports[0]!, reports[2]!)).toMatchObject({
     status: 1,
     stdout: expect.stringContaining('missing or not finished: shards 2'),
   });
-  expect(ditac('merge', reports[0]!, reports[0]!).stderr).toContain('both shard 1');
-  ditac('judge', ...files.slice(0, -1), '0.8', '--shard', '2/3', '--report', reports[1]!);
-  expect(ditac('merge', ...reports).stderr).toContain('about different functions, ranges or files');
+  expect((await ditac('merge', reports[0]!, reports[0]!)).stderr).toContain('both shard 1');
+  await ditac('judge', ...files.slice(0, -1), '0.8', '--shard', '2/3', '--report', reports[1]!);
+  expect((await ditac('merge', ...reports)).stderr).toContain('about different functions, ranges or files');
   writeFileSync(at('no.json'), '{}');
-  expect(ditac('merge', at('no.json'))).toMatchObject({ status: 1, stderr: expect.stringContaining('is no report') });
-  expect(ditac('judge', ...files, '--shard', '4/3').status).toBe(2);
+  expect(await ditac('merge', at('no.json'))).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining('is no report'),
+  });
+  expect((await ditac('judge', ...files, '--shard', '4/3')).status).toBe(2);
 });
 
 test('a sweep that is stopped goes on where it was, and its shards add up', async () => {
   const args = ['sweep', '--family', 'swish', '--beta', '1', '--range=1,3', '--threads', '1', '--json'];
-  const whole = JSON.parse(ditac(...args).stdout)[0];
+  const whole = JSON.parse((await ditac(...args)).stdout)[0];
   expect(whole).toMatchObject({ count: 1.5 * 2 ** 23 + 1, parts: 4, done: 4 });
   expect(whole.ulp).toBeLessThan(1);
   const report = at('sweep.json');
@@ -381,24 +383,22 @@ test('a sweep that is stopped goes on where it was, and its shards add up', asyn
   expect(await ended).toBe(130);
   const { done, parts } = JSON.parse(readFileSync(report, 'utf8'));
   expect(done.length).toBeLessThan(parts);
-  expect(JSON.parse(ditac(...args, '--report', report).stdout)[0]).toEqual(whole);
-  const other = ditac('sweep', '--family', 'swish', '--beta', '2', '--range=1,3', '--report', report);
+  expect(JSON.parse((await ditac(...args, '--report', report)).stdout)[0]).toEqual(whole);
+  const other = await ditac('sweep', '--family', 'swish', '--beta', '2', '--range=1,3', '--report', report);
   expect(other).toMatchObject({ status: 1, stderr: expect.stringContaining('another function, range or shard') });
   const shards = [1, 2].map((k) => at(`s${k}.json`));
-  shards.forEach((file, i) => {
-    ditac(...args, '--shard', `${i + 1}/2`, '--report', file);
-  });
+  for (const [i, file] of shards.entries()) await ditac(...args, '--shard', `${i + 1}/2`, '--report', file);
   const {
     missing,
     question: _,
     byLongArithmetic: _asked,
     ...sum
-  } = JSON.parse(ditac('merge', ...shards, '--json').stdout);
+  } = JSON.parse((await ditac('merge', ...shards, '--json')).stdout);
   const { parts: _parts, done: _done, seed: _seed, byLongArithmetic: _few, ...figures } = whole;
   expect({ missing, ...sum }).toEqual({ missing: [], ...figures });
 });
 
-test('a sweep: what rounds to infinity is right, and anything else there is not; ditac takes subnormal inputs for 0', () => {
+test('a sweep: what rounds to infinity is right, and anything else there is not; ditac takes subnormal inputs for 0', async () => {
   const inputs = () => everyFloat32(3e38, 3.4e38);
   const f = (v: number) => v * 1.5;
   expect(sweep((v) => v.map(f), f, inputs())).toMatchObject({ ulp: expect.any(Number), nearest: 1 });
@@ -406,7 +406,7 @@ test('a sweep: what rounds to infinity is right, and anything else there is not;
   expect(sweep((v) => v.map(() => 3e38), f, inputs()).ulp).toBeGreaterThan(1000);
   // f(0) is -8.7e-7 in the released class, and f(1e-40) is not.
   const args = ['--family', 'xielu', '--alpha-p', '0.3', '--alpha-n', '-0.8', '--range=-1e-42,1e-42', '--json'];
-  const { status, stdout } = ditac('sweep', ...args);
+  const { status, stdout } = await ditac('sweep', ...args);
   expect(status).toBe(0);
   expect(JSON.parse(stdout)[0].absolute).toBeLessThan(2 ** -47);
 });

@@ -31,6 +31,8 @@ export default defineConfig({
   test: {
     root: at('test'),
     include: LONG ? ['long/*.test.ts'] : PAGES ? ['pages/*.test.ts'] : THOROUGH ? thorough() : ['*.test.ts'],
+    // Read by Node itself, as the command is (command.ts).
+    server: { deps: { external: [/dist\/cli\.js/] } },
     testTimeout: LONG ? 3_600_000 : 120_000,
     reporters: LONG ? ['verbose', './counts.ts'] : ['default', './counts.ts'],
     pool: 'threads',

@@ -2,7 +2,7 @@
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { isMainThread } from 'node:worker_threads';
+import { workerData } from 'node:worker_threads';
 import { Command, InvalidArgumentError } from 'commander';
 import open from 'open';
 import { LAYOUTS } from '../activations/layout.js';
@@ -47,7 +47,7 @@ import {
   visible,
   visibleLines,
 } from './terminal.js';
-import { CORES, serve } from './work.js';
+import { CORES, SERVE, serve } from './work.js';
 
 /** The `ditac` command. Exit codes: 0 all is well, 1 a difference or an unreadable file, 2 wrong usage. */
 
@@ -427,10 +427,13 @@ addEmit(
 addOnnx(program, { told, constantsOf: (options: Made) => (isDiTAC ? {} : optionsOf(options)) });
 addJudge(program, { options: (command) => weights(parameters(command)), made }, entry);
 
-if (isMainThread) {
+// Not every thread is one of ours: a program may run the command in its own.
+if (workerData === SERVE) serve();
+else {
   endWithThePipe();
-  program.parseAsync(process.argv.filter((each) => each !== NO_COLOR)).catch((error: Error) => {
+  // Whoever imports this file waits for the command's end.
+  await program.parseAsync(process.argv.filter((each) => each !== NO_COLOR)).catch((error: Error) => {
     say(`ditac: ${visible(error.message)}`);
     process.exitCode = 1;
   });
-} else serve();
+}

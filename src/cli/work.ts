@@ -68,6 +68,9 @@ function flushed(truth: (x: number) => Truth): (x: number) => Truth {
   );
 }
 
+/** What a thread that is to `serve` is told. */
+export const SERVE = 'ditac: serve';
+
 /** In a thread: answers each work that comes. */
 export function serve(): void {
   parentPort!.on('message', (work: Work) => parentPort!.postMessage(perform(work)));
@@ -106,7 +109,7 @@ export async function performAll<T extends SweepResult | Judgement>(
   }
   await Promise.all(
     Array.from({ length: Math.min(threads, works.length) }, async () => {
-      const worker = new Worker(entry);
+      const worker = new Worker(entry, { workerData: SERVE });
       try {
         while (next < works.length && !isEnded) {
           const index = next++;
