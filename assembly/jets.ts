@@ -413,8 +413,8 @@ export function settle(tape: usize, registers: usize, centre: f64): void {
 }
 
 /**
- * How far every register strays from its value on the disc of radius rho about the centre; Infinity where a singularity may lie in it. What
- * the value is off by counts as straying.
+ * How far every register strays from its value on the disc of radius rho about the centre; of the result it is returned. Infinity where a
+ * singularity may lie in it. What the value is off by counts as straying.
  */
 export function discs(tape: usize, registers: usize, rho: f64): f64 {
   const count = loadWord(tape + TAPE_COUNT);
@@ -487,7 +487,8 @@ export function discs(tape: usize, registers: usize, rho: f64): f64 {
     if (!(d < Infinity)) return Infinity;
     storeDouble(r + DISC, d);
   }
-  return d;
+  // The result need not be what was computed last: a cosine lies beside its sine.
+  return loadDouble(result(tape, registers) + DISC);
 }
 
 /** σ and its mirror are below e^-a/(1 - e^-a) where the real part is beyond a ≥ 1; at the centre it is `value`. */

@@ -197,6 +197,7 @@ await build({
     'activation-pages': 'docs/activations/write.ts',
     certificates: 'test/certificates/main.ts',
     gradients: 'test/certificates/gradients.ts',
+    formulas: 'test/certificates/formulas.ts',
   },
   outdir: 'dist/programs',
   packages: 'external',

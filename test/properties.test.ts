@@ -2,7 +2,23 @@
 
 import Decimal from 'decimal.js';
 import { BACKEND_NAMES, type Backend, defineFamily, loadBackend } from 'ditac';
-import { FAMILIES, one, plus, times, where, whole, x } from 'ditac/families';
+import {
+  abs,
+  cos,
+  divide,
+  type Expression,
+  FAMILIES,
+  log,
+  log1p,
+  one,
+  plus,
+  relu,
+  square,
+  times,
+  where,
+  whole,
+  x,
+} from 'ditac/families';
 import { compareBits } from 'ditac/oracle';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -165,5 +181,27 @@ test('a corner where a line has its root is at the float32 on its side', () => {
     },
   );
 });
+/** A family of one formula. */
+const made = (f: Expression) => {
+  const Formula = defineFamily({ name: 'Formula', parameters: () => ({}), define: () => whole(f) });
+  return new Formula();
+};
+
+test('corners where a cosine has its roots are there, of a function that is nearly level between them too', () => {
+  const condition = cos(log1p(square(x)));
+  const xs = Float32Array.from({ length: 40_001 }, (_, i) => 2 ** (i / 2000) * (i % 2 ? 1 : -1));
+  const wave = xs.map((v) => Math.cos(Math.log1p(v * v)));
+  // Nearer than that to a root, float64 does not say the sign.
+  const isFar = wave.map((v) => Number(Math.abs(v) > 1e-6));
+  const y = made(where(condition, 1, -1)).forward(xs);
+  expect(y.filter((v, i) => isFar[i] && v !== Math.sign(wave[i]!))).toHaveLength(0);
+  expect(isFar.reduce((sum, v) => sum + v, 0)).toBeGreaterThan(39_990);
+});
+
+test('a condition that has no value somewhere is refused, with the place', () => {
+  for (const f of [relu(divide(x, x)), where(divide(1, x), 1, 2), abs(log(abs(x)))])
+    expect(() => made(f).forward(Float32Array.of(1))).toThrow(/has no value at /);
+});
+
 /** Subnormal numbers count as 0. */
 const flushed = (v: number): number => (Math.abs(v) < 2 ** -126 ? 0 : v);

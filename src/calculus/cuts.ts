@@ -87,11 +87,13 @@ function ofLine(slope: number, intercept: number, first: number, last: number): 
   return halves.map((half) => clip(half, first, last)).filter((half) => half !== undefined);
 }
 
-/** Of the loaded tape at one float32. An undecided value there is a root: not positive. */
+/** Of the loaded tape at one float32. An undecided value there is a root: not positive. @throws {RangeError} if there is none. */
 function isPositiveAt(interpreter: Interpreter, x: number): boolean {
   interpreter.values(x);
   interpreter.settle(x);
   const { high, low, error } = interpreter.ball();
+  if (!(Math.abs(high) + error < Number.POSITIVE_INFINITY))
+    throw new RangeError(`a condition has no value at ${x} that float64 resolves: a pole, or a logarithm of nothing`);
   return high + low > error;
 }
 

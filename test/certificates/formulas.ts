@@ -1,0 +1,294 @@
+/**
+ * `npm run test:formulas [-- COUNT [SEED]]`: random formulas, as somebody may write them down for `defineFamily`. Results are judged against the
+ * plan's certificate, gradients against theirs, the oracle against decimal.js; plain JavaScript has to have the bits of Wasm. What is wrong is printed
+ * with the formula, and the command fails.
+ */
+import Decimal from 'decimal.js';
+import { type Backend, defineFamily, type GradientBound, gradientCertificate, loadBackend } from 'ditac';
+import type { Expression, Operand, Parameter } from 'ditac/families';
+import * as words from 'ditac/families';
+import { compareBits, exactDerivative, exactFamily, type Truth } from 'ditac/oracle';
+import type { Plan } from '../../src/plan/plan.js';
+import { exactly, WORDS } from './decimal.js';
+import { inputsOf, judge } from './judging.js';
+import { Draw } from './subjects.js';
+
+const [count = 200, seed = 1] = process.argv.slice(2, 4).map(Number);
+const [POINTS, SLOPES] = [120, 30];
+/** Milliseconds from which a formula is named. */
+const SLOW = 10_000;
+
+type Word = (draw: Draw, depth: number, given: readonly Parameter[]) => Expression;
+
+const { x, plus, minus, times, divide, negative } = words;
+/** Whether this formula has numbers of any size, and words that overflow and cancel. */
+let isHostile = false;
+const number = (draw: Draw): number =>
+  draw.uniform() < 0.6
+    ? draw.pick([1, -1, 2, 0.5, 3, 0.25, -2, 0.1])
+    : isHostile
+      ? draw.hostile(-20, 12)
+      : Math.fround(1.5 * draw.normal());
+
+const leaf: Word = (draw, _, given) => {
+  const kind = draw.uniform();
+  if (kind < 0.55 || given.length === 0) return x;
+  return kind < 0.9 ? times(draw.pick(given), x) : plus(draw.pick(given), times(number(draw), x));
+};
+const inner: Word = (draw, depth, given) =>
+  depth === 0 || draw.uniform() < 0.2
+    ? leaf(draw, 0, given)
+    : draw.pick(isHostile && draw.uniform() < 0.4 ? HOSTILE : KINDS)(draw, depth - 1, given);
+const scale: Word = (draw, _, given): Expression =>
+  given.length > 0 && draw.uniform() < 0.5 ? draw.pick(given) : times(number(draw), 1);
+
+/** Bounded, from any operand. */
+const GATES = [
+  words.sigmoid,
+  words.tanh,
+  words.normal,
+  words.aboveHalf,
+  words.erf,
+  words.atan,
+  words.sin,
+  words.cos,
+  words.density,
+];
+const gate: Word = (draw, depth, given) => draw.pick(GATES)(inner(draw, depth, given));
+const positive: Word = (draw, depth, given) => {
+  const a = inner(draw, depth, given);
+  switch (draw.below(5)) {
+    case 0:
+      return plus(1, words.square(a));
+    case 1:
+      return words.softplus(a);
+    case 2:
+      return plus(draw.pick([1, 0.5, 2]), words.sigmoid(a));
+    case 3:
+      return plus(1, words.abs(a));
+    default:
+      return words.exp(words.tanh(a));
+  }
+};
+const KINDS: readonly Word[] = [
+  gate,
+  gate,
+  gate,
+  (draw, depth, given) => times(inner(draw, depth, given), gate(draw, depth, given)),
+  (draw, depth, given) => times(leaf(draw, 0, given), gate(draw, depth, given)),
+  (draw, depth, given) => plus(inner(draw, depth, given), inner(draw, depth, given)),
+  (draw, depth, given) => minus(inner(draw, depth, given), times(scale(draw, 0, given), gate(draw, depth, given))),
+  (draw, depth, given) => divide(inner(draw, depth, given), positive(draw, depth, given)),
+  (draw, depth, given) => words.maximum(inner(draw, depth, given), times(scale(draw, 0, given), leaf(draw, 0, given))),
+  (draw, depth, given) => words.minimum(inner(draw, depth, given), number(draw)),
+  (draw, depth, given) => words.relu(inner(draw, depth, given)),
+  (draw, depth, given) => words.abs(inner(draw, depth, given)),
+  (draw, depth, given) => words.where(leaf(draw, 0, given), inner(draw, depth, given), gate(draw, depth, given)),
+  (draw, depth, given) => words.softplus(inner(draw, depth, given)),
+  (draw, depth, given) => words.log1p(words.square(inner(draw, depth, given))),
+  (draw, depth, given) => words.log(positive(draw, depth, given)),
+  (draw, depth, given) => words.sqrt(positive(draw, depth, given)),
+  (draw, depth, given) => words.power(positive(draw, depth, given), draw.pick([0.3, 1.5, -1, 2.5, -0.5])),
+  (draw, depth, given) => words.expm1(words.minimum(inner(draw, depth, given), draw.pick([0, 1]))),
+  (draw, depth, given) => words.exp(negative(words.square(inner(draw, depth, given)))),
+  (draw) => words.polynomial(draw.list(2 + draw.below(3), () => draw.normal())),
+  (draw, depth, given) => words.square(inner(draw, depth, given)),
+];
+
+const HOSTILE: readonly Word[] = [
+  (draw, depth, given) => words.exp(inner(draw, depth, given)),
+  (draw, depth, given) => words.expm1(inner(draw, depth, given)),
+  (draw, depth, given) => words.sin(words.square(inner(draw, depth, given))),
+  (draw, depth, given) => divide(inner(draw, depth, given), inner(draw, depth, given)),
+  (draw, depth, given) => words.log(inner(draw, depth, given)),
+  (draw, depth, given) => times(scale(draw, 0, given), inner(draw, depth, given)),
+  (draw, depth, given) => words.sigmoid(times(number(draw), inner(draw, depth, given))),
+  (draw, depth, given) => words.exp(times(scale(draw, 0, given), words.abs(inner(draw, depth, given)))),
+  (draw, depth, given) => words.power(positive(draw, depth, given), scale(draw, 0, given)),
+  // What cancels.
+  (draw, depth, given) => {
+    const a = inner(draw, depth, given);
+    return draw.pick([
+      minus(words.softplus(a), words.relu(a)),
+      minus(words.sqrt(plus(1, words.square(a))), words.abs(a)),
+      minus(1, words.cos(a)),
+      minus(words.exp(a), plus(1, a)),
+      minus(words.tanh(a), a),
+      minus(words.sigmoid(a), 0.5),
+      divide(words.expm1(a), words.sqrt(plus(number(draw) ** 2, words.square(a)))),
+      minus(plus(a, number(draw)), a),
+    ]);
+  },
+];
+
+/** As it is written. */
+function show(e: Operand): string {
+  if (typeof e === 'number') return String(e);
+  switch (e.op) {
+    case 'x':
+      return 'x';
+    case 'constant':
+      return String(e.value);
+    case 'parameter':
+      return `p${e.index}=${e.value}`;
+    case 'polynomial':
+      return `polynomial(${e.coefficients.map(show).join(', ')})`;
+    case 'where':
+      return `where(${[e.condition, e.a, e.b].map(show).join(', ')})`;
+    case 'primitive':
+      return 'primitive';
+    default:
+      return `${e.op}(${'b' in e ? `${show(e.a)}, ${show(e.b)}` : show(e.a)})`;
+  }
+}
+
+const Wide = Decimal.clone({ precision: 200, minE: -9e15, maxE: 9e15 });
+/** The value of an expression; sums and products in 200 digits, words in 60. */
+function decimalOf(e: Expression, at: Decimal, known: Map<Expression, Decimal>): Decimal {
+  const found = known.get(e);
+  if (found) return found;
+  const of = (a: Expression) => decimalOf(a, at, known);
+  const value = (): Decimal => {
+    switch (e.op) {
+      case 'x':
+        return at;
+      case 'constant':
+      case 'parameter':
+        return new Wide(exactly(e.value));
+      case 'plus':
+        return of(e.a).plus(of(e.b));
+      case 'minus':
+        return of(e.a).minus(of(e.b));
+      case 'times':
+        return of(e.a).times(of(e.b));
+      case 'divide':
+        return of(e.a).div(of(e.b));
+      case 'power':
+        return of(e.a).pow(of(e.b));
+      case 'polynomial':
+        return e.coefficients.reduceRight((sum: Decimal, c) => sum.times(at).plus(of(c)), new Wide(0));
+      case 'where':
+        return of(e.condition).gt(0) ? of(e.a) : of(e.b);
+      case 'primitive':
+        throw new RangeError('no formula');
+      default:
+        return WORDS[e.op]!(of(e.a));
+    }
+  };
+  const result = new Wide(value());
+  known.set(e, result);
+  return result;
+}
+
+const js = await loadBackend('js');
+const tally = { formulas: 0, refused: 0, results: 0, nearest: 0, gradients: 0, wrong: 0 };
+const refusals = new Map<string, string>();
+
+for (let k = 0; k < count; k++) {
+  const draw = new Draw((seed * 1_000_003 + k) >>> 0);
+  isHostile = k % 2 === 1;
+  const values = draw.list(draw.below(3), () =>
+    isHostile ? draw.hostile(-20, 12) : draw.pick([1, 0.5, -1, 2, 1 + draw.normal()]),
+  );
+  let f: Expression = x;
+  const define = (_: unknown, given: Record<string, Parameter>) => {
+    // The same formula whenever it is asked for.
+    f = inner(new Draw((seed * 7_000_003 + k) >>> 0), 4, Object.values(given));
+    return words.whole(f);
+  };
+  const name = `Formula${k}`;
+  const parameters = Object.fromEntries(values.map((value, i) => [`p${i}`, words.one(value)]));
+  const began = performance.now();
+  const wrong = (what: string) => {
+    tally.wrong += 1;
+    console.log(`${name}: ${what}\n  ${show(f)}`);
+  };
+  let act: InstanceType<ReturnType<typeof defineFamily>>;
+  let plan: Plan;
+  try {
+    const Class = defineFamily({ name, parameters: () => parameters, define: define as never });
+    act = new Class() as typeof act;
+    plan = (act as unknown as { plan: Plan }).plan;
+  } catch (error) {
+    if (!(error instanceof RangeError)) wrong(String((error as Error).stack));
+    else refusals.set(error.message.replace(/-?\d[\d.e+-]*/g, '#'), show(f));
+    tally.refused += 1;
+    const took = performance.now() - began;
+    if (took > SLOW) console.log(`${name}: refused after ${(took / 1000).toFixed(1)} s\n  ${show(f)}`);
+    continue;
+  }
+  tally.formulas += 1;
+  const inputs = inputsOf(plan, draw, POINTS);
+  const y = (act as never as { forward(x: Float32Array): Float32Array }).forward(inputs);
+  const plain = await (act as never as { on(backend: Backend): { forward(x: Float32Array): Promise<Float32Array> } })
+    .on(js)
+    .forward(inputs);
+  const { differing } = compareBits(y, plain, inputs);
+  if (differing > 0) wrong(`${differing} bits differ in plain JavaScript`);
+  const oracle = exactFamily(act as never);
+  const truths = new Float64Array(2 * inputs.length);
+  for (const [i, at] of inputs.entries()) {
+    const { hi, lo, error } = oracle(at);
+    const parts = new Map<Expression, Decimal>();
+    const value = decimalOf(f, new Wide(exactly(at)), parts);
+    truths[2 * i] = hi;
+    truths[2 * i + 1] = lo;
+    // 0·(x/x) at 0 has no value, and may be simplified to 0.
+    if (Number.isNaN(hi) && !value.isFinite()) truths[2 * i] = y[i]!;
+    if (!value.isFinite() || Math.abs(hi) === Number.POSITIVE_INFINITY) continue;
+    const off = value.minus(exactly(hi)).minus(exactly(lo)).abs();
+    // Where parts cancel, decimal.js has fewer digits too.
+    const unknown = Decimal.max(
+      ...[...parts.values()].filter((each) => each.isFinite()).map((each) => each.abs()),
+    ).times(1e-45);
+    if (off.gt(error) && off.gt(unknown) && off.gt(value.abs().times(1e-31)))
+      wrong(`the oracle says ${hi} + ${lo} ± ${error} at ${at}, decimal.js ${value.toPrecision(40)}`);
+  }
+  const { excess, nearest } = judge(plan, inputs, y, truths);
+  if (excess) wrong(`certificate: ${JSON.stringify(excess)}`);
+  else tally.nearest = Math.max(tally.nearest, nearest);
+  tally.results += inputs.length;
+
+  // Gradients, one input at a time, from the nearest to the farthest.
+  try {
+    const certificate = gradientCertificate(act as never);
+    const some = inputs
+      .slice(0, SLOPES)
+      .filter((at) => Math.abs(at) < Math.min(certificate.domain, 2 ** 30))
+      .sort((p, q) => Math.abs(p) - Math.abs(q));
+    const of = act as never as {
+      backward(x: Float32Array, gradY: Float32Array): { gradX: Float32Array; gradients: Record<string, Float32Array> };
+    };
+    const computed = Array.from(some, (at) => of.backward(Float32Array.of(at), Float32Array.of(1)));
+    const check = (what: string, truth: (x: number) => Truth, bound: GradientBound, is: (i: number) => number) => {
+      let reach = bound.of;
+      some.forEach((at, i) => {
+        const { hi } = truth(at);
+        if (!(Math.abs(hi) < 2 ** 127)) return;
+        reach = Math.max(reach, Math.abs(hi));
+        tally.gradients += 1;
+        const isWithin = () => Math.abs(is(i) - hi) <= bound.share * reach + 2 ** -126;
+        // The largest derivative may lie between the inputs.
+        for (let n = 0; !isWithin() && n < 4000; n++) {
+          const nearer = Math.fround(at * (n % 2 === 0 ? 1 : -1) * (n < 2000 ? n / 2000 : 2 ** (-n / 200)));
+          reach = Math.max(reach, Math.abs(truth(nearer).hi) || 0);
+        }
+        if (!isWithin()) wrong(`${what} at ${at} is ${is(i)}, not ${hi}; certified ${bound.share} of ${reach}`);
+      });
+    };
+    check('∂f/∂x', exactDerivative(act as never, 'x'), certificate.slope, (i) => computed[i]!.gradX[0]!);
+    values.forEach((_, i) => {
+      const bound = certificate.parameters[`p${i}`]![0]!;
+      check(`∂f/∂p${i}`, exactDerivative(act as never, i), bound, (at) => computed[at]!.gradients[`p${i}`]![0]!);
+    });
+  } catch (error) {
+    if (!(error instanceof RangeError)) wrong(String((error as Error).stack));
+    else refusals.set(`gradient: ${error.message.replace(/-?\d[\d.e+-]*/g, '#')}`, show(f));
+  }
+  const took = performance.now() - began;
+  if (took > SLOW) console.log(`${name}: ${(took / 1000).toFixed(1)} s\n  ${show(f)}`);
+}
+
+console.log(JSON.stringify(tally));
+if (process.env.REFUSALS) for (const [sentence, formula] of refusals) console.log(`refused: ${sentence}\n  ${formula}`);
+process.exit(tally.wrong > 0 ? 1 : 0);
