@@ -1,7 +1,7 @@
 /** One suite of properties over every family and every backend: random members, trained ones and hostile ones. */
 
 import Decimal from 'decimal.js';
-import { BACKEND_NAMES, type Backend, defineFamily, loadBackend } from 'ditac';
+import { BACKEND_NAMES, type Backend, defineFamily, gradientCertificate, loadBackend } from 'ditac';
 import {
   abs,
   cos,
@@ -12,14 +12,16 @@ import {
   log1p,
   one,
   plus,
+  power,
   relu,
+  sqrt,
   square,
   times,
   where,
   whole,
   x,
 } from 'ditac/families';
-import { compareBits } from 'ditac/oracle';
+import { compareBits, exactDerivative } from 'ditac/oracle';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { atPlace, placeOf } from '../assembly/float32';
@@ -201,6 +203,27 @@ test('corners where a cosine has its roots are there, of a function that is near
 test('a condition that has no value somewhere is refused, with the place', () => {
   for (const f of [relu(divide(x, x)), where(divide(1, x), 1, 2), abs(log(abs(x)))])
     expect(() => made(f).forward(Float32Array.of(1))).toThrow(/has no value at /);
+});
+
+test('gradients of a function that is singular at 0 come from its own side of it', () => {
+  for (const f of [times(x, log(x)), sqrt(x), power(x, 1.5), times(x, cos(divide(x, x)))]) {
+    const act = made(where(x, f, 0));
+    const truth = exactDerivative(act, 'x');
+    for (let e = -126; e < 20; e += 7) {
+      const { gradX } = act.backward(Float32Array.of(2 ** e), Float32Array.of(1));
+      const { hi } = truth(2 ** e);
+      // An interval narrower than 2⁻⁹⁹ has a constant.
+      expect([e, Math.abs(gradX[0]! - hi) <= (e < -90 ? 0.5 : 1e-4) * Math.max(Math.abs(hi), 1)]).toEqual([e, true]);
+    }
+  }
+});
+
+test('a slope that rows hold as 0 is certified as such', () => {
+  const act = made(times(1e-11, times(1e-11, x)));
+  const { slope } = gradientCertificate(act);
+  const { hi } = exactDerivative(act, 'x')(3);
+  const { gradX } = act.backward(Float32Array.of(3), Float32Array.of(1));
+  expect(Math.abs(gradX[0]! - hi)).toBeLessThanOrEqual(slope.share * hi);
 });
 
 /** Subnormal numbers count as 0. */

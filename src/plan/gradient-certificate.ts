@@ -3,7 +3,7 @@ import { type Expression, expression } from '../calculus/expression.js';
 import type { Ball, Interpreter } from '../calculus/interpreter.js';
 import { type Asymptote, type Definition, LARGEST, LEAST_NORMAL } from '../calculus/piece.js';
 import { ballOf } from '../calculus/tails.js';
-import { cubicOf, gradientTable, type Source, type Watch } from './gradient-table.js';
+import { cubicOf, gradientTable, type Source, significant, type Watch } from './gradient-table.js';
 
 /** How far a derivative may be off, as a share of a size: the largest that it is on inputs no farther out, or `of` where that is smaller. */
 export interface GradientBound {
@@ -245,7 +245,8 @@ function errorsOfLine(
   const own = isFlat ? 0 : s.error / Math.abs(s.high);
   return {
     share: SECOND_ORDER * (3 * U32 + 2 * ADDING + own),
-    fixed: i.error + (isFlat ? 0 : 2 * U32 * Math.abs(i.high)),
+    // A slope below what counts is 0 in its row.
+    fixed: i.error + (isFlat ? (k === 0 ? Math.abs(i.high - significant(i.high)) : 0) : 2 * U32 * Math.abs(i.high)),
     size: isFlat ? Math.abs(i.high) : 0,
   };
 }

@@ -138,19 +138,21 @@ export function constantRow(slope: number, block: number, farBlock: number): num
   return [0, 0, significant(slope), 0, 0, 0, block, farBlock];
 }
 
-/** u = (x - centre)·scale; scale 0 where the interval is too narrow. */
+/**
+ * u = (x - centre)·scale; scale 0 where the interval is too narrow. A centre is so far from 0 that no difference is subnormal, or 0: only where the
+ * interval goes as far beyond, for on the other side the function may be another, or none.
+ */
 export function frame(first: number, last: number): { centre: number; scale: number } {
-  const middle = 0.5 * first + 0.5 * last;
-  const centre = Math.abs(middle) < LEAST_COEFFICIENT ? 0 : Math.fround(middle);
+  const middle = Math.fround(0.5 * first + 0.5 * last);
+  const centre = Math.abs(middle) < 1 / STEEPEST_SCALE ? 0 : middle;
   const radius = Math.max(last - centre, centre - first);
   const scale = radius > 0 ? Math.fround(SLIGHTLY_LESS / radius) : 0;
-  return { centre, scale: scale > STEEPEST_SCALE ? 0 : scale };
+  return scale > STEEPEST_SCALE || scale === 0 ? { centre: middle, scale: 0 } : { centre, scale };
 }
 
 /** The cubic that has the given values at the nodes. */
 export function cubicRow(centre: number, scale: number, values: readonly number[], block: number): number[] {
-  if (scale === 0) return [centre, 0, significant(values[0]!), 0, 0, 0, block, 0];
-  const row = [centre, scale, ...cubicOf(values), block, 0];
+  const row = [centre, scale, ...(scale === 0 ? [values[0]!, 0, 0, 0] : cubicOf(values)), block, 0];
   const most = Math.abs(row[2]!) + Math.abs(row[3]!) + Math.abs(row[4]!) + Math.abs(row[5]!);
   // A slope beyond float32 is answered by its largest number.
   if (!(most < LARGEST)) return [centre, scale, Math.sign(values[1]! || 0) * LARGEST, 0, 0, 0, block, 0];
@@ -168,7 +170,9 @@ export function cubicOf(values: readonly number[]): [number, number, number, num
   return cubic;
 }
 
-const significant = (coefficient: number): number => (Math.abs(coefficient) < LEAST_COEFFICIENT ? 0 : coefficient);
+/** What a row holds of a coefficient. */
+export const significant = (coefficient: number): number =>
+  Math.abs(coefficient) < LEAST_COEFFICIENT ? 0 : coefficient;
 
 /** Where a function's gradient is computed: the derivatives of one part of it as a tape, f′ first. */
 export interface Source {

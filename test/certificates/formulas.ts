@@ -23,11 +23,13 @@ type Word = (draw: Draw, depth: number, given: readonly Parameter[]) => Expressi
 const { x, plus, minus, times, divide, negative } = words;
 /** Whether this formula has numbers of any size, and words that overflow and cancel. */
 let isHostile = false;
+/** Powers of two between which its numbers lie. */
+const SIZES = [-40, 25] as const;
 const number = (draw: Draw): number =>
   draw.uniform() < 0.6
     ? draw.pick([1, -1, 2, 0.5, 3, 0.25, -2, 0.1])
     : isHostile
-      ? draw.hostile(-20, 12)
+      ? draw.hostile(...SIZES)
       : Math.fround(1.5 * draw.normal());
 
 const leaf: Word = (draw, _, given) => {
@@ -196,12 +198,12 @@ for (let k = 0; k < count; k++) {
   const draw = new Draw((seed * 1_000_003 + k) >>> 0);
   isHostile = k % 2 === 1;
   const values = draw.list(draw.below(3), () =>
-    isHostile ? draw.hostile(-20, 12) : draw.pick([1, 0.5, -1, 2, 1 + draw.normal()]),
+    isHostile ? draw.hostile(...SIZES) : draw.pick([1, 0.5, -1, 2, 1 + draw.normal()]),
   );
   let f: Expression = x;
   const define = (_: unknown, given: Record<string, Parameter>) => {
     // The same formula whenever it is asked for.
-    f = inner(new Draw((seed * 7_000_003 + k) >>> 0), 4, Object.values(given));
+    f = inner(new Draw((seed * 7_000_003 + k) >>> 0), 2 + (k % 5), Object.values(given));
     return words.whole(f);
   };
   const called = `Formula${k}`;
