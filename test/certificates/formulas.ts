@@ -7,14 +7,14 @@ import Decimal from 'decimal.js';
 import { BACKEND_NAMES, type Backend, defineFamily, type GradientBound, gradientCertificate, loadBackend } from 'ditac';
 import type { Expression, Operand, Parameter } from 'ditac/families';
 import * as words from 'ditac/families';
-import { compareBits, exactDerivative, exactFamily, type Truth } from 'ditac/oracle';
+import { compareBits, exactDerivative, exactFamily } from 'ditac/oracle';
 import type { Plan } from '../../src/plan/plan.js';
 import { exactly, WORDS } from './decimal.js';
 import { inputsOf, judge } from './judging.js';
 import { Draw } from './subjects.js';
 
 const [count = 200, seed = 1] = process.argv.slice(2, 4).map(Number);
-const [POINTS, SLOPES] = [120, 30];
+const [POINTS, SLOPES, QUOTIENTS] = [120, 30, 4];
 /** Milliseconds from which a formula is named. */
 const SLOW = 5_000;
 
@@ -146,16 +146,22 @@ function show(e: Operand): string {
 
 const Wide = Decimal.clone({ precision: 120, minE: -9e15, maxE: 9e15 });
 /** The value of an expression; sums and products in 120 digits, words in 60. */
-function decimalOf(e: Expression, at: Decimal, known: Map<Expression, Decimal>): Decimal {
+function decimalOf(
+  e: Expression,
+  at: Decimal,
+  known = new Map<Expression, Decimal>(),
+  moved?: { index: number; by: Decimal },
+): Decimal {
   const found = known.get(e);
   if (found) return found;
-  const of = (a: Expression) => decimalOf(a, at, known);
+  const of = (a: Expression) => decimalOf(a, at, known, moved);
   const value = (): Decimal => {
     switch (e.op) {
       case 'x':
         return at;
-      case 'constant':
       case 'parameter':
+        return new Wide(exactly(e.value)).plus(moved?.index === e.index ? moved.by : 0);
+      case 'constant':
         return new Wide(exactly(e.value));
       case 'plus':
         return of(e.a).plus(of(e.b));
@@ -191,7 +197,25 @@ for (const name of BACKEND_NAMES) {
   if (found) backends.push([name, found]);
 }
 
-const tally = { formulas: 0, refused: 0, results: 0, nearest: 0, gradients: 0, wrong: 0 };
+/** A derivative as a quotient of differences, to 20 digits; undefined where there is a corner, or too little is known. */
+function quotientOf(f: Expression, at: number, of: 'x' | number): Decimal | undefined {
+  const x = new Wide(exactly(at));
+  const value = (by: Decimal) =>
+    of === 'x' ? decimalOf(f, x.plus(by)) : decimalOf(f, x, undefined, { index: of, by });
+  const size = of === 'x' ? Math.max(Math.abs(at), 2 ** -20) : 1;
+  const here = value(new Wide(0));
+  const [[p], [q], [right, left]] = [1e-16, 1e-14, 1e-12].map((share) => {
+    const h = new Wide(size).times(share);
+    const [above, below] = [value(h), value(h.negated())];
+    return share === 1e-12
+      ? [above.minus(here).div(h), here.minus(below).div(h)]
+      : [above.minus(below).div(h.times(2))];
+  }) as [[Decimal], [Decimal], [Decimal, Decimal]];
+  const isSmooth = right.minus(left).abs().lte(p.abs().times(1e-6));
+  return p.isFinite() && isSmooth && p.minus(q).abs().lte(p.abs().times(1e-20)) ? p : undefined;
+}
+
+const tally = { formulas: 0, refused: 0, results: 0, nearest: 0, gradients: 0, quotients: 0, wrong: 0 };
 const refusals = new Map<string, string>();
 
 for (let k = 0; k < count; k++) {
@@ -266,11 +290,20 @@ for (let k = 0; k < count; k++) {
       .slice(0, SLOPES)
       .filter((at) => Math.abs(at) < Math.min(certificate.domain, 2 ** 30))
       .sort((p, q) => Math.abs(p) - Math.abs(q));
-    const of = act as never as {
+    const trained = act as never as {
       backward(x: Float32Array, gradY: Float32Array): { gradX: Float32Array; gradients: Record<string, Float32Array> };
     };
-    const computed = Array.from(some, (at) => of.backward(Float32Array.of(at), Float32Array.of(1)));
-    const check = (what: string, truth: (x: number) => Truth, bound: GradientBound, is: (i: number) => number) => {
+    const computed = Array.from(some, (at) => trained.backward(Float32Array.of(at), Float32Array.of(1)));
+    const check = (what: string, of: 'x' | number, bound: GradientBound, is: (i: number) => number) => {
+      const truth = exactDerivative(act as never, of);
+      for (const at of some.subarray(0, QUOTIENTS)) {
+        const quotient = quotientOf(f, at, of);
+        if (quotient === undefined) continue;
+        tally.quotients += 1;
+        const { hi, lo } = truth(at);
+        if (quotient.minus(exactly(hi)).minus(exactly(lo)).abs().gt(quotient.abs().times(1e-18).plus(1e-40)))
+          wrong(`the oracle's ${what} at ${at} is ${hi} + ${lo}, and by differences ${quotient.toPrecision(30)}`);
+      }
       let reach = bound.of;
       some.forEach((at, i) => {
         const { hi } = truth(at);
@@ -286,10 +319,10 @@ for (let k = 0; k < count; k++) {
         if (!isWithin()) wrong(`${what} at ${at} is ${is(i)}, not ${hi}; certified ${bound.share} of ${reach}`);
       });
     };
-    check('∂f/∂x', exactDerivative(act as never, 'x'), certificate.slope, (i) => computed[i]!.gradX[0]!);
+    check('∂f/∂x', 'x', certificate.slope, (i) => computed[i]!.gradX[0]!);
     values.forEach((_, i) => {
       const bound = certificate.parameters[`p${i}`]![0]!;
-      check(`∂f/∂p${i}`, exactDerivative(act as never, i), bound, (at) => computed[at]!.gradients[`p${i}`]![0]!);
+      check(`∂f/∂p${i}`, i, bound, (at) => computed[at]!.gradients[`p${i}`]![0]!);
     });
   } catch (error) {
     if (!(error instanceof RangeError)) wrong(String((error as Error).stack));
