@@ -4,16 +4,16 @@ export { type BackwardOptions, GradientSum, type Gradients } from './activations
 export type { CheckpointOptions } from './activations/checkpoint.js';
 export * from './activations/classes.js';
 export { CompiledActivation, type ForwardOptions } from './activations/compiled.js';
+export { defineFamily } from './activations/define-family.js';
 export {
   DiTAC,
   type DiTACOptions,
 } from './activations/ditac.js';
-export {
-  classOf as defineFamily,
-  type FamilyActivation,
-  type FamilyClass,
-  type FamilyOptions,
-  type ParameterValue,
+export type {
+  FamilyActivation,
+  FamilyClass,
+  FamilyOptions,
+  ParameterValue,
 } from './activations/family-activation.js';
 export { gradientCertificate } from './activations/gradient-certificate.js';
 export type { Layout } from './activations/layout.js';

@@ -4,18 +4,23 @@ import Decimal from 'decimal.js';
 import { BACKEND_NAMES, type Backend, defineFamily, gradientCertificate, loadBackend } from 'ditac';
 import {
   abs,
+  atan,
   cos,
   divide,
   type Expression,
   FAMILIES,
   log,
   log1p,
+  negative,
   one,
   plus,
   power,
   relu,
+  sigmoid,
+  sin,
   sqrt,
   square,
+  tail,
   times,
   where,
   whole,
@@ -25,11 +30,14 @@ import { compareBits, exactDerivative } from 'ditac/oracle';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { atPlace, placeOf } from '../assembly/float32';
+import { expectClaims } from '../src/calculus/claims.js';
+import { Interpreter } from '../src/calculus/interpreter.js';
 import { decimalTruth } from './certificates/decimal.js';
 import { inputsOf, judge } from './certificates/judging.js';
 import { activationOf, Draw, SUBJECTS } from './certificates/subjects.js';
 import { normalCdf } from './decimal.js';
 import { tries } from './effort.js';
+import { EXAMPLES } from './family-examples.js';
 import { follow } from './walk.js';
 
 const backends: [string, Backend][] = [];
@@ -216,6 +224,41 @@ test('gradients of a function that is singular at 0 come from its own side of it
       expect([e, Math.abs(gradX[0]! - hi) <= (e < -90 ? 0.5 : 1e-4) * Math.max(Math.abs(hi), 1)]).toEqual([e, true]);
     }
   }
+});
+
+test.each(Object.entries(EXAMPLES))('what %s says of its tails and its period is so', (name, examples) => {
+  const interpreter = new Interpreter();
+  for (const { options } of examples) {
+    const act = new FAMILIES[name as 'snake'](options as object);
+    if ('definition' in act) expect(() => expectClaims(interpreter, act.definition(), name)).not.toThrow();
+  }
+});
+
+test('a tail or a period that is not the function’s is refused', () => {
+  const f = times(x, sigmoid(x));
+  const rest = times(-1, x, sigmoid(negative(x)));
+  const wave = plus(x, sin(x));
+  const turn = times(8, atan(1));
+  const wrong: [() => object, RegExp][] = [
+    [() => whole(f, tail(0, 0, f), tail(0.9, 0, rest)), /its high tail differs from the function by 0.3/],
+    [() => whole(f, tail(0, 0, f), tail(1, 1e-9, rest)), /its high tail/],
+    [() => whole(f, tail(0, 0, 0), tail(1, 0, rest)), /its low tail/],
+    [
+      () => ({ ...whole(wave), periodic: { period: times(turn, 1.0000001), trend: plus(1, 0), part: sin(x) } }),
+      /repeats/,
+    ],
+    [() => ({ ...whole(wave), periodic: { period: turn, trend: times(2, 1), part: sin(x) } }), /repeats/],
+  ];
+  for (const [define, message] of wrong)
+    expect(() => new (defineFamily({ name: 'Wrong', parameters: () => ({}), define: define as never }))()).toThrow(
+      message,
+    );
+  const right = () => ({ ...whole(wave), periodic: { period: turn, trend: plus(1, 0), part: sin(x) } });
+  expect(
+    new (defineFamily({ name: 'Right', parameters: () => ({}), define: right as never }))().forward(
+      Float32Array.of(0),
+    )[0],
+  ).toBe(0);
 });
 
 test('a slope that rows hold as 0 is certified as such', () => {

@@ -62,6 +62,10 @@ export interface FamilyClass<C extends object, P extends string> {
   fromStateDict(tensors: StateDict, options?: FamilyOptions<C, P> & StateDictOptions): FamilyActivation<C, P>;
 }
 
+/** What is to hold of every definition of a family; nothing of this package's own, whose tests say it. */
+export const checks: WeakMap<object, (interpreter: Interpreter, definition: Definition, name: string) => void> =
+  /* @__PURE__ */ new WeakMap();
+
 const COMMON = ['channels', 'layout', 'seed'] as const;
 const MOST_CHANNELS = 65536;
 
@@ -321,7 +325,9 @@ export class FamilyActivation<C extends object = object, P extends string = stri
   #check(): void {
     const interpreter = new Interpreter();
     for (let index = 0; index < this.#functions; index++) {
-      const { poles } = expectDefinition(this.family.name, this.#defined(index));
+      const definition = expectDefinition(this.family.name, this.#defined(index));
+      checks.get(this.family)?.(interpreter, definition, this.family.name);
+      const { poles } = definition;
       if (poles === undefined) continue;
       const found = polesOf(interpreter, poles);
       if (found.length > 0)
@@ -487,11 +493,7 @@ function expectDefinition(family: string, definition: unknown): Definition {
   return definition as Definition;
 }
 
-/**
- * The class of a family, of this package or your own: what a formula and its parameters say, with certified plans, exact gradients, state dicts
- * and the rest (docs/families.md).
- * @throws {TypeError|RangeError} if it is no description of a family; says what is missing.
- */
+/** The class of a family, of this package or by `defineFamily`. @throws {TypeError|RangeError} if it is no description of a family. */
 export function classOf<C extends object, P extends string>(family: Family<C, P>): FamilyClass<C, P> {
   expectOptions<Family<C, P>>('defineFamily', family, FAMILY, ['name', 'parameters', 'define']);
   for (const [key, kind] of Object.entries<ConstantKind | undefined>(family.constants ?? {})) {

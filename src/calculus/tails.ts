@@ -166,10 +166,13 @@ const lineExpression = ({ slope, intercept }: { slope: Expression; intercept: Ex
 
 /** A constant without x, as two float64 and what they may be off. */
 export function ballOf(interpreter: Interpreter, e: Expression): Ball {
-  const known = given(e);
-  if (known) return known;
+  return given(e) ?? ballAt(interpreter, e, 0);
+}
+
+/** The same of an expression at x. */
+export function ballAt(interpreter: Interpreter, e: Expression, x: number): Ball {
   interpreter.load(tape(interpreter, e));
-  interpreter.values(0);
-  interpreter.settle(0);
+  interpreter.values(x);
+  interpreter.settle(x);
   return interpreter.ball();
 }

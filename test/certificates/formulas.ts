@@ -296,7 +296,8 @@ for (let k = 0; k < count; k++) {
     const computed = Array.from(some, (at) => trained.backward(Float32Array.of(at), Float32Array.of(1)));
     const check = (what: string, of: 'x' | number, bound: GradientBound, is: (i: number) => number) => {
       const truth = exactDerivative(act as never, of);
-      for (const at of some.subarray(0, QUOTIENTS)) {
+      // At 0 corners meet, where derivatives are what is agreed on.
+      for (const at of some.filter((each) => each !== 0).subarray(0, QUOTIENTS)) {
         const quotient = quotientOf(f, at, of);
         if (quotient === undefined) continue;
         tally.quotients += 1;
