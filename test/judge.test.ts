@@ -138,6 +138,9 @@ test('expressions are read as they are written', () => {
   expect(value('-x**2')(3)).toBe(-9);
   // Decimals are what they say, not the float64 nearest to it.
   expect(value('0.1*x*10 - x')(0.3)).toBe(0);
+  // Of any length: what float64 leaves of them.
+  expect(value('3.14159265358979323846264338327950288 - x')(Math.PI)).toBe(1.2246467991473532e-16);
+  expect(value('1e23 - x')(1e23)).toBe(8388608);
   expect(value('max(x, pi)')(0)).toBe(Math.PI);
   for (const wrong of ['', 'y', 'x x', 'sin x', 'max(x)', '1..2'])
     expect(() => readExpression(wrong)).toThrow('cannot be read');

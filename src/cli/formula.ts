@@ -59,14 +59,31 @@ const TWO_OPERANDS: Readonly<Record<string, (a: Expression, b: Expression) => Ex
   pow: power,
 };
 
-/** A decimal exactly, as a quotient of two float64 where it is none. */
+/** As many digits as are a float64 for certain, and the largest power of ten that is one. */
+const [DIGITS, LARGEST_POWER] = [15, 22];
+
+/** c·10ᵉ, of factors that are float64. */
+function scaled(c: Expression, e: number): Expression {
+  if (e === 0) return c;
+  const by = 10 ** Math.min(Math.abs(e), LARGEST_POWER);
+  const rest = Math.sign(e) * Math.max(Math.abs(e) - LARGEST_POWER, 0);
+  return scaled(e > 0 ? times(c, by) : divide(c, by), rest);
+}
+
+/** A decimal exactly: its digits in groups, each times a power of ten. */
 function decimal(text: string): Expression {
-  const value = Number(text);
   const [, whole_ = '', share = '', e = '0'] = /^(\d*)\.?(\d*)(?:e([+-]?\d+))?$/i.exec(text) ?? [];
-  const digits = Number(whole_ + share);
-  const places = share.length - Number(e);
-  const isPlain = Number.isSafeInteger(digits) && places > 0 && places <= 22;
-  return isPlain ? divide(digits, 10 ** places) : expression(value);
+  const digits = (whole_ + share).replace(/^0+/, '');
+  const last = Number(e) - share.length;
+  // Beyond what float64 holds, nothing is to be exact.
+  if (!(Math.abs(last) < 400) || digits.length > 400) return expression(Number(text));
+  let sum = expression(0);
+  for (let end = digits.length; end > 0; end -= DIGITS)
+    sum = plus(
+      scaled(expression(Number(digits.slice(Math.max(end - DIGITS, 0), end))), last + digits.length - end),
+      sum,
+    );
+  return sum;
 }
 
 /**
