@@ -1,13 +1,14 @@
 /**
  * `npm run test:formulas [-- COUNT [SEED]]`: random formulas, as somebody may write them down for `defineFamily`. Results are judged against the
- * plan's certificate, gradients against theirs, the oracle against decimal.js; every backend that is here has to have the bits of Wasm. What is wrong is printed
- * with the formula, and the command fails.
+ * plan's certificate, gradients against theirs, the oracle against decimal.js and differences of it; every backend that is here, and `ditac/runtime`,
+ * has to have the bits of Wasm. What is wrong is printed with the formula, and the command fails.
  */
 import Decimal from 'decimal.js';
 import { BACKEND_NAMES, type Backend, defineFamily, type GradientBound, gradientCertificate, loadBackend } from 'ditac';
 import type { Expression, Operand, Parameter } from 'ditac/families';
 import * as words from 'ditac/families';
 import { compareBits, exactDerivative, exactFamily } from 'ditac/oracle';
+import { Activation } from 'ditac/runtime';
 import type { Plan } from '../../src/plan/plan.js';
 import { exactly, WORDS } from './decimal.js';
 import { inputsOf, judge } from './judging.js';
@@ -259,6 +260,9 @@ for (let k = 0; k < count; k++) {
     const { differing } = compareBits(y, other, inputs);
     if (differing > 0) wrong(`${differing} bits differ on ${name}`);
   }
+  const stored = (act as never as { compiled(): { toBytes(): Uint8Array } }).compiled().toBytes();
+  if (compareBits(y, new Activation(stored).forward(inputs), inputs).differing > 0)
+    wrong('other bits from a plan file');
   const oracle = exactFamily(act as never);
   const truths = new Float64Array(2 * inputs.length);
   for (const [i, at] of inputs.entries()) {
