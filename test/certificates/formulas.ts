@@ -11,7 +11,7 @@ import { compareBits, exactDerivative, exactFamily } from 'ditac/oracle';
 import { Activation } from 'ditac/runtime';
 import type { Plan } from '../../src/plan/plan.js';
 import { exactly, WORDS } from './decimal.js';
-import { inputsOf, judge } from './judging.js';
+import { inputsOf, judge, reachUpTo } from './judging.js';
 import { Draw } from './subjects.js';
 
 const [count = 200, seed = 1] = process.argv.slice(2, 4).map(Number);
@@ -315,13 +315,9 @@ for (let k = 0; k < count; k++) {
         if (!(Math.abs(hi) < 2 ** 127)) return;
         reach = Math.max(reach, Math.abs(hi));
         tally.gradients += 1;
-        const isWithin = () => Math.abs(is(i) - hi) <= bound.share * reach + 2 ** -126;
-        // The largest derivative may lie between the inputs.
-        for (let n = 0; !isWithin() && n < 400; n++) {
-          const nearer = Math.fround(at * (n % 2 === 0 ? 1 : -1) * (n < 200 ? n / 200 : 2 ** (-n / 20)));
-          reach = Math.max(reach, Math.abs(truth(nearer).hi) || 0);
-        }
-        if (!isWithin()) wrong(`${what} at ${at} is ${is(i)}, not ${hi}; certified ${bound.share} of ${reach}`);
+        const isWithin = (size: number) => Math.abs(is(i) - hi) <= bound.share * size + 2 ** -126;
+        reach = reachUpTo(at, truth, reach, isWithin);
+        if (!isWithin(reach)) wrong(`${what} at ${at} is ${is(i)}, not ${hi}; certified ${bound.share} of ${reach}`);
       });
     };
     check('∂f/∂x', 'x', certificate.slope, (i) => computed[i]!.gradX[0]!);

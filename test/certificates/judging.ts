@@ -1,4 +1,5 @@
 /** Inputs at which a plan is asked, and how far its results are from the truth, against its certificate. */
+import type { Truth } from 'ditac/oracle';
 import type { Plan } from '../../src/plan/plan.js';
 import type { Draw } from './subjects.js';
 
@@ -136,4 +137,19 @@ export function judge(
     }
   }
   return excess ? { excess, nearest } : { nearest };
+}
+
+/** The largest |derivative| up to `at`, between the inputs too, until that is enough: a certificate is a share of it. */
+export function reachUpTo(
+  at: number,
+  truth: (x: number) => Truth,
+  reach: number,
+  isEnough: (reach: number) => boolean,
+): number {
+  let most = reach;
+  for (let n = 0; !isEnough(most) && n < 400; n++) {
+    const nearer = Math.fround(at * (n % 2 === 0 ? 1 : -1) * (n < 200 ? n / 200 : 2 ** (-n / 20)));
+    most = Math.max(most, Math.abs(truth(nearer).hi) || 0);
+  }
+  return most;
 }
