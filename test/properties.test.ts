@@ -11,6 +11,7 @@ import {
   FAMILIES,
   log,
   log1p,
+  minus,
   negative,
   one,
   plus,
@@ -206,6 +207,12 @@ test('corners where a cosine has its roots are there, of a function that is near
   const y = made(where(condition, 1, -1)).forward(xs);
   expect(y.filter((v, i) => isFar[i] && v !== Math.sign(wave[i]!))).toHaveLength(0);
   expect(isFar.reduce((sum, v) => sum + v, 0)).toBeGreaterThan(39_990);
+});
+
+test('a condition without x is decided by more than float64 has', () => {
+  const condition = minus(plus(1e17, 0.5), 1e17);
+  expect([...made(where(condition, times(2, x), times(3, x))).forward(Float32Array.of(1))]).toEqual([2]);
+  expect([...made(where(negative(condition), times(2, x), times(3, x))).forward(Float32Array.of(1))]).toEqual([3]);
 });
 
 test('a condition that has no value somewhere is refused, with the place', () => {

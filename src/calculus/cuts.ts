@@ -14,7 +14,6 @@ import {
 import type { Interpreter } from './interpreter.js';
 import { above, below, clip, LARGEST, LEAST_NORMAL, type Part } from './piece.js';
 import { tape } from './tape.js';
-import { value } from './value.js';
 
 /** A condition that is this often undecided is zero on an interval, or nearly. */
 const MOST_ATTEMPTS = 40000;
@@ -59,7 +58,10 @@ interface Sign {
 
 /** Where an expression is positive between two float32, and where not, in order. */
 export function signs(interpreter: Interpreter, condition: Expression, first: number, last: number): Sign[] {
-  if (!dependsOnX(condition)) return [{ first, last, isPositive: value(condition)(0) > 0 }];
+  if (!dependsOnX(condition)) {
+    interpreter.load(tape(interpreter, condition));
+    return [{ first, last, isPositive: isPositiveAt(interpreter, 0) }];
+  }
   const line = lineOf(condition);
   if (line?.slope.op === 'constant' && line.intercept.op === 'constant' && line.slope.value !== 0) {
     const known = ofLine(line.slope.value, line.intercept.value, first, last);
