@@ -8,6 +8,7 @@ import {
   cos,
   divide,
   type Expression,
+  expm1,
   FAMILIES,
   log,
   log1p,
@@ -27,7 +28,8 @@ import {
   whole,
   x,
 } from 'ditac/families';
-import { compareBits, exactDerivative } from 'ditac/oracle';
+import { compareBits, exactDerivative, exactFamily } from 'ditac/oracle';
+import { Activation } from 'ditac/runtime';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { atPlace, placeOf } from '../assembly/float32';
@@ -207,6 +209,33 @@ test('corners where a cosine has its roots are there, of a function that is near
   const y = made(where(condition, 1, -1)).forward(xs);
   expect(y.filter((v, i) => isFar[i] && v !== Math.sign(wave[i]!))).toHaveLength(0);
   expect(isFar.reduce((sum, v) => sum + v, 0)).toBeGreaterThan(39_990);
+});
+
+test('numbers beyond float32 in a formula: results that are float32 are there, and plans can be kept', () => {
+  const xs = Float32Array.of(-200, -1, -1e-30, 0, 1e-37, 1e-30, 1, 5);
+  for (const f of [
+    times(1e39, x),
+    relu(times(1e39, x)),
+    plus(1e40, times(1e-9, x)),
+    times(1e40, plus(2, sigmoid(x))),
+    where(x, times(1e39, x), expm1(x)),
+  ]) {
+    const act = made(f);
+    const truth = exactFamily(act);
+    const y = act.forward(xs);
+    // 2⁻²³ is a unit in the last place, and 2⁻⁴⁷ what is allowed of small results.
+    for (const [i, at] of xs.entries()) {
+      const { hi } = truth(at);
+      const nearest = Math.fround(hi);
+      expect([at, Math.abs(y[i]! - nearest) <= 2 ** -23 * Math.abs(nearest) + 2 ** -47 || y[i] === nearest]).toEqual([
+        at,
+        true,
+      ]);
+    }
+    expect(compareBits(new Activation(act.compiled().toBytes()).forward(xs), y).differing).toBe(0);
+    const { gradX } = act.backward(xs, new Float32Array(8).fill(1));
+    expect(gradX.every((each) => Number.isFinite(each))).toBe(true);
+  }
 });
 
 test('a condition without x is decided by more than float64 has', () => {

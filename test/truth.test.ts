@@ -2,10 +2,11 @@ import { DiTAC, Swish } from 'ditac';
 import { exact, exactDerivative, exactFamily, roundTo } from 'ditac/oracle';
 import { expect, test } from 'vitest';
 import { VARIANTS } from '../src/families/ditac.js';
+import { decimalTruth } from './arithmetic.js';
 import { exactly } from './decimal.js';
 import { tries } from './effort.js';
 import { familyCase, familyCases, familyClass } from './family-cases.js';
-import { decimalTruth, generator, input, member, ROUNDINGS, roundDecimal, TESTED, wrongRoundings } from './truth.js';
+import { generator, input, member, ROUNDINGS, roundDecimal, TESTED, wrongRoundings } from './truth.js';
 
 /** Of the grid every so many; of the hard inputs all. `LONG=1` takes every one. */
 const STRIDE = process.env.LONG ? 1 : Math.ceil(244 / tries(4));

@@ -88,6 +88,7 @@ function reachOf(interpreter: Interpreter, end: Asymptote, side: 1 | -1, part: P
 /** From which |x| on the rest is proved to be nothing beside the asymptote; Infinity if nowhere. `part` is where it must hold. */
 function reach(interpreter: Interpreter, { slope, intercept, rest }: Asymptote, side: 1 | -1, part: Part): number {
   const [a, b] = [numberOf(interpreter, slope), numberOf(interpreter, intercept)];
+  if (!isFloat32(a, b)) return Number.POSITIVE_INFINITY;
   // Of a rest with corners, what holds outermost.
   const ends = cuts(interpreter, [{ first: part.first, last: part.last, f: rest }]);
   const end = side > 0 ? ends.at(-1)! : ends[0]!;
@@ -146,6 +147,7 @@ function linesOf(interpreter: Interpreter, part: Part): Piece[] {
   const line = lineOf(part.f);
   if (line === undefined) return [{ ...part, law: 'tape' }];
   const [a, b] = [numberOf(interpreter, line.slope), numberOf(interpreter, line.intercept)];
+  if (!isFloat32(a, b)) return [{ ...part, law: 'tape' }];
   const edge = a === 0 || b === 0 ? 0 : Math.fround((DOMINANCE * Math.abs(b)) / Math.abs(a));
   const far = (first: number, last: number): Piece | undefined => {
     const found = clip({ first, last }, part.first, part.last);
@@ -160,6 +162,9 @@ function linesOf(interpreter: Interpreter, part: Part): Piece[] {
   ];
   return pieces.filter((piece) => piece !== undefined);
 }
+
+/** Whether a piece can hold a line; where not, segments follow it. */
+const isFloat32 = (slope: number, intercept: number) => Math.abs(slope) <= LARGEST && Math.abs(intercept) <= LARGEST;
 
 const lineExpression = ({ slope, intercept }: { slope: Expression; intercept: Expression }) =>
   plus(times(slope, x), intercept);

@@ -135,7 +135,7 @@ function ofNormals(x: number): number {
 }
 
 export function constantRow(slope: number, block: number, farBlock: number): number[] {
-  return [0, 0, significant(slope), 0, 0, 0, block, farBlock];
+  return [0, 0, Math.max(-LARGEST, Math.min(significant(slope), LARGEST)), 0, 0, 0, block, farBlock];
 }
 
 /**

@@ -9,7 +9,7 @@ const D = Decimal.clone({ precision: 60, minE: -9e15, maxE: 9e15, toExpNeg: -9e1
 type D = Decimal;
 
 /** A float64 without rounding. */
-export const exactly = (x: number): D => {
+const exactly = (x: number): D => {
   let [integer, exponent] = [x, 0];
   while (!Number.isInteger(integer)) [integer, exponent] = [integer * 2, exponent + 1];
   return Wide.div(BigInt(integer).toString(), Wide.pow(2, exponent));
@@ -80,24 +80,6 @@ const horner = (c: readonly D[], x: D): D => {
   return new D(sum);
 };
 const relu = (x: D): D => (x.isNegative() ? new D(0) : x);
-
-/** The words of a formula, each to 60 digits. */
-export const WORDS: Readonly<Record<string, (a: D) => D>> = {
-  exp,
-  log: (a) => a.ln(),
-  expm1,
-  log1p,
-  sin,
-  cos,
-  sigmoid,
-  tanh,
-  softplus,
-  atan: (a) => a.atan(),
-  abs: (a) => a.abs(),
-  normal: (a) => erfc(a.div(ROOT_2).negated()).div(2),
-  aboveHalf: (a) => erf(a.div(ROOT_2)).div(2),
-};
-const ROOT_2 = new D(2).sqrt();
 
 function gate(o: Options, x: D): D {
   const given = Math.fround(o.lambda as number);

@@ -2,7 +2,8 @@ import { exactFamily } from 'ditac/oracle';
 import { expect, test } from 'vitest';
 import { exactFamily as judgedFamily } from '../../src/oracle/family.js';
 import { Nearest } from '../../src/oracle/nearest.js';
-import { decimalTruth, generator, input, member, ROUNDINGS, roundDecimal, TESTED, wrongRoundings } from '../truth.js';
+import { decimalTruth } from '../arithmetic.js';
+import { generator, input, member, ROUNDINGS, roundDecimal, TESTED, wrongRoundings } from '../truth.js';
 
 const POINTS = Number(process.env.POINTS ?? 100_000);
 
