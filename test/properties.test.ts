@@ -266,7 +266,7 @@ test.each(Object.entries(EXAMPLES))('what %s says of its tails and its period is
   const interpreter = new Interpreter();
   for (const { options } of examples) {
     const act = new FAMILIES[name as 'snake'](options as object);
-    if ('definition' in act) expect(() => expectClaims(interpreter, act.definition(), name)).not.toThrow();
+    if ('definition' in act) expect(() => expectClaims(interpreter, act.definition(), { name })).not.toThrow();
   }
 });
 

@@ -63,8 +63,10 @@ export interface FamilyClass<C extends object, P extends string> {
 }
 
 /** What is to hold of every definition of a family; nothing of this package's own, whose tests say it. */
-export const checks: WeakMap<object, (interpreter: Interpreter, definition: Definition, name: string) => void> =
-  /* @__PURE__ */ new WeakMap();
+export const checks: WeakMap<
+  object,
+  (interpreter: Interpreter, definition: Definition, family: { readonly name: string }) => void
+> = /* @__PURE__ */ new WeakMap();
 
 const COMMON = ['channels', 'layout', 'seed'] as const;
 const MOST_CHANNELS = 65536;
@@ -326,13 +328,11 @@ export class FamilyActivation<C extends object = object, P extends string = stri
     const interpreter = new Interpreter();
     for (let index = 0; index < this.#functions; index++) {
       const definition = expectDefinition(this.family.name, this.#defined(index));
-      checks.get(this.family)?.(interpreter, definition, this.family.name);
-      const { poles } = definition;
-      if (poles === undefined) continue;
-      const found = polesOf(interpreter, poles);
+      checks.get(this.family)?.(interpreter, definition, this.family);
+      const found = definition.poles ? polesOf(interpreter, definition.poles) : [];
       if (found.length > 0)
         throw new RangeError(
-          `${this.family.name} has a pole at x = ${found.slice(0, 4).join(', x = ')}${found.length > 4 ? ', …' : ''}: the denominator is 0 there, and must not be: the function has no value`,
+          `${this.family.name} has a pole at x = ${found.slice(0, 4).join(', x = ')}${found.length > 4 ? ', …' : ''}: the denominator is 0 there, and the function has no value`,
         );
     }
   }

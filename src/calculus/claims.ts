@@ -9,14 +9,18 @@ import { ballAt, ballOf } from './tails.js';
  * the same.
  * @throws {RangeError} if what is said certainly differs from the function somewhere.
  */
-export function expectClaims(interpreter: Interpreter, definition: Definition, family: string): void {
+export function expectClaims(
+  interpreter: Interpreter,
+  definition: Definition,
+  { name }: { readonly name: string },
+): void {
   const { parts, low, high, periodic } = definition;
   const expectNothing = (what: string, difference: Expression, at: number) => {
     if (!(Math.abs(at) < LARGEST)) return;
     const [{ f }] = cuts(interpreter, [{ first: at, last: at, f: difference }]) as [Part];
     const { high: off, low: rest, error } = ballAt(interpreter, f, at);
     if (Math.abs(off + rest) > error)
-      throw new RangeError(`${family}: ${what} differs from the function by ${off.toPrecision(3)} at x = ${at}`);
+      throw new RangeError(`${name}: ${what} differs from the function by ${off.toPrecision(3)} at x = ${at}`);
   };
   const partAt = (at: number) => parts.find(({ last }) => at <= last) ?? parts.at(-1)!;
 

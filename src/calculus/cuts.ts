@@ -94,8 +94,7 @@ function isPositiveAt(interpreter: Interpreter, x: number): boolean {
   interpreter.values(x);
   interpreter.settle(x);
   const { high, low, error } = interpreter.ball();
-  if (!(Math.abs(high) + error < Number.POSITIVE_INFINITY))
-    throw new RangeError(`a condition has no value at ${x} that float64 resolves: a pole, or a logarithm of nothing`);
+  if (!(Math.abs(high) + error < Number.POSITIVE_INFINITY)) throw new RangeError(`a condition has no value at ${x}`);
   return high + low > error;
 }
 

@@ -164,7 +164,7 @@ function linesOf(interpreter: Interpreter, part: Part): Piece[] {
 }
 
 /** Whether a piece can hold a line; where not, segments follow it. */
-const isFloat32 = (slope: number, intercept: number) => Math.abs(slope) <= LARGEST && Math.abs(intercept) <= LARGEST;
+const isFloat32 = (slope: number, intercept: number) => Math.max(Math.abs(slope), Math.abs(intercept)) <= LARGEST;
 
 const lineExpression = ({ slope, intercept }: { slope: Expression; intercept: Expression }) =>
   plus(times(slope, x), intercept);

@@ -25,7 +25,6 @@ export function problemOf(plan: Checked): string | undefined {
     !(first <= last && last - first < MOST_CELLS)
   )
     return `an impossible grid: cells ${first} to ${last} of width 2^-${exponent}`;
-  if (Number.isNaN(plan.atZero)) return 'atZero NaN, which must be a number';
   // NaN: segments answer there.
   for (const key of ['slopeBelowZero', 'slopeAboveZero'] as const)
     if (Math.abs(plan[key]) === Number.POSITIVE_INFINITY) return `${key} ${plan[key]}, which must be finite`;
