@@ -63,6 +63,14 @@ const FROM: usize = WORK + 256;
 const TO: usize = WORK + 264;
 /** The width of the interval that was fitted last. */
 const LAST_WIDTH: usize = WORK + 272;
+/** A series about another centre, from which those of parts of its interval are made: see `inherit`. */
+const WIDER: usize = WORK + 280;
+const WIDER_CENTRE: usize = WORK + 376;
+const WIDER_SCALE: usize = WORK + 384;
+/** NaN if there is none. */
+const WIDER_REACH: usize = WORK + 392;
+/** How far it may be from the function, the rounding of another centre included. */
+const WIDER_ERROR: usize = WORK + 400;
 
 /** Cells of a grid lie within ±16, and there intervals end where cells do. */
 const NEAR: f64 = 16;
@@ -82,6 +90,8 @@ const NEAR_OVERFLOW: f64 = 3.4028228579130005e38;
 /** 2⁻¹²⁶ and 2¹²⁶. */
 const LEAST_NORMAL: f64 = 1.1754943508222875e-38;
 const BINADE_126: f64 = 8.507059173023462e37;
+/** Share of a result's last bit that an inherited series may err: a tenth of what a segment may, about what a series' own tail takes. */
+const COARSE: f64 = 0.004;
 /** Keeps the 12 leading significant bits of a float32. */
 const LEADING_BITS: i32 = -0x1000;
 
@@ -102,6 +112,7 @@ export function fit(job: usize): boolean {
   const last = loadDouble(job + LAST);
   const offset = loadDouble(job + OFFSET);
   storeDouble(job + STUCK, NaN);
+  storeDouble(job + WIDER_REACH, NaN);
   const near = NEAR + offset;
   let isDone = true;
   if (loadWord(job + KIND) !== TAPE) {
@@ -153,14 +164,17 @@ function divide(job: usize, low: f64, high: f64): boolean {
   const out = segment(job, count);
   // What is far wider than the last that did is not tried: it would hardly do.
   const width = high - low;
-  if (width <= 4 * loadDouble(job + LAST_WIDTH) && fitSegment(job, first, last, out)) {
-    storeSingle(out + START, first);
-    storeWord(job + COUNT, count + 1);
-    storeDouble(job + LAST_WIDTH, width);
-    return true;
-  }
+  const lastWidth = loadDouble(job + LAST_WIDTH);
+  if (width <= 4 * lastWidth) {
+    if (fitSegment(job, first, last, out)) {
+      storeSingle(out + START, first);
+      storeWord(job + COUNT, count + 1);
+      storeDouble(job + LAST_WIDTH, width);
+      return true;
+    }
+  } else if (width <= 16 * lastWidth && first < last && loadWord(job + KIND) === TAPE) widen(job, first, last);
   if (first === last) {
-    if (width > 4 * loadDouble(job + LAST_WIDTH)) {
+    if (width > 4 * lastWidth) {
       storeDouble(job + LAST_WIDTH, width);
       return divide(job, low, high);
     }
@@ -177,12 +191,18 @@ function fitSegment(job: usize, first: f64, last: f64, out: usize): boolean {
   if (kind === LINEAR) return linearSegment(job, first, last, out);
   if (kind === INFINITE) return saturatedSegment(loadDouble(job + SLOPE) < 0, out);
   if (first === last && loadDouble(job + WRAPPED) === 0) return fitPoint(job, first, out);
-  const centre = Math.min(Math.max(place(0.5 * first + 0.5 * last), first), last);
+  const centre = centreOf(first, last);
   const radius = reachOf(job, first, last, centre);
   const scale = scaleOf(radius);
   const reach = radius / scale;
-  let tail = series(job, centre, scale, reach, false);
-  if (tail === Infinity) return false;
+  const utmost = isUtmost(job, first, last);
+  let tail: f64 = 0;
+  if (utmost || !inherit(job, centre, scale, reach)) {
+    const isPart = isWithin(job, centre, radius);
+    tail = series(job, centre, scale, reach, false);
+    if (tail === Infinity) return false;
+    if (!isPart || !hasRoot(job, reach)) bequeath(job, centre, scale, reach, tail);
+  }
   const a = job + TAYLOR;
   let variation = sizeFrom(a, 1, reach) + tail + loadDouble(job + OF_SERIES) + loadDouble(job + OF_VALUE);
   let size = Math.abs(term(a, 0));
@@ -190,7 +210,6 @@ function fitSegment(job: usize, first: f64, last: f64, out: usize): boolean {
   if (size - variation > OVERFLOW) return saturatedSegment(term(a, 0) < 0, out);
   // No sum of coefficients may overflow either.
   if (size + variation > NEAR_OVERFLOW || variation > BINADE_126) return false;
-  const utmost = isUtmost(job, first, last);
   if (size <= (utmost ? 8 : 2) * variation && size + variation >= SMALL) {
     if (fitAroundRoot(job, first, last, centre, scale, reach, out)) return true;
     if (!utmost) return false;
@@ -230,6 +249,10 @@ function isUtmost(job: usize, first: f64, last: f64): boolean {
   return last - first < 0.25 * strayOf(job, first, last);
 }
 
+function centreOf(first: f64, last: f64): f64 {
+  return Math.min(Math.max(place(0.5 * first + 0.5 * last), first), last);
+}
+
 /** A float32 for a centre: none that hardware might take for 0. */
 function place(x: f64): f64 {
   return Math.abs(x) < LEAST_NORMAL ? 0 : roundToSingle(x);
@@ -251,6 +274,93 @@ function series(job: usize, centre: f64, scale: f64, radius: f64, isSettled: boo
   storeDouble(job + OF_VALUE, loadDouble(last + VALUE_ERROR) + U * Math.abs(term(last, 0)));
   storeDouble(job + OF_SERIES, loadDouble(last + SERIES_ERROR));
   return tail;
+}
+
+/** Keeps the series in hand for parts of its interval. */
+function bequeath(job: usize, centre: f64, scale: f64, reach: f64, tail: f64): void {
+  const wider = job + WIDER;
+  for (let n: i32 = 0; n < TERMS; n++) setTerm(wider, n, term(job + TAYLOR, n));
+  storeDouble(job + WIDER_CENTRE, centre);
+  storeDouble(job + WIDER_SCALE, scale);
+  storeDouble(job + WIDER_REACH, reach);
+  // A term of power m is multiplied and added 2m times at most by `inherit`, with a shift that is rounded once.
+  storeDouble(
+    job + WIDER_ERROR,
+    tail + loadDouble(job + OF_VALUE) + loadDouble(job + OF_SERIES) + 40 * U * sizeFrom(wider, 1, reach),
+  );
+}
+
+/** Makes a series for an interval that is divided without a trial. */
+function widen(job: usize, first: f64, last: f64): void {
+  const centre = centreOf(first, last);
+  const radius = reachOf(job, first, last, centre);
+  if (isWithin(job, centre, radius)) return;
+  const scale = scaleOf(radius);
+  const tail = series(job, centre, scale, radius / scale, false);
+  if (tail < Infinity) bequeath(job, centre, scale, radius / scale, tail);
+}
+
+function isWithin(job: usize, centre: f64, radius: f64): boolean {
+  const scale = loadDouble(job + WIDER_SCALE);
+  return Math.abs(centre - loadDouble(job + WIDER_CENTRE)) + radius <= loadDouble(job + WIDER_REACH) * scale;
+}
+
+/**
+ * The series of a part of an interval from that of the whole, by Taylor's shift (repeated synthetic division): with many segments an interval
+ * it takes the place of most expansions. What the whole's series errs, it errs. Returns false if there is none, if that errs too much here, or
+ * where a root is to be found.
+ */
+function inherit(job: usize, centre: f64, scale: f64, reach: f64): boolean {
+  if (!isWithin(job, centre, reach * scale)) return false;
+  const wider = job + WIDER;
+  const a = job + TAYLOR;
+  const unit = loadDouble(job + WIDER_SCALE);
+  const shift = (centre - loadDouble(job + WIDER_CENTRE)) / unit;
+  for (let n: i32 = 0; n < TERMS; n++) setTerm(a, n, term(wider, n));
+  for (let k: i32 = 0; k < TERMS - 1; k++) {
+    let above = term(a, TERMS - 1);
+    for (let n = TERMS - 2; n >= k; n--) {
+      above = term(a, n) + shift * above;
+      setTerm(a, n, above);
+    }
+  }
+  const ratio = scale / unit;
+  let factor: f64 = 1;
+  for (let n: i32 = 1; n < TERMS; n++) {
+    factor *= ratio;
+    setTerm(a, n, term(a, n) * factor);
+  }
+  const size = Math.abs(term(a, 0));
+  const error = loadDouble(job + WIDER_ERROR) + U * size;
+  const least = size - sizeFrom(a, 1, reach) - error;
+  const most = COARSE * unitInLastPlace(Math.max(least, SMALL));
+  // Terms that are nothing here need not be economised.
+  const cut = cutTerms(a, reach, most / 1024);
+  storeDouble(job + OF_VALUE, error);
+  storeDouble(job + OF_SERIES, cut);
+  return error <= most && !hasRoot(job, reach);
+}
+
+/** Leaves out the highest terms as long as they are at most `share` of anything; returns what they were, Σ|aₙ|rⁿ. */
+function cutTerms(a: usize, radius: f64, share: f64): f64 {
+  let left: f64 = 0;
+  let scale = power(radius, TERMS - 1);
+  for (let n = TERMS - 1; n > 4; n--) {
+    const size = Math.abs(term(a, n)) * scale;
+    if (!(left + size <= share)) break;
+    left += size;
+    setTerm(a, n, 0);
+    scale /= radius;
+  }
+  return left;
+}
+
+/** Whether a root may lie in the interval, or little beyond, of a series whose tail is nothing beside its terms. */
+function hasRoot(job: usize, reach: f64): boolean {
+  const a = job + TAYLOR;
+  const size = Math.abs(term(a, 0));
+  const variation = sizeFrom(a, 1, reach);
+  return size <= 2.1 * variation && size + variation >= SMALL;
 }
 
 /** One float32: only the value counts, and it is the nearest float32 as far as two float64 can tell. */
@@ -379,6 +489,13 @@ function fitAroundValue(
 ): boolean {
   const a = job + TAYLOR;
   const size = Math.abs(term(a, 0));
+  const least = Math.max(size - variation, 0);
+  // The grid's quadratics are derived from this polynomial and need most of the error budget for themselves.
+  const allowed = isUtmost(job, first, last)
+    ? Infinity
+    : 0.03 * (size + variation < SMALL ? TINY : unitInLastPlace(least));
+  // What u⁵ leaves alone is by far too much.
+  if (Math.abs(term(a, 5)) * power(radius, 5) > 32 * allowed) return false;
   let slack = tail + loadDouble(job + OF_VALUE) + loadDouble(job + OF_SERIES) + economise(a, 4, radius);
   const value = term(a, 0);
   storeSingle(out, centre);
@@ -387,10 +504,7 @@ function fitAroundValue(
   const rest = value - loadSingle(out + 4);
   storeSingle(out + 12, coefficient(rest));
   slack += Math.abs(rest - loadSingle(out + 12)) + radius * storeTail(a, 1, out, radius);
-  const least = Math.max(size - variation, 0);
-  // The grid's quadratics are derived from this polynomial and need most of the error budget for themselves.
-  if (slack > 0.03 * (size + variation < SMALL ? TINY : unitInLastPlace(least)) && !isUtmost(job, first, last))
-    return false;
+  if (slack > allowed) return false;
   const product = radius * horner(job, out, radius);
   let error = radius * loadDouble(job + HORNER_ERROR) + UNIT_ROUNDOFF * (2 * product + Math.abs(rest));
   // u is off by so much of itself, and what follows from it by |u·p′|.

@@ -154,7 +154,7 @@ export const WORST_TINY: usize = 176;
 export const WORST_TINY_AT: usize = 184;
 /** Room to work. */
 export const WORK: usize = 192;
-export const JOB_BYTES: usize = 512;
+export const JOB_BYTES: usize = 640;
 
 /**
  * A segment in memory: its row; its first input; how far the row's polynomial, evaluated without rounding, may be from the function,
