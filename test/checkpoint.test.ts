@@ -196,9 +196,22 @@ describe('nothing is assumed', () => {
     expect(said({ act_1: 'a=-1 b=1 variant=ge', act_2: 'a=-2 b=2 variant=inf' })).toEqual([-1, 1, 'ge']);
     expect(() => said({ act_2: 'a=-2 b=2 variant=inf' })).toThrow(/does not say a, b, variant/);
     // One letter alone may mean anything, and so does a part of a word.
-    expect(() => said({ note: 'option a=5', variant: 'ge' })).toThrow(/does not say a, b of/);
-    expect(() => said({ note: 'alpha=-3 b=3 beta=1 variant=ge' })).toThrow(/does not say a, b of/);
-    expect(() => said({ one: 'a=-3 b=3', two: 'a=-2 b=3', variant: 'ge' })).toThrow(/says both a=-3 and a=-2/);
+    expect(() => said({ act: 'option a=5', variant: 'ge' })).toThrow(/does not say a, b of/);
+    expect(() => said({ act: 'alpha=-3 b=3 beta=1 variant=ge' })).toThrow(/does not say a, b of/);
+    expect(() => said({ act: 'a=-3 b=3', activation: 'a=-2 b=3', variant: 'ge' })).toThrow(/says both a=-3 and a=-2/);
+    // What lies in another file, and what is no activation.
+    for (const key of ['act_2', 'act_10', 'encoder.act'])
+      expect(() => said({ [key]: 'DiTAC a=-1 b=1 variant=leaky' })).toThrow(/does not say a, b, variant/);
+    expect(() => said({ optimizer: 'adam a=0.9 b=0.999', variant: 'gelu' })).toThrow(/does not say a, b of/);
+    expect(said({ model: 'Linear-DiTAC-Linear, DiTAC a=-3 b=3', variant: 'ge' })).toEqual([-3, 3, 'ge']);
+    // What its own entries begin to say is not completed, nor replaced.
+    const all = { a: '-3', b: '3', variant: 'gelu' };
+    expect(() => said({ ...all, 'act_1.a': '-1' })).toThrow(/does not say a, b of/);
+    expect(() => said({ ...all, 'act_1.variant': 'swish' })).toThrow(/does not say variant of/);
+    expect(() => said({ ...all, a: '-3,5' })).toThrow(/does not say a, b of/);
+    expect(() => said({ act: 'a=-3,5 b=3 variant=ge' })).toThrow(/does not say a, b of/);
+    expect(said({ act: 'a=-3,b=3,variant=ge' })).toEqual([-3, 3, 'ge']);
+    expect(() => said({ ...all, act: 'DiTAC variant=swish' })).toThrow(/does not say variant of/);
     // @ts-expect-error: not text
     expect(() => said({ a: -3 })).toThrow(/metadata.a must be a string, got -3/);
   });
