@@ -106,7 +106,7 @@ test('inspect names what it recognises, and what must be told', async () => {
   expect(status).toBe(0);
   expect(stdout).toContain("? 'act.' could be one of, told with --family:");
   expect(stdout).toMatch(/--family snake, and --log-scale.*: Snake as of .* 3 functions/);
-  expect(stdout).toMatch(/'norm.' could be[\s\S]*--family dyt: DyT/);
+  expect(stdout).toMatch(/'norm.' could be[\s\S]*--family dyt, and --layout: DyT/);
   const report = JSON.parse((await ditac('inspect', file, '--json')).stdout);
   expect(report.activations).toEqual([]);
   expect(report.families.map(({ prefix }: { prefix: string }) => prefix)).toEqual(

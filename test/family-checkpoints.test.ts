@@ -2,11 +2,14 @@
 import {
   AGLU,
   APA,
+  APL,
   BSpline,
   Chebyshev,
+  Derf,
   DyT,
   ELU,
   Hermite,
+  Polynomial,
   PReLU,
   Rational,
   Snake,
@@ -104,12 +107,7 @@ describe('what released classes saved', () => {
       expect(others).toEqual([]);
       expect(found!.prefix).toBe('act.');
       const candidate = found!.candidates.find(({ family }) => family === each.family)!;
-      // What was told in the case, but for the layout, which has a default.
-      expect([...candidate.tell].sort()).toEqual(
-        Object.keys(each.told)
-          .filter((key) => key !== 'layout')
-          .sort(),
-      );
+      expect([...candidate.tell].sort()).toEqual(Object.keys(each.told).sort());
     });
 
   for (const { name, reason } of skipped) test.skip(`${name}: ${reason}`, () => {});
@@ -152,13 +150,73 @@ describe('shapes', () => {
     { shape: [1, 3, 1], layout: 'channelsFirst' },
     { shape: [1, 3, 1, 1], layout: 'channelsFirst' },
     { shape: [1, 1, 3], layout: 'channelsLast' },
+    { shape: [3, 1], layout: 'channelsFirst' },
+    { shape: [1, 3], layout: 'channelsLast' },
   ])('$shape is one a channel', ({ shape, layout }) => {
     const act = PReLU.fromStateDict({ weight: tensor(shape, 0.1, 0.2, 0.3) });
     expect([act.channels, act.layout]).toEqual([3, layout]);
-    expect(act.stateDict()).toEqual({
-      ...{ weight: tensor(shape, 0.1, 0.2, 0.3) },
-      ...(layout === 'channelsLast' ? { 'ditac.layout': { shape: [1], data: Float64Array.of(1) } } : {}),
-    });
+    expect(act.stateDict()).toEqual({ weight: tensor(shape, 0.1, 0.2, 0.3) });
+  });
+
+  test('a layout that neither shapes nor the class say is written, and read', () => {
+    for (const layout of ['channelsFirst', 'channelsLast'] as const)
+      for (const act of [
+        Snake.fromStateDict({ a: tensor([3], 1, 2, 3) }, { layout }),
+        Snake.fromStateDict({ a: tensor([1, 1, 3], 1, 2, 3) }, { layout }),
+        PReLU.fromStateDict({ weight: tensor([3], 1, 2, 3) }, { layout }),
+        DyT.fromStateDict({ alpha: tensor([1], 1), weight: tensor([2], 1, 2), bias: tensor([2], 0, 0) }, { layout }),
+        Rational.fromStateDict(
+          {
+            weight_numerator: tensor([1, 6], 0, 1, 2, 0, 0, 0),
+            weight_denominator: tensor([2, 4], 1, 0, 0, 0, 2, 0, 0, 0),
+          },
+          { channels: 4, layout },
+        ),
+      ]) {
+        const again = (act.constructor as typeof PReLU).fromStateDict(act.stateDict());
+        expect([again.channels, again.layout]).toEqual([act.channels, layout]);
+      }
+  });
+
+  test('tensors that have their channels in different places are refused', () => {
+    const tensors = { alpha: tensor([1, 3, 1], 1, 2, 3), beta: tensor([1, 1, 3], 1, 2, 3) };
+    expect(() => SnakeBeta.fromStateDict(tensors, { logScale: true, eps: 1e-9 })).toThrow(
+      /'beta' of shape \[1, 1, 3\] has/,
+    );
+  });
+
+  test('rationals of Keras have their channels where shapes are wide', () => {
+    const names = ['alpha_0', 'alpha_1', 'alpha_2', 'alpha_3', 'beta_0', 'beta_1', 'beta_2'];
+    const of = (shape: number[], odd = shape) =>
+      Object.fromEntries(
+        names.map((name, k) => {
+          const own = k === 1 ? odd : shape;
+          return [name, tensor(own, ...new Array(own.reduce((p, n) => p * n, 1)).fill(name === 'beta_0' ? 1 : 0.1))];
+        }),
+      );
+    expect(Rational.fromStateDict(of([1, 1, 3])).layout).toBe('channelsLast');
+    expect(Rational.fromStateDict(of([3])).layout).toBe('channelsLast');
+    expect(Rational.fromStateDict(of([3, 1, 1])).layout).toBe('channelsFirst');
+    expect(Rational.fromStateDict(of([1])).channels).toBe(1);
+    expect(() => Rational.fromStateDict(of([1, 3, 1]))).toThrow(/channels first or last/);
+    expect(() => Rational.fromStateDict(of([1], [3]))).toThrow(/alpha_1 and alpha_0 must have one shape/);
+  });
+
+  test('what is stored of a class is one of its classes', () => {
+    for (const data of [[99], [0.5], []])
+      expect(() =>
+        PReLU.fromStateDict({ weight: tensor([1], 1), 'ditac.class': tensor([data.length], ...data) }),
+      ).toThrow(/'ditac.class' must be an integer/);
+  });
+
+  test('functions of nothing cost what their file is worth', () => {
+    for (const [Family, name] of [
+      [Polynomial, 'coefficients'],
+      [APL, 'a'],
+    ] as const)
+      expect(() =>
+        Family.fromStateDict({ [name]: tensor([60_000_000, 0]), b: tensor([60_000_000, 0]) } as never),
+      ).toThrow(/must have shape|at least/);
   });
 
   test.each([[[]], [[1]], [[1, 1, 1, 1]]])('%j is shared', (shape) => {
@@ -271,10 +329,20 @@ describe('what is taken for granted is reported', () => {
     expect(act.notes.join()).toMatch(/1 of 2 functions \(1\): .*CosyVoice/);
   });
 
-  test('where DyT’s channels lie', () => {
-    const act = DyT.fromStateDict({ alpha: tensor([1], 1), weight: tensor([2], 1, 2), bias: tensor([2], 0, 0) });
-    expect(act.notes.join()).toMatch(/layout/);
+  test('tensors of the same module that a family has not', () => {
+    const module = { 'act.alpha': tensor([2], 1, 2), 'act.beta': tensor([2], 1, 2) };
+    const act = Snake.fromStateDict(module, { prefix: 'act.', logScale: false, eps: 1e-9 });
+    expect(act.notes).toEqual(['the state dict has beta beside it, which Snake has not']);
   });
+});
+
+test('where the channels of DyT and Derf lie is asked', () => {
+  const channels = { alpha: tensor([1], 1), weight: tensor([2], 1, 2), bias: tensor([2], 0, 0) };
+  expect(() => DyT.fromStateDict(channels)).toThrow(/needs layout: .* first or last.*pass \{ layout \}/);
+  expect(() => Derf.fromStateDict({ ...channels, shift: tensor([1], 0) })).toThrow(/needs layout/);
+  expect(identify({ ...channels, shift: tensor([1], 0) })[0]!.candidates[0]!.tell).toEqual(['layout']);
+  const one = { alpha: tensor([1], 1), weight: tensor([1], 1), bias: tensor([1], 0) };
+  expect(DyT.fromStateDict(one).channels).toBe(1);
 });
 
 describe('values that make no sense', () => {

@@ -44,6 +44,9 @@ export interface StateDictOptions {
   edge?: readonly [output: number, input: number];
 }
 
+/** As many functions as an activation has channels at most. */
+const MOST_EMPTY = 65536;
+
 const OWN: Checkpoint = { classes: [{ name: 'ditac' }] };
 const ADDED = 'ditac.';
 
@@ -148,7 +151,8 @@ export function matches(
   const known = knownConstants(family, tensors, prefix, told);
   const classes = classesOf(family);
   const stored = tensorOf(tensors, `${prefix}${ADDED}class`);
-  const chosen = told.class ?? (stored && classes[stored.data[0] as number]?.name);
+  const index = stored && expectInteger(`'${prefix}${ADDED}class'`, stored.data[0], 0, classes.length - 1);
+  const chosen = told.class ?? (index === undefined ? undefined : classes[index]!.name);
   const allowed = chosen === undefined ? classes : classes.filter(({ name }) => name === chosen);
   const lacks = (source: AnySource) =>
     tensorsOf(family, source, known).filter((name) => {
@@ -221,23 +225,18 @@ export function functionsOf(
   if (kind.isOne) {
     if (wide.length > 1 || shape.length > 4 || shape.includes(0)) return undefined;
     const functions = wide[0] ?? 1;
-    // [1, C, 1] and [1, C, 1, 1] broadcast along dimension 1, [1, 1, C] along the last.
+    if (functions === 1 || shape.length < 2) return { functions, length: 1 };
+    // [1, C, 1] and [1, C, 1, 1] broadcast along dimension 1, as [C, 1] does over [N, C, L]; [1, C] and [1, 1, C] along the last.
     const at = shape.indexOf(functions);
-    const layout =
-      functions === 1 || shape.length < 3
-        ? undefined
-        : at === 1
-          ? 'channelsFirst'
-          : at === shape.length - 1
-            ? 'channelsLast'
-            : undefined;
-    if (shape.length >= 3 && functions > 1 && !layout) return undefined;
-    return { functions, length: 1, ...(layout ? { layout } : {}) };
+    if (at === shape.length - 1) return { functions, length: 1, layout: 'channelsLast' };
+    return at === (shape.length === 2 ? 0 : 1) ? { functions, length: 1, layout: 'channelsFirst' } : undefined;
   }
   if (shape.length === 0 || shape.length > 2) return undefined;
   const length = shape[shape.length - 1]!;
   if (kind.length !== undefined && length !== kind.length) return undefined;
-  return { functions: shape.length === 2 ? shape[0]! : 1, length };
+  const functions = shape.length === 2 ? shape[0]! : 1;
+  // Of nothing there may be any number in a small file.
+  return length === 0 && functions > MOST_EMPTY ? undefined : { functions, length };
 }
 
 /** Reads a state dict of a family's class. @throws {TypeError|RangeError} if tensors are missing or misshapen, or something is to be told. */
@@ -299,6 +298,7 @@ export function readStateDict(
     const read = source.read(moduleOf(family, tensors, prefix, edge, notes));
     Object.assign(constants, read.constants, known);
     Object.assign(found, read.parameters);
+    layout = read.layout;
     for (const [key] of kindsOf(family, constants)) if (told[key] !== undefined) found[key] = told[key];
   } else {
     if (edge !== undefined)
@@ -320,6 +320,10 @@ export function readStateDict(
           `'${prefix}${name}' must have shape ${expectedShape(kind)}, got [${shape.join(', ')}] with ${data.length} numbers`,
         );
       shapes.set(key, shape);
+      if (layout && size.layout && layout !== size.layout)
+        throw new RangeError(
+          `'${prefix}${name}' of shape [${shape.join(', ')}] has its channels elsewhere than other tensors of ${family.name} '${prefix}'`,
+        );
       layout ??= size.layout;
       found[key] = kind.isOne
         ? data
@@ -333,12 +337,34 @@ export function readStateDict(
         `${family.name} '${prefix}' needs channels: its state dict does not say how many share the ${groups} groups; pass { channels }`,
       );
   }
+  if (source.needs?.includes('layout') && layout === undefined && told.layout === undefined) {
+    const several = Math.max(
+      Number(told.channels ?? 1),
+      ...kindsOf(family, constants).map(([key]) => countOf(found[key])),
+    );
+    if (several > 1 && tensorOf(tensors, `${prefix}${ADDED}layout`) === undefined)
+      throw new TypeError(
+        `${family.name} '${prefix}' needs layout: its class has the ${several} channels first or last, and its state dict does not say which; pass { layout }`,
+      );
+  }
+  const beside = unread(family, tensors, prefix);
+  if (beside.length > 0)
+    notes.push(`the state dict has ${beside.slice(0, 8).join(', ')} beside it, which ${family.name} has not`);
   const channels = tensorOf(tensors, `${prefix}${ADDED}channels`)?.data[0];
   const layoutIndex = tensorOf(tensors, `${prefix}${ADDED}layout`)?.data[0];
   if (channels !== undefined && found.channels === undefined) found.channels = channels;
   if (layoutIndex !== undefined) layout = LAYOUTS[expectInteger('ditac.layout', layoutIndex, 0, LAYOUTS.length - 1)];
   found.layout ??= layout ?? source.layout;
   return { options: { ...found, ...constants }, origin: { source: source.name, shapes, notes } };
+}
+
+/** Tensors of the same module that no class of the family has. */
+function unread(family: AnyFamily, tensors: StateDict, prefix: string): string[] {
+  const names = new Set(classesOf(family).flatMap((source) => everyNameOf(family, source)));
+  return Object.keys(tensors)
+    .filter((name) => prefix !== '' && name.startsWith(prefix))
+    .map((name) => name.slice(prefix.length))
+    .filter((name) => name !== '' && !name.includes('.') && !names.has(name));
 }
 
 const countOf = (value: unknown): number =>
@@ -349,7 +375,9 @@ const countOf = (value: unknown): number =>
       : 1;
 
 const expectedShape = ({ isOne, length }: ParameterKind): string =>
-  isOne ? '[], [1], [C], [1, C, 1], [1, C, 1, 1] or [1, 1, C]' : `[${length ?? 'n'}] or [C, ${length ?? 'n'}]`;
+  isOne
+    ? '[], [1], [C], [C, 1], [1, C], [1, C, 1], [1, C, 1, 1] or [1, 1, C]'
+    : `[${length ?? 'n'}] or [C, ${length ?? 'n'}]`;
 
 function hasShapesOf(family: AnyFamily, source: AnySource, tensors: StateDict, prefix: string, known: Told): boolean {
   if (source.read) return true;
@@ -494,8 +522,27 @@ export function writeStateDict(
   if (classes.includes(source) && (fit.length !== 1 || fit[0] !== source || untold.length > 0))
     add('class', Float64Array.of(classes.indexOf(source)));
   if (channels !== functions) add('channels', Float64Array.of(channels));
-  if (layout !== 'channelsFirst' && channels > 1) add('layout', Float64Array.of(LAYOUTS.indexOf(layout)));
+  if (channels > 1 && layout !== layoutOf(family, source, translated !== undefined, dict, prefix, values))
+    add('layout', Float64Array.of(LAYOUTS.indexOf(layout)));
   return dict;
+}
+
+/** Where channels are when this is read without being told; undefined if it is asked. */
+function layoutOf(
+  family: AnyFamily,
+  source: AnySource,
+  isTranslated: boolean,
+  dict: StateDict,
+  prefix: string,
+  constants: Told,
+): Layout | undefined {
+  if (!isTranslated)
+    for (const [key, kind] of kindsOf(family, constants)) {
+      const stored = tensorOf(dict, prefix + nameOf(source, key));
+      const said = stored && functionsOf(kind, stored.shape)?.layout;
+      if (said) return said;
+    }
+  return source.needs?.includes('layout') ? undefined : (source.layout ?? 'channelsFirst');
 }
 
 /** Whether a class has tensors for just these parameters. */

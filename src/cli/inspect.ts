@@ -38,7 +38,7 @@ export interface ActivationReport {
   readonly problem?: string;
 }
 
-export interface InspectOptions extends Told, Omit<Where, 'layout'> {
+export interface InspectOptions extends Told, Where {
   /** Only this activation is rebuilt. */
   readonly prefix?: string;
   /** Default 'ditac'. */

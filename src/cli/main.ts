@@ -102,6 +102,8 @@ const weights = (command: Command): Command =>
     .option('--weights <file>', 'take the parameters from this .safetensors file')
     .option('--prefix <prefix>', 'what the names of its tensors begin with', '');
 
+const layout = () => program.createOption('--layout <name>', 'where channels are').choices(LAYOUTS as string[]);
+
 interface Made extends Told, Omit<Where, 'layout'> {
   readonly family: FamilyName;
   readonly seed?: number;
@@ -134,8 +136,8 @@ function made(options: Made): { act: AnyActivation; origin: string } {
   try {
     const act = isDiTAC
       ? rebuild(checkpoint, prefix, options)
-      : read(checkpoint, name, prefix, optionsOf(options), options);
-    // Of several channels, the function of the first.
+      : // Of several channels, the function of the first, wherever they are.
+        read(checkpoint, name, prefix, optionsOf(options), { layout: 'channelsFirst', ...options });
     return { act: act.channels === 1 ? act : activationOf(name, settingsOf(act)), origin: `'${prefix}' of ${file}` };
   } finally {
     checkpoint.close();
@@ -301,6 +303,7 @@ told(
     .argument('<file>'),
 )
   .option('--prefix <prefix>', 'only this activation')
+  .addOption(layout())
   .option('--json', 'print JSON')
   .action((file: string, { json, ...options }: InspectOptions & { json?: boolean }) => {
     const report = inspect(file, isDiTAC ? options : { ...options, constants: optionsOf(options as Made) });
@@ -369,7 +372,7 @@ told(
     )
     .option('--prefix <prefix>', 'only this activation'),
 )
-  .addOption(program.createOption('--layout <name>', 'where channels are').choices(LAYOUTS as string[]))
+  .addOption(layout())
   .option('--json', 'print JSON')
   .action((file: string, { json, ...options }: CompileOptions & { json?: boolean }) => {
     const reports = compileCheckpoint(file, isDiTAC ? options : { ...options, constants: optionsOf(options as Made) });

@@ -88,8 +88,8 @@ export interface SourceClass<C extends object = object, P extends string = strin
   readonly constants?: Partial<C>;
   /** Constants that its instances choose and its state dict does not say: asked for, never assumed. */
   readonly asks?: readonly (keyof C & string)[];
-  /** Options beside constants that must be told: which edge of a layer, or how many channels there are. */
-  readonly needs?: readonly ('edge' | 'channels')[];
+  /** Options beside constants that must be told: which edge of a layer, how many channels there are, or where, unless shapes say it. */
+  readonly needs?: readonly ('edge' | 'channels' | 'layout')[];
   /** Where its channels are, if its instances do not choose and shapes do not say. */
   readonly layout?: Layout;
   /** Tensors beside them that say nothing more. */
@@ -105,6 +105,8 @@ export interface SourceClass<C extends object = object, P extends string = strin
   read?(stored: StoredModule): {
     readonly constants?: Partial<C>;
     readonly parameters: { readonly [K in P]: ArrayLike<number> | readonly ArrayLike<number>[] };
+    /** Where its channels are, if shapes say it. */
+    readonly layout?: Layout;
   };
   /** One function a row. Undefined if the class cannot hold it: then the first class does. */
   write?(constants: C, parameters: { readonly [K in P]: readonly (readonly number[])[] }): StateDict | undefined;

@@ -121,11 +121,32 @@ export const rational: Family<{ version: RationalVersion }, 'numerator' | 'denom
         count: (shape) => shape.reduce((units, n) => units * n, 1),
         constants: { version: 'R' },
         read(stored) {
+          // Along all axes of an input but the batch, or those that are not shared.
+          const { shape } = stored.tensor('alpha_0', 4);
           const rows = (names: readonly string[]) => {
-            const columns = names.map((name) => stored.tensor(name, 4).data);
+            const columns = names.map((name) => {
+              const found = stored.tensor(name, 4);
+              if (found.shape.some((n, axis) => n !== shape[axis]))
+                throw new RangeError(
+                  `${name} and alpha_0 must have one shape, got [${found.shape.join(', ')}] and [${shape.join(', ')}]`,
+                );
+              return found.data;
+            });
             return Array.from({ length: columns[0]!.length }, (_, unit) => columns.map((column) => column[unit]!));
           };
+          const wide = shape.flatMap((n, axis) => (n > 1 ? [axis] : []));
+          const layout =
+            wide.length !== 1
+              ? undefined
+              : wide[0] === 3
+                ? 'channelsLast'
+                : wide[0] === 1
+                  ? 'channelsFirst'
+                  : undefined;
+          if (wide.length === 1 && !layout)
+            throw new RangeError(`alpha_0 must have its channels first or last, got shape [${shape.join(', ')}]`);
           return {
+            ...(layout ? { layout } : {}),
             parameters: {
               numerator: rows(['alpha_3', 'alpha_2', 'alpha_1', 'alpha_0']),
               denominator: rows(['beta_2', 'beta_1', 'beta_0']),

@@ -16,9 +16,6 @@ import { bySign, constantNumber, type Family, one, tail, whole } from './family.
 
 const ROOT_2 = power(2, 0.5);
 
-const LAYOUT =
-  'the class has its channels first or last, and does not store which: the option layout says it, and is channelsFirst else';
-
 /** DyT, "Transformers without Normalization" (arXiv 2503.10622): weight·tanh(αx) + bias; α shared, weight and bias a channel. */
 export const dyt: Family<object, 'alpha' | 'weight' | 'bias'> = {
   name: 'DyT',
@@ -31,11 +28,11 @@ export const dyt: Family<object, 'alpha' | 'weight' | 'bias'> = {
     const high = tail(0, plus(bias, weight), times(-2, weight, sigmoid(times(-2, alpha, x))));
     return whole(f, ...bySign(alpha.value, low, high));
   },
-  // The released class, and the paper's listing.
+  // The released class, and the paper's listing: channels are first or last, as an instance is told.
   checkpoint: {
     classes: [
-      { name: 'dyt', note: LAYOUT },
-      { name: 'listing', names: { weight: 'gamma', bias: 'beta' }, note: LAYOUT },
+      { name: 'dyt', needs: ['layout'] },
+      { name: 'listing', names: { weight: 'gamma', bias: 'beta' }, needs: ['layout'] },
     ],
   },
 };
@@ -53,6 +50,7 @@ export const derf: Family<object, 'alpha' | 'shift' | 'weight' | 'bias'> = {
     const rising = tail(0, plus(bias, weight), times(-2, weight, normal(times(ROOT_2, negative(g)))));
     return whole(f, ...bySign(alpha.value, falling, rising));
   },
+  checkpoint: { classes: [{ name: 'ditac', needs: ['layout'] }] },
 };
 
 /** log(1 + e^{βx})/β. */

@@ -345,7 +345,7 @@ CASES = [
     ("torchortho_fourier", "fourier", {}, fourier),
     ("acon_c", "aconc", {}, lambda: first4(from_repository("nmaac/acon/acon.py", "AconC")(CHANNELS))),
     ("dyt_last", "dyt", {"layout": "channelsLast"}, dyt(True)),
-    ("dyt_first", "dyt", {}, dyt(False)),
+    ("dyt_first", "dyt", {"layout": "channelsFirst"}, dyt(False)),
     ("polycom_polyrelu", "polyrelu", {}, polyrelu),
 ]
 
