@@ -4,6 +4,7 @@ import { aloneModel } from './onnx/alone.js';
 import { type Compiled, type Converted, convert, FORMS, type Form } from './onnx/convert.js';
 import { DOMAIN, type FoundNode, survey } from './onnx/find.js';
 import { type AttributeValue, attributesOf, type NodeView } from './onnx/model.js';
+import { stagesOf } from './onnx/split.js';
 
 export type { Compiled, Converted, Form } from './onnx/convert.js';
 export type { AttributeValue } from './onnx/model.js';
@@ -44,7 +45,7 @@ const OPTIONS = {
  * @param activationFor is asked about every node, those of subgraphs and functions too; what it gives takes the node's place: any activation of this package.
  * @returns the new model, and what became of each node that was replaced.
  * @throws {TypeError} if an argument is something else. @throws {OnnxError} if the bytes are no model, or a node cannot be replaced: its input is not
- *   float32, or the model does not say what it is; its channels are others.
+ *   float32, or the model does not say what it is; its channels are others; of the form `split`, it lies in a branch or a function, or its input is a constant.
  */
 export function rewriteModel(
   model: Uint8Array,
@@ -75,8 +76,12 @@ export function rewriteModel(
     return true;
   });
   const assignments = found.map((each: FoundNode) => ({ found: each, activation: chosen.get(each.node)! }));
-  const { message, converted } = convert(model, assignments, options?.form ?? 'exact', { unused: others === 0 });
-  return { model: message.join(), replaced: converted };
+  const form = options?.form ?? 'exact';
+  const { message, converted } = convert(model, assignments, form, { unused: others === 0 });
+  const rewritten = message.join();
+  // What no session could open is not written.
+  if (form === 'split' && converted.length > 0) stagesOf(rewritten);
+  return { model: rewritten, replaced: converted };
 }
 
 /**

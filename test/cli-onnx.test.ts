@@ -163,6 +163,126 @@ test('parameters in attributes need no weights; forms are options', async () => 
   expect([...(y!.data as Float32Array)]).toEqual([...new Snake({ alpha: 0.5 }).forward(x)]);
 });
 
+test('what neither nodes nor weights say is never made up', async () => {
+  const { at } = folderWith(new Uint8Array(0), new Uint8Array(0));
+  const refused = async (one: ReturnType<typeof node>, ...more: string[]) => {
+    const initializer = [{ name: 'w', dims: [3n], dataType: 1, rawData: new Uint8Array(12) }] as never;
+    const graph = { node: [one], input: [value('x', [2, 3])], output: [value('y', [2, 3])], initializer };
+    writeFileSync(at('model.onnx'), model(graph));
+    const { status, stderr } = await ditac('onnx', at('model.onnx'), '-o', at('out.onnx'), ...more);
+    expect([status, existsSync(at('out.onnx'))]).toEqual([1, false]);
+    return stderr;
+  };
+  const ours = (op: string, attributes: object, inputs = ['x']) =>
+    node(op, inputs, ['y'], attributes as never, { domain: 'com.ditac' });
+  const elu = node('Elu', ['x'], ['y'], { alpha: 0.5 });
+  expect(await refused(elu, '--placeholder', 'Elu', '--family', 'elu')).toMatch(/Elu says nothing of a ELU.*--weights/);
+  const prelu = node('PRelu', ['x', 'w'], ['y']);
+  expect(await refused(prelu, '--placeholder', 'PRelu', '--family', 'prelu')).toMatch(/PRelu says nothing of a PReLU/);
+  expect(await refused(ours('PReLU', {}, ['x', 'w']))).toMatch(/it has 2 inputs, and only the first is known/);
+  expect(await refused(ours('Snake', { prefix: 'act.', logScale: 1n }))).toMatch(/it is 'act\.' of a file/);
+  expect(await refused(ours('Snake', { logScale: 1n }))).toMatch(/it has no attribute alpha/);
+  expect(await refused(ours('DiTAC', { thetas: [0, 0, 0, 0, 0, 0, 0, 0, 0] }))).toMatch(/no attribute a, b, variant/);
+  expect(await refused(ours('SnakeBta', { alpha: 1 }), '--family', 'snake')).toMatch(
+    /has family 'SnakeBta'; there are/,
+  );
+  for (const logScale of ['false', [0n], 2n, 0.5])
+    expect(await refused(ours('Snake', { alpha: 1, logScale }))).toMatch(/logScale must be 0 or 1, got/);
+});
+
+test('attributes that are 0 may be left out, and what is told goes with them', async () => {
+  const written = (attributes: object, cleared: string) => {
+    const whole = ours(attributes);
+    for (const each of whole.attribute!) if (each.name === cleared) Object.assign(each, { i: undefined, f: undefined });
+    return model({ node: [whole], input: [value('x', [2, 3])], output: [value('y', [2, 3])] });
+  };
+  const ours = (attributes: object) => node('PReLU', ['x'], ['y'], attributes as never, { domain: 'com.ditac' });
+  const { at } = folderWith(written({ weight: 0 }, 'weight'), new Uint8Array(0));
+  expect((await ditac('onnx', at('model.onnx'), '-o', at('out.onnx'))).status).toBe(0);
+  const session = await ort.InferenceSession.create(new Uint8Array(readFileSync(at('out.onnx'))));
+  const x = Float32Array.of(-1, 2, -3, 4, -5, 6);
+  const { y } = await session.run({ x: new ort.Tensor('float32', x, [2, 3]) });
+  expect([...(y!.data as Float32Array)].map((each) => each + 0)).toEqual([0, 2, 0, 4, 0, 6]);
+  // Where channels are, and constants of the family.
+  writeFileSync(
+    at('model.onnx'),
+    model({ node: [ours({ weight: [1, 2] })], input: [value('x', [2, 3])], output: [value('y', [2, 3])] }),
+  );
+  const { stderr } = await ditac('onnx', at('model.onnx'), '-o', at('out.onnx'), '--layout', 'channelsLast');
+  expect(stderr).toMatch(/axis 1 must be the 2 channels \(channelsLast\)/);
+  const snake = node('Snake', ['x'], ['y'], { alpha: 0.5 }, { domain: 'com.ditac' });
+  writeFileSync(at('model.onnx'), model({ node: [snake], input: [value('x', [2, 3])], output: [value('y', [2, 3])] }));
+  expect((await ditac('onnx', at('model.onnx'), '-o', at('out.onnx'), '--family', 'snake', '--log-scale')).status).toBe(
+    0,
+  );
+  const logScale = await ort.InferenceSession.create(new Uint8Array(readFileSync(at('out.onnx'))));
+  const found = await logScale.run({ x: new ort.Tensor('float32', x, [2, 3]) });
+  expect([...(found.y!.data as Float32Array)]).toEqual([...new Snake({ alpha: 0.5, logScale: true }).forward(x)]);
+});
+
+test('one activation of the weights is not that of nodes in different modules', async () => {
+  const at3 = (name: string, from: string, to: string) => node('Selu', [from], [to], {}, { name });
+  const graph = {
+    node: [
+      at3('/act/Selu', 'x', 'w'),
+      at3('/act/Selu_1', 'w', 'a'),
+      at3('/block1/act/Selu', 'a', 'b'),
+      at3('/block2/act/Selu', 'b', 'y'),
+    ],
+    input: [value('x', ['n'])],
+    output: [value('y', ['n'])],
+  };
+  const snake = saveSafetensors(new Snake({ alpha: 0.5 }).stateDict({ prefix: 'act.' }));
+  const { run } = folderWith(model(graph), snake);
+  const { status, stderr } = await run('--placeholder', 'Selu', '--family', 'snake');
+  expect([status, stderr]).toEqual([
+    1,
+    expect.stringMatching(/'block1\.act'\) matches 'act\.', which a node of 'act' matches too/),
+  ]);
+  expect((await run('--placeholder', 'Selu', '--family', 'snake', '--map', 'b=act', '--map', 'y=act')).status).toBe(0);
+});
+
+test('the import of com.ditac stays as long as a node of it does', async () => {
+  const graph = {
+    node: [
+      node('Snake', ['x'], ['h'], { alpha: 1 }, { domain: 'com.ditac', name: 'one' }),
+      node('Snake', ['h'], ['y'], { alpha: 2 }, { domain: 'com.ditac', name: 'two' }),
+    ],
+    input: [value('x', ['n'])],
+    output: [value('y', ['n'])],
+  };
+  const { at } = folderWith(model(graph), new Uint8Array(0));
+  const rewrite = (from: string, to: string, ...more: string[]) => ditac('onnx', at(from), '-o', at(to), ...more);
+  expect((await rewrite('model.onnx', 'one.onnx', '--map', 'two=', '--split')).status).toBe(0);
+  expect((await rewrite('one.onnx', 'both.onnx')).status).toBe(0);
+  const { opsetImport, graph: written } = parse(readFileSync(at('both.onnx')));
+  expect(written!.node.some(({ domain, opType }) => domain === 'com.ditac' && opType === 'Plan')).toBe(true);
+  expect(opsetImport.map(({ domain }) => domain)).toContain('com.ditac');
+});
+
+test('activations in branches are verified as far as they are in the main graph', () => {
+  const standIn = (from: string, to: string) =>
+    node('Snake', [from], [to], { alpha: 1 }, { domain: 'com.ditac', name: to });
+  const branch = (): Graph => ({ name: 'b', node: [standIn('h', 'inner')], output: [value('inner', undefined)] });
+  const graph = {
+    node: [
+      standIn('x', 'h'),
+      node('ReduceSum', ['x'], ['s'], { keepdims: 0n }),
+      node('Greater', ['s', 'zero'], ['which']),
+      node('If', ['which'], ['y'], { then_branch: { graph: branch() }, else_branch: { graph: branch() } }),
+    ],
+    initializer: [{ name: 'zero', dims: [], dataType: 1, rawData: new Uint8Array(4) }] as never,
+    input: [value('x', ['n'])],
+    output: [value('y', ['n'])],
+    valueInfo: [value('h', ['n'])],
+  };
+  const { files } = folderWith(model(graph), new Uint8Array(0));
+  const without = files.filter((each, i) => each !== '--weights' && files[i - 1] !== '--weights');
+  const { status, stdout, stderr } = ditacProcess([...without, '--verify']);
+  expect(`${status} ${stderr}`).toBe('0 ');
+  expect(stdout).toMatch(/│ h +│ onnxruntime-\w+ +│ 2 +│ 0 /);
+});
+
 test('weights beside the model go along to another folder, from nowhere else', async () => {
   const bytes = (location: string) =>
     model({
@@ -175,6 +295,10 @@ test('weights beside the model go along to another folder, from nowhere else', a
     });
   const { at } = folderWith(bytes('w.bin'), new Uint8Array(0));
   writeFileSync(at('w.bin'), Uint8Array.of(0, 0, 128, 63, 0, 0, 128, 63));
+  expect((await ditac('onnx', at('model.onnx'), '-o', at('w.bin'))).stderr).toMatch(
+    /a file of weights of the model, .*lost/,
+  );
+  expect(readFileSync(at('w.bin'))).toHaveLength(8);
   mkdirSync(at('to'));
   for (const _ of [1, 2]) expect((await ditac('onnx', at('model.onnx'), '-o', at('to/out.onnx'))).status).toBe(0);
   expect(readdirSync(at('to')).sort()).toEqual(['out.onnx', 'w.bin']);

@@ -174,10 +174,55 @@ describe('channels', () => {
     expect(() => rewriteModel(single(['n', 4, 8]), () => acts.first)).toThrow(/axis 1 must be the 5 channels/);
   });
 
+  // Where the model does not say how many channels there are, the runtime refuses other numbers of them.
+  test.each([
+    ['first', ['a', 'b', 'c'], [2, 5, 8], [2, 8, 5]],
+    ['first', ['a', 'b', 'c'], [2, 5, 8], [2, 10, 4]],
+    ['first', ['a', 'b', 'c'], [2, 5, 8], [5, 2, 8]],
+    ['first', ['a', 'b', 'c', 'd'], [2, 5, 8, 3], [2, 1, 5, 3]],
+    ['first', ['a', 'b'], [4, 5], [5, 4]],
+    ['first', undefined, [2, 5, 8], [2, 8, 5]],
+    ['first', undefined, [2, 5], [5, 2]],
+    ['last', ['a', 'b', 'c'], [2, 8, 5], [2, 5, 8]],
+    ['last', ['a', 'b', 'c'], [2, 8, 5], [2, 4, 10]],
+    ['last', undefined, [8, 5], [5, 8]],
+    ['last', ['a'], [5], [10]],
+    ['prelu', ['a', 'b', 'c'], [2, 5, 8], [2, 10, 4]],
+  ] as const)('%s, declared %j: %j but not %j', async (name, declared, right, wrong) => {
+    const act = acts[name];
+    const size = right.reduce((product: number, each: number) => product * each, 1);
+    const x = one(size, act);
+    const expected = act.forward(x, undefined, { shape: [...right] });
+    for (const form of ['exact', 'webgpu', 'small', 'compact'] as Form[]) {
+      const bytes = rewriteModel(single(declared as never), () => act, { form }).model;
+      const { y } = await run(bytes, { x: float32(x, right) });
+      if (form !== 'compact') expect([form, differingBits(dataOf(y), expected)]).toEqual([form, 0]);
+      const other = wrong.reduce((product: number, each: number) => product * each, 1);
+      await expect(run(bytes, { x: float32(new Float32Array(other), wrong) }), form).rejects.toThrow();
+    }
+  });
+
   test('empty tensors stay empty', async () => {
-    const { model: bytes } = rewriteModel(single(['n', 5, 8]), () => acts.first);
-    const { y } = await run(bytes, { x: float32(new Float32Array(0), [0, 5, 8]) });
-    expect(y!.dims).toEqual([0, 5, 8]);
+    for (const [name, shape, declared] of [
+      ['first', [0, 5, 8], ['n', 5, 8]],
+      ['first', [0, 5, 8], ['n', 'c', 'l']],
+      ['first', [2, 5, 0], ['n', 5, 'l']],
+      ['first', [2, 5, 3, 0], ['n', 'c', 'h', 'w']],
+      ['last', [2, 0, 5], ['n', 'l', 5]],
+      ['last', [2, 0, 5], ['n', 'l', 'c']],
+    ] as const)
+      for (const form of ['exact', 'webgpu', 'small', 'compact'] as Form[]) {
+        const { model: bytes } = rewriteModel(single(declared), () => acts[name], { form });
+        const { y } = await run(bytes, { x: float32(new Float32Array(0), shape) });
+        expect([form, ...y!.dims]).toEqual([form, ...shape]);
+      }
+    const alone = new DiTAC({ a: -3, b: 3, seed: 1 });
+    for (const shape of [[0], [3, 0], [2, 0, 4]])
+      for (const form of ['exact', 'webgpu', 'small', 'compact'] as Form[]) {
+        const { model: bytes } = rewriteModel(single(shape.map((_, i) => `d${i}`)), () => alone, { form });
+        const { y } = await run(bytes, { x: float32(new Float32Array(0), shape) });
+        expect([form, ...y!.dims]).toEqual([form, ...shape]);
+      }
   });
 });
 
@@ -193,6 +238,12 @@ test('the compact form keeps its bound', async () => {
     expect(replaced[0]!.bound).toBeLessThan(1e-3);
   }
   expect(() => rewriteModel(single(['n']), () => new Snake({ alpha: 1 }), { form: 'compact' })).toThrow(/periodic/);
+  // A jump at 16 itself, which is the last cell's.
+  const jump = made('bspline', { grid: [-16, 0, 16], base_weight: 0, spline_scaler: 1, spline_weight: [1, 1] });
+  const { model: bytes, replaced } = rewriteModel(single(['n']), () => jump, { form: 'compact' });
+  const x = Float32Array.of(16);
+  const { y } = await run(bytes, { x: float32(x, [1]) });
+  expect(Math.abs(dataOf(y)[0]! - jump.forward(x)[0]!)).toBeLessThanOrEqual(replaced[0]!.bound!);
 });
 
 describe('digits', () => {
@@ -274,9 +325,8 @@ test('activations in branches, and names that are taken', async () => {
     expect(differingBits(dataOf(yes.y), act.forward(x))).toBe(0);
     expect([...dataOf((await run(changed, { ...feeds, which: flag(0) }, level)).y)]).toEqual([...x].map((v) => -v));
   }
-  await expect(SplitSession.create(ort, rewriteModel(bytes, choose, { form: 'split' }).model)).rejects.toThrow(
-    /subgraph of the model holds a plan/,
-  );
+  // What no session could open is not written.
+  expect(() => rewriteModel(bytes, choose, { form: 'split' })).toThrow(/subgraph of the model holds a plan/);
 });
 
 test('activations in functions', async () => {
@@ -300,12 +350,25 @@ test('activations in functions', async () => {
   const bytes = model(graph, 18, { functions: [body] } as never, { local: 1, 'com.ditac': 1 });
   const { y } = await run(rewriteModel(bytes, choose).model, feeds);
   const once = act.forward(x).map((v) => -v);
-  expect(
-    differingBits(
-      dataOf(y),
-      act.forward(once).map((v) => -v),
-    ),
-  ).toBe(0);
+  const twice = act.forward(once).map((v) => -v);
+  expect(differingBits(dataOf(y), twice)).toBe(0);
+  expect(() => rewriteModel(bytes, choose, { form: 'split' })).toThrow(/a function of the model holds a plan/);
+  // One that a function calls: what goes in is known from the caller's caller.
+  const outer = { ...body, name: 'Outer', node: [node('Block', ['a'], ['c'], {}, { domain: 'local' })] };
+  outer.opsetImport = [...body.opsetImport, { domain: 'local', version: 1n }];
+  const calls = [
+    node('Outer', ['x'], ['h'], {}, { domain: 'local' }),
+    node('Outer', ['h'], ['y'], {}, { domain: 'local' }),
+  ];
+  const nested = model({ ...graph, node: calls }, 18, { functions: [body, outer] } as never, {
+    local: 1,
+    'com.ditac': 1,
+  });
+  expect(differingBits(dataOf((await run(rewriteModel(nested, choose).model, feeds)).y), twice)).toBe(0);
+  // A function that calls itself is none that a runtime takes, but stops nothing.
+  const endless = { ...body, node: [node('Block', ['a'], ['b'], {}, { domain: 'local' }), standIn('b', 'c')] };
+  const circle = model(graph, 18, { functions: [endless] } as never, { local: 1, 'com.ditac': 1 });
+  expect(() => rewriteModel(circle, choose)).toThrow(OnnxError);
 });
 
 describe('split sessions', () => {
@@ -346,6 +409,47 @@ describe('split sessions', () => {
     );
   });
 
+  test('indices beside a maximum, and weights that are sparse, go from stage to stage', async () => {
+    const indices = model({
+      name: 'g',
+      node: [
+        node('MaxPool', ['x'], ['p', 'idx'], { kernel_shape: [2n], strides: [2n] }),
+        standIn('p', 'q'),
+        node('MaxUnpool', ['q', 'idx'], ['y'], { kernel_shape: [2n], strides: [2n] }),
+      ],
+      input: [value('x', [1, 1, 8])],
+      output: [value('y', undefined)],
+    });
+    const sparse = model({
+      name: 'g',
+      node: [standIn('x', 'h'), node('Mul', ['h', 'w'], ['y'])],
+      input: [value('x', [4])],
+      output: [value('y', [4])],
+      sparseInitializer: [
+        {
+          values: { name: 'w', dims: [2n], dataType: 1, rawData: new Uint8Array(Float32Array.of(2, 3).buffer) },
+          indices: { name: 'w_at', dims: [2n], dataType: 7, rawData: new Uint8Array(BigInt64Array.of(1n, 3n).buffer) },
+          dims: [4n],
+        },
+      ] as never,
+    });
+    for (const [bytes, shape] of [
+      [indices, [1, 1, 8]],
+      [sparse, [4]],
+    ] as const) {
+      const own = {
+        x: float32(
+          Float32Array.from({ length: shape.at(-1)! }, (_, i) => Math.sin(i + 1)),
+          shape,
+        ),
+      };
+      const expected = await run(rewriteModel(bytes, choose).model, own);
+      const session = await SplitSession.create(ort, rewriteModel(bytes, choose, { form: 'split' }).model);
+      const { y } = await session.run(own);
+      expect(differingBits(dataOf(y as never), dataOf(expected.y))).toBe(0);
+    }
+  });
+
   test('a model without plans is refused', async () => {
     await expect(SplitSession.create(ort, single(['n']))).rejects.toThrow(/no node com.ditac::Plan/);
     await expect(SplitSession.create(ort, new Uint8Array(3))).rejects.toThrow(OnnxError);
@@ -378,6 +482,42 @@ describe('models that cannot be rewritten', () => {
     expect(() => rewriteModel(bytes, choose)).toThrow(OnnxError);
     expect(() => rewriteModel(bytes, choose)).toThrow(message);
   });
+});
+
+test('names that differ by a mark of byte order are two, and texts are UTF-8', async () => {
+  const bytes = (name: string) =>
+    model({
+      node: [node('Neg', ['a'], ['x']), node('Add', ['a', 'a'], [name]), standIn(name, 'y')],
+      input: [value('a', [3])],
+      output: [value('y', [3])],
+      valueInfo: [value('x', [3]), value(name, [3])],
+    });
+  const a = Float32Array.of(0.25, 0.5, 1);
+  const { y } = await run(rewriteModel(bytes('\ufeffx'), choose).model, { a: float32(a, [3]) });
+  expect(differingBits(dataOf(y), act.forward(a.map((v) => 2 * v)))).toBe(0);
+  const cut = bytes('twice').map((byte, i, all) => (all[i + 1] === 0x77 && byte === 0x74 ? 0xff : byte));
+  expect(() => rewriteModel(cut, choose)).toThrow(/is no UTF-8/);
+});
+
+test('models of any depth and length are read or refused with a typed error', async () => {
+  let graph: Graph = { name: 'g', node: [standIn('x', 'y')], input: [], output: [value('y', [1])] };
+  for (let i = 0; i < 3000; i++)
+    graph = { name: 'g', node: [node('If', ['c'], ['y'], { then_branch: { graph } })], output: [value('y', [1])] };
+  const deep = model({ ...graph, input: [value('c', [1], BOOL)] });
+  expect(() => rewriteModel(deep, choose)).toThrow(OnnxError);
+  await expect(SplitSession.create(ort, deep)).rejects.toThrow(OnnxError);
+  const weights = new Array<number>(200_000).fill(0.5);
+  const long = model({
+    node: [node('Trees', ['x'], ['h'], { weights }, { domain: 'other' }), standIn('h', 'y')],
+    input: [value('x', [1])],
+    output: [value('y', [1])],
+  });
+  let found = 0;
+  rewriteModel(long, ({ domain, attributes }) => {
+    if (domain === 'other') found = (attributes.weights as number[]).length;
+    return undefined;
+  });
+  expect(found).toBe(weights.length);
 });
 
 test('mutated models are rewritten or refused with a typed error', () => {

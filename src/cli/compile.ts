@@ -146,9 +146,9 @@ function couldBe(identified: ReturnType<typeof identify>): string {
 }
 
 /** @throws {RangeError} if what is to be written is the checkpoint. */
-export function expectOther(name: string, file: string): void {
+export function expectOther(name: string, file: string, what = 'the checkpoint itself'): void {
   if (name !== STDOUT && isSameFile(name, file))
-    throw new RangeError(`${name} is the checkpoint itself, which would be lost; write to another file`);
+    throw new RangeError(`${name} is ${what}, which would be lost; write to another file`);
 }
 
 /** By whatever name or link. */

@@ -16,9 +16,10 @@ import Table from 'cli-table3';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { FAMILIES, type FamilyName, identify } from '../families.js';
 import { type Compiled, type Converted, convert, type Form, PLAN_OPERATOR } from '../onnx/convert.js';
-import { DOMAIN, type FoundNode, prefixOf, type Survey, survey } from '../onnx/find.js';
+import { DOMAIN, type FoundNode, matchOf, type Survey, survey } from '../onnx/find.js';
 import { attributesOf, externalFiles, type NodeView, nameOf } from '../onnx/model.js';
 import { type Message, OnnxError } from '../onnx/protobuf.js';
+import { stagesOf } from '../onnx/split.js';
 import { CheckpointFile } from './checkpoint-file.js';
 import { expectOther, rebuild, type Told } from './compile.js';
 import { FAMILY_NAMES, read, titleOf, type Where } from './family.js';
@@ -45,6 +46,8 @@ export interface OnnxReport extends Converted {
   readonly family: string;
   readonly channels: number;
   readonly form: Form;
+  /** What is worth knowing of what was read: what a class clamps, or leaves out. */
+  readonly notes: readonly string[];
 }
 
 export interface Rewritten {
@@ -67,11 +70,7 @@ export function rewriteFile(path: string, options: OnnxOptions): Rewritten {
   const isMapped = (node: NodeView) => [node.name, ...node.outputs].some((each) => each !== '' && map.has(each));
   const operator = ({ domain, op }: NodeView) => (domain === '' ? op : `${domain}::${op}`);
   const isStandIn = (node: NodeView) => node.domain === DOMAIN && node.op !== PLAN_OPERATOR;
-  const surveyed = survey(
-    model,
-    (node) =>
-      isStandIn(node) || isMapped(node) || placeholder.includes(operator(node)) || placeholder.includes(node.op),
-  );
+  const surveyed = survey(model, (node) => isStandIn(node) || isMapped(node) || placeholder.includes(operator(node)));
   const kept = (node: NodeView) => [node.name, ...node.outputs].some((each) => map.get(each) === '');
   const found = surveyed.found.filter(({ node }) => !kept(node));
   expectMapped(map, surveyed);
@@ -82,11 +81,17 @@ export function rewriteFile(path: string, options: OnnxOptions): Rewritten {
     const { assigned, problems } = assign(found, checkpoint, options, map);
     if (problems.length > 0) throw new OnnxError(problems.join('; '));
     const form = options.form ?? 'exact';
-    const unused = surveyed.found.every(({ node }) => node.domain !== DOMAIN || !kept(node));
-    const { message, converted } = convert(model, assigned, form, { unused });
+    // Those that are kept, and plans from before.
+    const ours = [...surveyed.counts].filter(([op]) => op.startsWith(`${DOMAIN}::`));
+    const left =
+      ours.reduce((sum, [, count]) => sum + count, 0) - found.filter(({ node }) => node.domain === DOMAIN).length;
+    const { message, converted } = convert(model, assigned, form, { unused: left === 0 });
+    // What no session could open is not written.
+    if (form === 'split') stagesOf(message.join());
     const reports = converted.map((each, i) => {
       const { prefix, family, activation } = assigned[i]!;
-      return { ...each, prefix, family, channels: activation.channels, form };
+      const { channels, notes = [] } = activation as Compiled & { notes?: readonly string[] };
+      return { ...each, prefix, family, channels, form, notes };
     });
     return {
       message,
@@ -131,6 +136,8 @@ function assign(
   const assigned: Assigned[] = [];
   const made = new Map<string, Compiled>();
   const used = new Map<FamilyName, Set<string>>();
+  /** By prefix the module that was matched with it by name. */
+  const modules = new Map<string, string>();
   for (const each of found) {
     const { node, name } = each;
     const attributes = node.domain === DOMAIN ? attributesOf(node) : {};
@@ -138,7 +145,8 @@ function assign(
     const prefixes = checkpoint ? prefixesOf(checkpoint, family) : [];
     const told = [node.name, ...node.outputs].map((key) => map.get(key)).find((value) => value !== undefined);
     const said = told ?? (typeof attributes.prefix === 'string' ? attributes.prefix : undefined);
-    const prefix = said === undefined ? prefixOf(each.modules, prefixes) : withDot(said, checkpoint);
+    const match = said === undefined ? matchOf(each.modules, prefixes) : undefined;
+    const prefix = said === undefined ? match?.prefix : withDot(said, checkpoint);
     if (prefix === undefined && checkpoint) {
       const of = each.modules.length > 0 ? ` (of ${each.modules.slice(0, 3).map(quoted).join(', ')})` : '';
       problems.push(
@@ -146,24 +154,36 @@ function assign(
       );
       continue;
     }
+    if (match) {
+      const key = `${family} ${match.prefix}`;
+      const other = modules.get(key) ?? match.module;
+      if (other !== match.module) {
+        problems.push(
+          `node '${name}' (of ${quoted(match.module)}) matches ${quoted(match.prefix)}, which a node of ${quoted(other)} matches too: say which with --map ${name}=prefix`,
+        );
+        continue;
+      }
+      modules.set(key, match.module);
+    }
     if (checkpoint && prefix !== undefined) {
       if (!used.has(family)) used.set(family, new Set());
       used.get(family)!.add(prefix);
     }
-    const settings = settingsOf(family, attributes);
-    const key = JSON.stringify([family, prefix, settings]);
-    let activation = made.get(key);
-    if (!activation) {
-      try {
+    let activation: Compiled | undefined;
+    try {
+      const settings = settingsOf(family, attributes);
+      const key = JSON.stringify([family, prefix, settings]);
+      activation = made.get(key);
+      if (!activation) {
         activation = checkpoint
           ? fromCheckpoint(checkpoint, family, prefix!, settings, options)
-          : (new (FAMILIES[family] as unknown as new (given: object) => Compiled)(settings) as Compiled);
-      } catch (cause) {
-        const { message } = cause as Error;
-        problems.push(`node '${name}': ${message}${checkpoint ? '' : '; its parameters can come from --weights'}`);
-        continue;
+          : fromAttributes(node, family, said, settings, options);
+        made.set(key, activation);
       }
-      made.set(key, activation);
+    } catch (cause) {
+      const { message } = cause as Error;
+      problems.push(`node '${name}': ${message}${checkpoint ? '' : '; its parameters can come from --weights'}`);
+      continue;
     }
     assigned.push({ found: each, prefix: prefix ?? '', family, activation });
   }
@@ -193,7 +213,6 @@ function familyOf(node: NodeView, said: unknown, told: FamilyName): FamilyName {
   const bare = name.toLowerCase();
   const family = FAMILY_NAMES.find((each) => each === bare || titleOf(each).toLowerCase() === bare);
   if (family) return family;
-  if (said === undefined) return told;
   throw new OnnxError(`node '${nameOf(node)}' has family '${name}'; there are ${FAMILY_NAMES.join(', ')}`);
 }
 
@@ -218,9 +237,45 @@ function settingsOf(family: FamilyName, attributes: Readonly<Record<string, unkn
   return Object.fromEntries(
     Object.entries(given).map(([key, value]) => [
       key,
-      constants[key]?.choices?.includes(true) ? Boolean(value) : value,
+      constants[key]?.choices?.includes(true) ? truth(key, value) : value,
     ]),
   );
+}
+
+function truth(key: string, value: unknown): boolean {
+  if (value !== 0 && value !== 1)
+    throw new OnnxError(`the attribute ${key} must be 0 or 1, got ${JSON.stringify(value)}`);
+  return value === 1;
+}
+
+/** An activation whose node says all of it. @throws {OnnxError} if it does not: parameters are never those that a new one begins with. */
+function fromAttributes(
+  node: NodeView,
+  family: FamilyName,
+  prefix: string | undefined,
+  settings: Record<string, unknown>,
+  options: OnnxOptions,
+): Compiled {
+  if (node.domain !== DOMAIN) throw new OnnxError(`${node.op} says nothing of a ${titleOf(family)}`);
+  if (node.inputs.length > 1) throw new OnnxError(`it has ${node.inputs.length} inputs, and only the first is known`);
+  if (prefix !== undefined) throw new OnnxError(`it is ${quoted(prefix)} of a file, which was not given`);
+  const isTold = family === (options.family ?? 'ditac');
+  const [a, b] = options.interval ?? [];
+  const told = family === 'ditac' ? { a, b, variant: options.variant } : isTold ? options.constants : {};
+  const given: Record<string, unknown> = { ...told, ...settings };
+  given.layout ??= options.layout;
+  const { parameters = () => ({}), constants = {} } =
+    (
+      FAMILIES[family] as unknown as {
+        family?: { parameters(constants: object): object; constants?: Record<string, { initial?: unknown }> };
+      }
+    ).family ?? {};
+  const initial = Object.fromEntries(Object.entries(constants).map(([key, kind]) => [key, kind.initial]));
+  const needed =
+    family === 'ditac' ? ['a', 'b', 'variant', 'thetas'] : Object.keys(parameters({ ...initial, ...given }));
+  const missing = needed.filter((key) => given[key] === undefined);
+  if (missing.length > 0) throw new OnnxError(`it has no attribute ${missing.join(', ')}`);
+  return new (FAMILIES[family] as unknown as new (given: object) => Compiled)(given);
 }
 
 function fromCheckpoint(
@@ -359,8 +414,11 @@ export function addOnnx(
       const { target, small, compact, split, verify, shape = [], json, ...options } = said;
       const form: Form =
         target === 'webgpu' ? 'webgpu' : small ? 'small' : compact ? 'compact' : split ? 'split' : 'exact';
-      for (const input of [model, said.weights]) if (input !== undefined) expectOther(said.out, input);
+      expectOther(said.out, model, 'the model itself');
+      if (said.weights !== undefined) expectOther(said.out, said.weights);
       const rewritten = rewriteFile(model, { ...options, form, constants: constantsOf(said as never) });
+      for (const location of rewritten.external)
+        expectOther(said.out, join(dirname(model), location), 'a file of weights of the model');
       const comparisons = verify
         ? await verifyModel(rewritten, form, shape.map(parseShape), dirname(resolve(model)))
         : undefined;
@@ -376,6 +434,7 @@ export function addOnnx(
         });
       else {
         print(reportTable(rewritten.reports));
+        for (const { node, notes } of rewritten.reports) for (const note of notes) print(visible(`${node}: ${note}`));
         if (comparisons) print(comparisonTable(comparisons));
         if (!differs) print(`${visible(said.out)}: ${rewritten.message.length.toLocaleString('en')} bytes`);
       }

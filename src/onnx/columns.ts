@@ -11,6 +11,8 @@ export interface Functions {
   readonly layout: Layout;
   /** The tensor's, if it is known: [N, C, …]; sizes that are not are undefined. */
   readonly shape?: readonly (number | undefined)[] | undefined;
+  /** Of ONNX's operators. */
+  readonly opset: number;
 }
 
 /** Different plans, and which is whose. */

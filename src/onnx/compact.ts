@@ -2,7 +2,7 @@ import { SATURATED, SCALE_BITS, UNSCALED } from '../../assembly/layout';
 import type { Plan } from '../plan/plan.js';
 import type { Builder } from './builder.js';
 import { distinct, type Functions } from './columns.js';
-import { Arithmetic, channelOf, perElement, placesOf } from './exact.js';
+import { Arithmetic, channelOf, perElement, placesOf, putTogether, takenApart } from './exact.js';
 import { INT32 } from './model.js';
 import { OnnxError } from './protobuf.js';
 
@@ -39,7 +39,8 @@ export function compactTable(plan: Plan): CompactTable {
 export function compactNodes(builder: Builder, functions: Functions, x: string, y: string): void {
   const $ = new Arithmetic(builder);
   const { plans } = distinct(functions.plans);
-  const flat = builder.op('Reshape', [x, builder.longs([-1])]);
+  const input = takenApart(builder, functions, x);
+  const { flat } = input;
   const scaled = $.times(flat, $.single(1 / WIDTH));
   const within = builder.op('Max', [builder.op('Min', [scaled, $.single(CELLS / 2 - 1)]), $.single(-CELLS / 2)]);
   const floor = builder.op('Floor', [within]);
@@ -49,7 +50,11 @@ export function compactNodes(builder: Builder, functions: Functions, x: string, 
   let cell = builder.op('Max', [builder.op('Min', [number, builder.int(CELLS - 1)]), builder.int(0)]);
   if (plans.length > 1) {
     const at = placesOf(builder, flat);
-    const base = perElement($, functions, channelOf($, functions, x, at))((plan) => CELLS * plans.indexOf(plan), true);
+    const base = perElement(
+      $,
+      functions,
+      channelOf($, functions, input, at),
+    )((plan) => CELLS * plans.indexOf(plan), true);
     cell = $.plus(cell, base);
   }
   const [a, b, c] = [0, 1, 2].map((column) => {
@@ -60,7 +65,7 @@ export function compactNodes(builder: Builder, functions: Functions, x: string, 
     return builder.op('GatherElements', [builder.constant(all), cell], { axis: 0 });
   }) as [string, string, string];
   const all = $.plus(a, $.times(u, $.plus(b, $.times(u, c))));
-  builder.op('Reshape', [all, builder.op('Shape', [x])], {}, y);
+  putTogether(builder, functions, all, x, y);
 }
 
 /** A polynomial of degree 4 in x - centre, as real numbers. */
@@ -121,6 +126,15 @@ function build(plan: Plan): CompactTable {
     columns[2][i] = c;
     bound = Math.max(bound, errorOn(left, Math.fround(a), Math.fround(b), Math.fround(c)));
   }
+  // 16 itself is of the last cell, but may be of another segment.
+  const last = segments[holds(REACH)]!;
+  const [a, b] = [columns[0][CELLS - 1]!, columns[1][CELLS - 1]!];
+  bound = Math.max(
+    bound,
+    last.isInfinite
+      ? Number.POSITIVE_INFINITY
+      : Math.abs(valueAt(last, REACH) - (a + b)) + last.slack + UNIT_ROUNDOFF * (5 * Math.abs(a) + 5 * Math.abs(b)),
+  );
   if (!Number.isFinite(bound))
     throw new OnnxError(`the function is not finite within ±${REACH}: it has no compact form`);
   return { columns, bound };

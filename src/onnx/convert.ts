@@ -65,7 +65,7 @@ export function convert(
     expectRewritable(found);
     const known = functionsOf.get(activation);
     const plans = known?.plans ?? Array.from({ length: activation.channels }, (_, c) => activation.planOf(c));
-    const functions = { plans, layout: activation.layout, shape: found.shape };
+    const functions = { plans, layout: activation.layout, shape: found.shape, opset: found.opset };
     if (!known) functionsOf.set(activation, functions);
     expectChannels(found, functions);
     replacements.set(found.node.content.byteOffset, (builder, x, y) => WRITERS[form](builder, functions, x, y));

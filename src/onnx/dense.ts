@@ -1,7 +1,16 @@
 import type { Plan } from '../plan/plan.js';
 import type { Builder } from './builder.js';
 import { type Columns, distinct, type Functions, gridOf, SEGMENT_COLUMNS, segmentColumns } from './columns.js';
-import { Arithmetic, bySegments, channelOf, gridConstants, perElement, placesOf, withChannels } from './exact.js';
+import {
+  Arithmetic,
+  bySegments,
+  channelOf,
+  gridConstants,
+  perElement,
+  placesOf,
+  putTogether,
+  takenApart,
+} from './exact.js';
 
 /**
  * The same bits without shapes that depend on data, which GPUs have not: every element goes the whole way, and a cell in use is one more row
@@ -10,12 +19,12 @@ import { Arithmetic, bySegments, channelOf, gridConstants, perElement, placesOf,
 export function denseNodes(builder: Builder, functions: Functions, x: string, y: string): void {
   const $ = new Arithmetic(builder);
   const { plans } = distinct(functions.plans);
-  const flat = builder.op('Reshape', [x, builder.longs([-1])]);
+  const input = takenApart(builder, functions, x);
+  const { flat, shaped: v } = input;
   const at = functions.plans.length === 1 ? undefined : placesOf(builder, flat);
-  const per = perElement($, functions, at && channelOf($, functions, x, at));
+  const per = perElement($, functions, at && channelOf($, functions, input, at));
 
   const grid = gridConstants(builder, functions);
-  const v = functions.plans.length === 1 ? flat : withChannels(builder, functions, x);
   // NaN is answered apart; here it must not become an index.
   const number = $.either(builder.op('Equal', [v, v]), v, $.single(0));
   const [lowest, highest] = [grid.of('lowest'), grid.of('highest')];
@@ -27,7 +36,7 @@ export function denseNodes(builder: Builder, functions: Functions, x: string, y:
   const served = $.column(rows, builder.op('Reshape', [cell, builder.longs([-1])]));
 
   const all = bySegments($, plans, per, flat, { columns, at: served });
-  builder.op('Reshape', [all, builder.op('Shape', [x])], {}, y);
+  putTogether(builder, functions, all, x, y);
 }
 
 /** Rows of segments, then of cells in use; and for each cell its row, or -1. */

@@ -71,9 +71,9 @@ export function exactNodesWith(
 ): void {
   const $ = new Arithmetic(builder);
   const { plans } = distinct(functions.plans);
-  const shape = builder.op('Shape', [x]);
-  const flat = builder.op('Reshape', [x, builder.longs([-1])]);
-  const { cell, offset } = locate($, functions, x, flat);
+  const input = takenApart(builder, functions, x);
+  const { flat } = input;
+  const { cell, offset } = locate($, functions, input);
   const [h0, c0, c1, c2] = cells.map((column) => builder.op('GatherElements', [column, cell], { axis: 0 })) as [
     string,
     string,
@@ -84,10 +84,9 @@ export function exactNodesWith(
   // Few elements are left: those in cells that are not in use, and NaN. (NonZero would take twice as long.)
   const at = builder.op('Compress', [placesOf(builder, flat), builder.op('IsNaN', [fast])]);
   const v = builder.op('GatherElements', [flat, at], { axis: 0 });
-  const channel = channelOf($, functions, x, at);
+  const channel = channelOf($, functions, input, at);
   const slow = bySegments($, plans, perElement($, functions, channel), v);
-  const all = builder.op('ScatterElements', [fast, at, slow], { axis: 0 });
-  builder.op('Reshape', [all, shape], {}, y);
+  putTogether(builder, functions, builder.op('ScatterElements', [fast, at, slow], { axis: 0 }), x, y);
 }
 
 /** 0, 1, 2, … for every element, int32. */
@@ -97,10 +96,9 @@ export function placesOf(builder: Builder, flat: string): string {
 }
 
 /** Each element's cell, as an index into columns of all cells, and its offset from the cell's centre; flat. */
-export function locate($: Arithmetic, functions: Functions, x: string, flat: string): { cell: string; offset: string } {
+export function locate($: Arithmetic, functions: Functions, { shaped: v }: Input): { cell: string; offset: string } {
   const { builder } = $;
   const grid = gridConstants(builder, functions);
-  const v = functions.plans.length === 1 ? flat : withChannels(builder, functions, x);
   const flatten = (each: string) =>
     functions.plans.length === 1 ? each : builder.op('Reshape', [each, builder.longs([-1])]);
   const centre = $.minus($.plus(v, grid.of('shift')), grid.of('shift'));
@@ -140,12 +138,59 @@ const isLast = ({ layout, shape }: Functions): boolean =>
 const channelShape = (functions: Functions): number[] =>
   isLast(functions) ? [functions.plans.length] : [functions.plans.length, 1];
 
-/** x as [elements/channels][channels], or [batch][channels][inner]. */
-export function withChannels(builder: Builder, functions: Functions, x: string): string {
+/** A tensor as what works on it needs it. */
+export interface Input {
+  /** All elements in a row. */
+  readonly flat: string;
+  /** The same, or where there are channels [elements/channels][channels] or [batch][channels][inner]. */
+  readonly shaped: string;
+}
+
+export function takenApart(builder: Builder, functions: Functions, x: string): Input {
+  const inARow = (each: string) => builder.op('Reshape', [each, builder.longs([-1])]);
+  if (functions.plans.length === 1) {
+    const flat = inARow(x);
+    return { flat, shaped: flat };
+  }
+  const shaped = withChannels(builder, functions, x);
+  // What a runtime refuses in one is refused in both.
+  return { flat: inARow(isKnown(functions) ? x : shaped), shaped };
+}
+
+/** Gives elements in a row the shape of x. */
+export function putTogether(builder: Builder, { shape, opset }: Functions, all: string, x: string, y: string): void {
+  // Sizes that are 0 when it runs.
+  const mayBeEmpty = !shape || shape.includes(undefined);
+  builder.op('Reshape', [all, builder.op('Shape', [x])], mayBeEmpty ? zeros(opset) : {}, y);
+}
+
+/** That a size of 0 is meant as such can be said from opset 14 on. */
+const zeros = (opset: number): { allowzero?: number } => (opset >= 14 ? { allowzero: 1 } : {});
+
+/** Whether the model says that the channels' axis has their number, and what lies behind it. */
+function isKnown(functions: Functions): boolean {
+  const { shape, layout } = functions;
+  if (!shape) return false;
+  if (layout === 'channelsLast') return shape[shape.length - 1] !== undefined;
+  return shape[Math.min(1, shape.length - 1)] !== undefined && (isLast(functions) || innerOf(functions) !== undefined);
+}
+
+function withChannels(builder: Builder, functions: Functions, x: string): string {
   const channels = functions.plans.length;
-  if (isLast(functions)) return builder.op('Reshape', [x, builder.longs([-1, channels])]);
-  const inner = innerOf(functions);
-  return builder.op('Reshape', [x, builder.longs(inner === undefined ? [0, channels, -1] : [-1, channels, inner])]);
+  const isAtEnd = isLast(functions);
+  if (isKnown(functions))
+    return builder.op('Reshape', [x, builder.longs(isAtEnd ? [-1, channels] : [-1, channels, innerOf(functions)!])]);
+  // No size is left to be found: if the axis has another number of channels, the runtime refuses.
+  const sizes = (of: string) => builder.op('Shape', [of]);
+  const size = (of: string, axis: number) =>
+    builder.op('Slice', [sizes(of), builder.longs([axis]), builder.longs([axis + 1])]);
+  // Of a vector the channels are its elements.
+  const isVector = functions.shape?.length === 1;
+  const flat = builder.op('Flatten', [x], { axis: isAtEnd ? (isVector ? 0 : -1) : 2 });
+  const target = isAtEnd
+    ? [size(flat, 0), builder.longs([channels])]
+    : [size(x, 0), builder.longs([channels]), size(flat, 1)];
+  return builder.op('Reshape', [x, builder.op('Concat', target, { axis: 0 })], zeros(functions.opset));
 }
 
 /** How many neighbours share a channel, if the shape says. */
@@ -157,17 +202,16 @@ const sizeOf = (builder: Builder, x: string, axis: number): string =>
   builder.op('Gather', [builder.op('Shape', [x]), builder.long(axis)], { axis: 0 });
 
 /** The channel of elements; undefined if there is but one function. */
-export function channelOf($: Arithmetic, functions: Functions, x: string, at: string): string | undefined {
+export function channelOf($: Arithmetic, functions: Functions, { shaped }: Input, at: string): string | undefined {
   const { builder } = $;
   const channels = functions.plans.length;
   if (channels === 1) return undefined;
   let row = at;
   if (!isLast(functions)) {
-    const inner = innerOf(functions);
-    const size =
-      inner === undefined
-        ? builder.op('Cast', [sizeOf(builder, withChannels(builder, functions, x), 2)], { to: INT32 })
-        : builder.int(inner);
+    const size = isKnown(functions)
+      ? builder.int(innerOf(functions)!)
+      : // Nothing is divided where nothing is, but runtimes look at the divisor.
+        builder.op('Max', [builder.op('Cast', [sizeOf(builder, shaped, 2)], { to: INT32 }), builder.int(1)]);
     row = builder.op('Div', [at, size]);
   }
   return builder.op('Mod', [row, builder.int(channels)]);

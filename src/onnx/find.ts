@@ -1,6 +1,7 @@
 import {
   type FunctionView,
   type GraphView,
+  MOST_NESTED,
   type ModelView,
   type NodeView,
   nameOf,
@@ -17,7 +18,6 @@ import { elementTypeOf, functionScope, type Scope, scopeOf, shapeOf } from './ty
 /** The domain of nodes that say what they stand for. */
 export const DOMAIN = 'com.ditac';
 const OLDEST_OPSET = 13;
-const MOST_NESTED = 32;
 /** Entries of `metadata_props` in which PyTorch's exporter says what module a node is of. */
 const SCOPES = 'pkg.torch.onnx.name_scopes';
 const NAMESPACE = 'namespace';
@@ -74,15 +74,19 @@ export function survey(bytes: Uint8Array, isOne: (node: NodeView, modules: reado
     if (depth > MOST_NESTED) throw new OnnxError(`the model has subgraphs within ${MOST_NESTED} subgraphs`);
     const scope = scopeOf(graph, around);
     scopes.push(scope);
-    add(scope, model.opsets, false);
     for (const node of graph.nodes) for (const each of node.subgraphs) visit(readGraph(each), scope, depth + 1);
   };
   visit(readGraph(model.graph), undefined, 0);
-  const bodies = model.functions.map((each) => functionScope(each, scopes));
+  const bodies = model.functions.map(functionScope);
+  for (const scope of bodies)
+    for (const node of scope.nodes) for (const each of node.subgraphs) visit(readGraph(each), scope, 1);
+  const callable = new Map(model.functions.map(({ domain, name }, i) => [`${domain}::${name}`, bodies[i]!]));
+  for (const scope of [...scopes, ...bodies])
+    for (const node of scope.nodes) callable.get(`${node.domain}::${node.op}`)?.calls.push({ scope, node });
+  for (const scope of scopes) add(scope, model.opsets, false);
   bodies.forEach((scope, i) => {
     const { opsets } = model.functions[i] as FunctionView;
     add(scope, opsets.size > 0 ? opsets : model.opsets, true);
-    for (const node of scope.nodes) for (const each of node.subgraphs) visit(readGraph(each), scope, 1);
   });
   return { model, scopes, found, counts };
 }
@@ -134,20 +138,26 @@ export function expectRewritable({ name, node, type, opset }: FoundNode): void {
     );
 }
 
-/**
- * Which of `prefixes` a node means: the one that is a module it is of, whole or from a dot on. Undefined if there is none, or several.
- */
+/** Which of `prefixes` a node means: the one that is a module it is of, whole or from a dot on. Undefined if there is none, or several. */
 export function prefixOf(modules: readonly string[], prefixes: readonly string[]): string | undefined {
+  return matchOf(modules, prefixes)?.prefix;
+}
+
+/** The same, with the module of the node's that it is. */
+export function matchOf(
+  modules: readonly string[],
+  prefixes: readonly string[],
+): { prefix: string; module: string } | undefined {
   const bare = new Map(prefixes.map((prefix) => [prefix.replace(/\.$/, ''), prefix]));
   for (const module of modules) {
-    const same = bare.get(module);
-    if (same !== undefined) return same;
+    const prefix = bare.get(module);
+    if (prefix !== undefined) return { prefix, module };
   }
   for (const module of modules) {
     const near = [...bare.keys()].filter(
       (each) => each !== '' && (module.endsWith(`.${each}`) || each.endsWith(`.${module}`)),
     );
-    if (near.length === 1) return bare.get(near[0]!);
+    if (near.length === 1) return { prefix: bare.get(near[0]!)!, module };
     if (near.length > 1) return undefined;
   }
   return undefined;

@@ -37,10 +37,14 @@ export const ATTRIBUTE = {
   reference: 21,
 } as const;
 export const TENSOR = { dims: 1, type: 2, name: 8, raw: 9, external: 13 } as const;
+const SPARSE_VALUES = 1;
 export const VALUE = { name: 1, type: 2 } as const;
 /** Of StringStringEntryProto, and of OperatorSetIdProto. */
 export const ENTRY = { key: 1, value: 2 } as const;
 export const OPSET = { domain: 1, version: 2 } as const;
+
+/** AttributeProto.AttributeType, of values that writers may leave out where they are zero or nothing. */
+const LEFT_OUT: Readonly<Record<number, AttributeValue>> = { 1: 0, 2: 0, 3: '' };
 
 /** Types of tensors: TensorProto.DataType. */
 export const FLOAT = 1;
@@ -63,7 +67,7 @@ export const TYPE_NAMES: Readonly<Record<number, string>> = {
 };
 
 /** Subgraphs within subgraphs, and nodes: more than any model has. */
-const MOST_NESTED = 32;
+export const MOST_NESTED = 32;
 const MOST_NODES = 2 ** 20;
 
 export interface NodeView {
@@ -220,6 +224,14 @@ export function readGraph(content: Uint8Array): GraphView {
       const { name, type, shape } = readTensorHead(contentOf(field));
       initializers.set(name, field.raw);
       types.set(name, { type, shape });
+    } else if (field.number === GRAPH.sparse) {
+      // A sparse tensor is called what its values are.
+      for (const part of fieldsOf(contentOf(field))) {
+        if (part.number !== SPARSE_VALUES) continue;
+        const { name, type } = readTensorHead(contentOf(part));
+        initializers.set(name, field.raw);
+        types.set(name, { type, shape: undefined });
+      }
     } else if (field.number === GRAPH.input || field.number === GRAPH.output || field.number === GRAPH.value) {
       const { name, ...value } = readValue(contentOf(field));
       types.set(name, value);
@@ -241,7 +253,7 @@ function readTensorHead(content: Uint8Array): { name: string; type: number; shap
   let name = '';
   let type = 0;
   for (const field of fieldsOf(content)) {
-    if (field.number === TENSOR.dims) shape.push(...integersOf(field).map(Number));
+    if (field.number === TENSOR.dims) for (const each of integersOf(field)) shape.push(Number(each));
     else if (field.number === TENSOR.type) type = countOf(field);
     else if (field.number === TENSOR.name) name = textOf(field);
   }
@@ -296,14 +308,16 @@ export function attributesOf(node: NodeView): Record<string, AttributeValue> {
     const floats: number[] = [];
     const integers: number[] = [];
     const strings: string[] = [];
+    let type = 0;
     for (const each of fieldsOf(contentOf(field))) {
       if (each.number === ATTRIBUTE.name) name = textOf(each);
       else if (each.number === ATTRIBUTE.f) value = singleOf(each);
       else if (each.number === ATTRIBUTE.i) value = Number(integerOf(each));
       else if (each.number === ATTRIBUTE.s) value = textOf(each);
       else if (each.number === ATTRIBUTE.t) value = tensorAttribute(contentOf(each));
-      else if (each.number === ATTRIBUTE.floats) floats.push(...singlesOf(each));
-      else if (each.number === ATTRIBUTE.ints) integers.push(...integersOf(each).map(Number));
+      else if (each.number === ATTRIBUTE.type) type = countOf(each);
+      else if (each.number === ATTRIBUTE.floats) for (const number of singlesOf(each)) floats.push(number);
+      else if (each.number === ATTRIBUTE.ints) for (const number of integersOf(each)) integers.push(Number(number));
       else if (each.number === ATTRIBUTE.strings) strings.push(textOf(each));
       else if (each.number === ATTRIBUTE.reference)
         throw new OnnxError(
@@ -311,7 +325,9 @@ export function attributesOf(node: NodeView): Record<string, AttributeValue> {
         );
     }
     found[name] =
-      value ?? (strings.length > 0 ? strings : floats.length > 0 ? floats : integers.length > 0 ? integers : []);
+      value ??
+      LEFT_OUT[type] ??
+      (strings.length > 0 ? strings : floats.length > 0 ? floats : integers.length > 0 ? integers : []);
   }
   return found;
 }

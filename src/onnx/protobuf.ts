@@ -118,10 +118,19 @@ export function contentOf({ number, wire, content }: Field): Uint8Array {
   return content;
 }
 
-const decoder = new TextDecoder();
+// A mark of byte order is part of a name like any other, and two names stay two.
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true });
 const encoder = new TextEncoder();
 
-export const textOf = (field: Field): string => decoder.decode(contentOf(field));
+/** @throws {OnnxError} if it is no UTF-8. */
+export function textOf(field: Field): string {
+  try {
+    return decoder.decode(contentOf(field));
+  } catch (cause) {
+    if (cause instanceof OnnxError) throw cause;
+    throw new OnnxError(`not an ONNX model: a text in field ${field.number} is no UTF-8`, { cause });
+  }
+}
 
 function expectWire(number: number, wire: number, expected: number): void {
   if (wire !== expected)

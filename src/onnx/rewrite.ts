@@ -1,5 +1,16 @@
 import { Builder } from './builder.js';
-import { ATTRIBUTE, domainOfOpset, FUNCTION, GRAPH, MODEL, NODE, OPSET, readModel, readNode } from './model.js';
+import {
+  ATTRIBUTE,
+  domainOfOpset,
+  FUNCTION,
+  GRAPH,
+  MODEL,
+  MOST_NESTED,
+  NODE,
+  OPSET,
+  readModel,
+  readNode,
+} from './model.js';
 import { contentOf, fieldsOf, Message, OnnxError } from './protobuf.js';
 
 /** Puts nodes in the place of others. What is not replaced stays byte for byte, in its order. */
@@ -24,7 +35,6 @@ export interface Placed {
   readonly bytes: number;
 }
 
-const MOST_NESTED = 32;
 /** A protocol buffer is smaller, whoever reads it. */
 const MOST_BYTES = 2 ** 31 - 1;
 
@@ -134,7 +144,7 @@ function withOpsets(message: Message, unused: string | undefined, imported: stri
 /** What no name in the model begins with. */
 function freePrefix(model: Uint8Array): string {
   const taken = new Set<string>();
-  const decoder = new TextDecoder();
+  const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
   const note = (content: Uint8Array) => {
     // 'ditac' as bytes: other names are none of ours.
     if (content[0] !== 0x64 || content[1] !== 0x69) return;

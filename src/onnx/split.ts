@@ -6,6 +6,7 @@ import {
   FLOAT,
   GRAPH,
   MODEL,
+  MOST_NESTED,
   type NodeView,
   readFunctionNodes,
   readGraph,
@@ -150,11 +151,13 @@ export function stagesOf(bytes: Uint8Array): Stages {
   }
 }
 
-function expectPlansOutside(nodes: readonly NodeView[], isInside = false): void {
+function expectPlansOutside(nodes: readonly NodeView[], depth = 0): void {
+  // What reads the model's nodes later goes no deeper.
+  if (depth > MOST_NESTED) throw new OnnxError(`the model has subgraphs within ${MOST_NESTED} subgraphs`);
   for (const node of nodes) {
-    if (isInside && isPlan(node))
+    if (depth > 0 && isPlan(node))
       throw new OnnxError('a subgraph of the model holds a plan: sessions are split in the main graph only');
-    for (const each of node.subgraphs) expectPlansOutside(readGraph(each).nodes, true);
+    for (const each of node.subgraphs) expectPlansOutside(readGraph(each).nodes, depth + 1);
   }
 }
 

@@ -50,7 +50,11 @@ const UNKNOWN = new Set([
   'SequenceAt',
   'OptionalGetElement',
 ]);
+/** Of these the outputs after the first have a type of their own. */
+const LATER: Readonly<Record<string, number>> = { TopK: INT64, MaxPool: INT64, Unique: INT64, Dropout: BOOL };
 const MOST_STEPS = 10_000;
+/** Functions that call functions. */
+const MOST_CALLS = 64;
 
 /** A body of nodes: a graph and those around it, or a function. */
 export interface Scope {
@@ -76,7 +80,8 @@ function producer(scope: Scope, name: string): NodeView | undefined {
 /** The element type of a tensor; undefined if the model does not say. */
 export function elementTypeOf(scope: Scope, name: string): number | undefined {
   let steps = 0;
-  const find = (at: Scope | undefined, value: string): number | undefined => {
+  const find = (at: Scope | undefined, value: string, calls = 0): number | undefined => {
+    if (calls > MOST_CALLS) return undefined;
     for (let inScope = at, current = value; inScope && steps++ < MOST_STEPS; ) {
       const said = inScope.types?.get(current)?.type;
       if (said !== undefined) return said;
@@ -86,7 +91,7 @@ export function elementTypeOf(scope: Scope, name: string): number | undefined {
         if (domain === '' && LONG.has(op)) return INT64;
         if (domain === '' && TRUTH.has(op)) return BOOL;
         if (domain === '' && UNKNOWN.has(op)) return undefined;
-        if (op === 'TopK' && node.outputs[1] === current) return INT64;
+        if (domain === '' && LATER[op] !== undefined && node.outputs[0] !== current) return LATER[op];
         if (op === 'Cast' || op === 'Constant' || op === 'ConstantOfShape') return ofAttributes(node);
         const next = node.inputs[domain === '' ? (LIKE_INPUT[op] ?? 0) : 0];
         if (!next) return undefined;
@@ -95,7 +100,9 @@ export function elementTypeOf(scope: Scope, name: string): number | undefined {
       }
       const input = inScope.inputs?.indexOf(current) ?? -1;
       if (input >= 0) {
-        const types = new Set((inScope.calls ?? []).map((call) => find(call.scope, call.node.inputs[input] ?? '')));
+        const types = new Set(
+          (inScope.calls ?? []).map((call) => find(call.scope, call.node.inputs[input] ?? '', calls + 1)),
+        );
         return types.size === 1 ? [...types][0] : undefined;
       }
       inScope = inScope.around;
@@ -131,10 +138,7 @@ export const scopeOf = (graph: GraphView, around: Scope | undefined): Scope => (
   ...(around ? { around } : {}),
 });
 
-/** A function's body, with those who call it. */
-export function functionScope(view: FunctionView, scopes: readonly Scope[]): Scope {
-  const calls = scopes.flatMap((scope) =>
-    scope.nodes.filter((node) => node.op === view.name && node.domain === view.domain).map((node) => ({ scope, node })),
-  );
-  return { nodes: readFunctionNodes(view.content), inputs: view.inputs, calls };
+/** A function's body; who calls it is added when all bodies are known. */
+export function functionScope(view: FunctionView): Scope & { calls: { scope: Scope; node: NodeView }[] } {
+  return { nodes: readFunctionNodes(view.content), inputs: view.inputs, calls: [] };
 }
