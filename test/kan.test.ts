@@ -332,6 +332,30 @@ test.each([
     /at least 5 knots, got 4/,
   ],
   ['no such layer', () => KANLayer.fromStateDict({}), /needs the tensor 'spline_weight'/],
+  [
+    'a tensor that is none',
+    () => KANLayer.fromStateDict({ coef: null } as Any),
+    /'coef' must be a tensor, .* got null/,
+  ],
+  [
+    'a shape that is none',
+    () => KANLayer.fromStateDict({ coef: { shape: null, data: new Float32Array(0) } } as Any),
+    /'coef' must be a tensor/,
+  ],
+  [
+    'data that are none',
+    () => KANLayer.fromStateDict({ spline_weight: { shape: [1, 1, 4], data: '1234' } } as Any),
+    /'spline_weight' must be a tensor/,
+  ],
+  [
+    'as much of nothing as a number says',
+    () =>
+      KANLayer.fromStateDict({
+        spline_weight: { shape: [0, 30_000_000, 0], data: new Float32Array(0) },
+        grid: { shape: [30_000_000, 0], data: new Float32Array(0) },
+      }),
+    /'spline_weight' must have shape \[n, n, n\], none of it 0/,
+  ],
   ['too many edges', () => new KANLayer({ inputs: 300, outputs: 300, seed: 1 }), /at most 65536 edges/],
 ] as const)('%s is refused', (_, call, message) => {
   expect(() => call(drawn(2, 2, 1))).toThrow(message);

@@ -1,3 +1,4 @@
+import { tensorOf } from '../activations/state-dict.js';
 import { expectRecord } from '../errors.js';
 import type { StateDict, Tensor } from '../io/tensor.js';
 import type { EdgeParameter } from './edges.js';
@@ -30,16 +31,17 @@ export function readLayer(tensors: StateDict, prefix: string): Read {
   expectRecord('a state dict', tensors);
   const find = (name: string, shape: readonly (number | undefined)[]): Tensor => {
     const key = prefix + name;
-    const found = Object.hasOwn(tensors, key) ? tensors[key] : undefined;
+    const found = tensorOf(tensors, key);
     if (found === undefined)
       throw new RangeError(
         `a KAN layer needs the tensor '${key}' (efficient-kan: base_weight, spline_weight, grid; pykan: coef, grid, scale_base, scale_sp, mask), got ${Object.keys(tensors).slice(0, 8).join(', ') || 'none'}`,
       );
     const fits =
       found.shape.length === shape.length && shape.every((n, axis) => n === undefined || n === found.shape[axis]);
-    if (!fits || found.data.length !== found.shape.reduce((p, q) => p * q, 1))
+    // Of nothing there may be any number in a small file.
+    if (!fits || found.shape.includes(0) || found.data.length !== found.shape.reduce((p, q) => p * q, 1))
       throw new RangeError(
-        `'${key}' must have shape [${shape.map((n) => n ?? 'n').join(', ')}], got [${found.shape.join(', ')}]`,
+        `'${key}' must have shape [${shape.map((n) => n ?? 'n').join(', ')}], none of it 0, got [${found.shape.join(', ')}] with ${found.data.length} numbers`,
       );
     return found;
   };
