@@ -90,6 +90,8 @@ const NEAR_OVERFLOW: f64 = 3.4028228579130005e38;
 /** 2⁻¹²⁶ and 2¹²⁶. */
 const LEAST_NORMAL: f64 = 1.1754943508222875e-38;
 const BINADE_126: f64 = 8.507059173023462e37;
+/** Share of a result's last bit by which a value may be unknown: nearly half of it is left to rounding. */
+const MOST_UNKNOWN: f64 = 0.4;
 /** Share of a result's last bit that an inherited series may err: a tenth of what a segment may, about what a series' own tail takes. */
 const COARSE: f64 = 0.004;
 /** Keeps the 12 leading significant bits of a float32. */
@@ -369,8 +371,10 @@ function fitPoint(job: usize, x: f64, out: usize): boolean {
   const value = term(job + TAYLOR, 0);
   const size = Math.abs(value);
   const error = loadDouble(job + OF_VALUE);
+  // One float32 that may be any of several is none.
+  if (!(error <= MOST_UNKNOWN * unitInLastPlace(Math.max(size, SMALL)))) return false;
   if (size > OVERFLOW) return saturatedSegment(value < 0, out);
-  if (size < VANISHING) return zeroSegment(value < 0, out);
+  if (size + error < VANISHING) return zeroSegment(value < 0, out);
   clearRow(out);
   storeSingle(out, x);
   storeSingle(out + 4, value);

@@ -89,6 +89,12 @@ const INFLATION: f64 = 1.000000001;
 /** e^FAR counts as nothing, and nothing is less than this: far below the smallest float32. */
 const FAR: f64 = -600;
 const NEGLIGIBLE: f64 = 1e-260;
+/** Where float64 may lose bits of a product or its low part altogether, and more than that. */
+const FAINT: f64 = 1e-280;
+const LOST: f64 = 1e-320;
+/** The same of a sum of products, each a term of a series. */
+const FAINT_SERIES: f64 = 1e-270;
+const LOST_SERIES: f64 = 1e-318;
 /** 2⁻³⁴, 1/1000 of the last bit of a float32. */
 const ENOUGH: f64 = 5.820766091346741e-11;
 
@@ -123,6 +129,14 @@ function shrunk(s: f64, q: f64): f64 {
   return s < 1 ? grown(-q * log(1 - s)) : Infinity;
 }
 
+/** What underflow may take from a product or quotient v of two numbers that are not 0. */
+function lost(v: f64, p: f64, q: f64): f64 {
+  return Math.abs(v) < FAINT && p !== 0 && q !== 0 ? LOST : 0;
+}
+function lostTerms(a: f64, b: f64): f64 {
+  return a * b < FAINT_SERIES && a > 0 && b > 0 ? LOST_SERIES : 0;
+}
+
 /** Values at `centre` in float64, and bounds on their errors. */
 export function values(tape: usize, registers: usize, centre: f64): void {
   const count = loadWord(tape + TAPE_COUNT);
@@ -150,18 +164,22 @@ export function values(tape: usize, registers: usize, centre: f64): void {
       const q = term(b, 0);
       const eq = loadDouble(b + VALUE_ERROR);
       v = p * q;
-      e = Math.abs(p) * eq + Math.abs(q) * ep + ep * eq + U * Math.abs(v);
+      e = Math.abs(p) * eq + Math.abs(q) * ep + ep * eq + U * Math.abs(v) + lost(v, p, q);
     } else if (op === DIVIDE) {
       const q = term(b, 0);
       const eq = loadDouble(b + VALUE_ERROR);
       v = p / q;
-      e = eq < Math.abs(q) ? (ep + Math.abs(v) * eq) / (Math.abs(q) - eq) + U * Math.abs(v) : Infinity;
+      e = eq < Math.abs(q) ? (ep + Math.abs(v) * eq) / (Math.abs(q) - eq) + U * Math.abs(v) + lost(v, p, 1) : Infinity;
     } else if (op === ADD_CONSTANT) {
       v = p + loadDouble(c);
       e = ep + constantError(c) + U * Math.abs(v);
     } else if (op === TIMES_CONSTANT) {
       v = p * loadDouble(c);
-      e = Math.abs(loadDouble(c)) * ep + constantError(c) * (Math.abs(p) + ep) + U * Math.abs(v);
+      e =
+        Math.abs(loadDouble(c)) * ep +
+        constantError(c) * (Math.abs(p) + ep) +
+        U * Math.abs(v) +
+        lost(v, p, loadDouble(c));
     } else if (op === EXP) {
       v = exp(p);
       e = p + ep < FAR ? NEGLIGIBLE : v * grown(ep) * (1 + EXP_ERROR) + EXP_ERROR * v;
@@ -174,7 +192,7 @@ export function values(tape: usize, registers: usize, centre: f64): void {
       v = exp(q * l);
       const relative =
         ep < p ? Math.abs(q) * (ep / (p - ep) + 10 * U * Math.abs(l)) + constantError(c) * Math.abs(l) : Infinity;
-      e = v * (grown(relative) + EXP_ERROR * (1 + grown(relative)));
+      e = v * (grown(relative) + EXP_ERROR * (1 + grown(relative))) + (q * l < FAR ? NEGLIGIBLE : 0);
     } else if (op === SIN) {
       v = sin(p);
       e = Math.abs(p) < MOST_ANGLE ? ep + SIN_ERROR : Infinity;
@@ -201,10 +219,11 @@ export function values(tape: usize, registers: usize, centre: f64): void {
       const degree = <i32>loadDouble(c);
       for (let n = degree; n >= 0; n--) {
         const cn = c + VALUE_BYTES * <usize>(n + 1);
+        e = e * Math.abs(centre) + lost(v * centre, v, centre);
         v = v * centre + loadDouble(cn);
         size = size * Math.abs(centre) + Math.abs(loadDouble(cn)) * (1 + U) + constantError(cn) / U / (2 * degree + 2);
       }
-      e = 2 * (degree + 1) * U * size;
+      e += 2 * (degree + 1) * U * size;
     } else if (op === FLOW) {
       flowValue(c, centre, r);
       continue;
@@ -299,7 +318,7 @@ export function settle(tape: usize, registers: usize, centre: f64): void {
       e =
         1.01 * (Math.abs(ph) * eq + Math.abs(qh) * ep) +
         ep * eq +
-        (pl === 0 && ql === 0 && isExactProduct(ph, qh) ? 0 : ROUNDING * Math.abs(h));
+        (pl === 0 && ql === 0 && isExactProduct(ph, qh) ? 0 : ROUNDING * Math.abs(h) + lost(h, ph, qh));
     } else if (op === DIVIDE) {
       const qh = term(b, 0);
       const eq = loadDouble(b + VALUE_ERROR);
@@ -308,7 +327,9 @@ export function settle(tape: usize, registers: usize, centre: f64): void {
       e =
         eq < 0.5 * Math.abs(qh)
           ? (1.01 * (ep + Math.abs(h) * eq)) / (Math.abs(qh) - eq) +
-            (pl === 0 && loadDouble(b + LOW) === 0 && isExactQuotient(h, qh, ph) ? 0 : ROUNDING * Math.abs(h))
+            (pl === 0 && loadDouble(b + LOW) === 0 && isExactQuotient(h, qh, ph)
+              ? 0
+              : ROUNDING * Math.abs(h) + lost(h, ph, 1))
           : Infinity;
     } else if (op === ADD_CONSTANT) {
       h = double.add(ph, pl, ch, cl);
@@ -319,7 +340,7 @@ export function settle(tape: usize, registers: usize, centre: f64): void {
       l = low;
       e =
         1.01 * (Math.abs(ch) * ep + ce * (Math.abs(ph) + ep)) +
-        (pl === 0 && cl === 0 && isExactProduct(ph, ch) ? 0 : ROUNDING * Math.abs(h));
+        (pl === 0 && cl === 0 && isExactProduct(ph, ch) ? 0 : ROUNDING * Math.abs(h) + lost(h, ph, ch));
     } else if (op === EXP) {
       h = double.expOf(ph, pl);
       l = low;
@@ -339,7 +360,7 @@ export function settle(tape: usize, registers: usize, centre: f64): void {
       const relative =
         Math.abs(ch) * ((1.01 * ep) / (ph - ep) + ELEMENTARY * (1 + Math.abs(lh))) +
         (ce + ROUNDING * Math.abs(ch)) * Math.abs(lh);
-      e = ep < 0.5 * ph ? h * (grown(relative) + ELEMENTARY) : Infinity;
+      e = ep < 0.5 * ph ? h * (grown(relative) + ELEMENTARY) + (g < FAR ? NEGLIGIBLE : 0) : Infinity;
     } else if (op === SIN) {
       h = double.cosOf(ph, pl);
       e = Math.abs(ph) < MOST_ANGLE ? ep + ELEMENTARY * Math.max(1, Math.abs(ph)) : Infinity;
@@ -381,10 +402,10 @@ export function settle(tape: usize, registers: usize, centre: f64): void {
       let size: f64 = 0;
       for (let n = degree; n >= 0; n--) {
         const cn = c + VALUE_BYTES * <usize>(n + 1);
+        e = e * Math.abs(centre) + loadDouble(cn + 16) + lost(h * centre, h, centre);
         h = double.multiply(h, l, centre, 0);
         h = double.add(h, low, loadDouble(cn), loadDouble(cn + 8));
         l = low;
-        e = e * Math.abs(centre) + loadDouble(cn + 16);
         size = size * Math.abs(centre) + Math.abs(loadDouble(cn));
       }
       e += 2.01 * (degree + 1) * ROUNDING * size;
@@ -546,7 +567,10 @@ export function series(tape: usize, registers: usize, scale: f64, radius: f64, s
     } else if (op === TIMES_CONSTANT) {
       const factor = loadDouble(c);
       for (let n: i32 = 1; n < TERMS; n++) setTerm(r, n, factor * term(a, n));
-      e = (Math.abs(factor) + constantError(c)) * ea + (2 * U * Math.abs(factor) + constantError(c)) * na;
+      e =
+        (Math.abs(factor) + constantError(c)) * ea +
+        (2 * U * Math.abs(factor) + constantError(c)) * na +
+        lostTerms(Math.abs(factor), na);
     } else if (op === MULTIPLY) {
       const other = lastTerm(b);
       for (let n: i32 = 1; n < TERMS; n++) {
@@ -564,8 +588,9 @@ export function series(tape: usize, registers: usize, scale: f64, radius: f64, s
         (q + eq + nb) * ea +
         ep * nb +
         eq * na +
-        GAMMA * (Math.abs(p) * nb + q * na + na * nb);
-    } else if (op === DIVIDE) e = divideSeries(a, b, r, radius);
+        GAMMA * (Math.abs(p) * nb + q * na + na * nb) +
+        lostTerms(Math.abs(p) + na, q + nb);
+    } else if (op === DIVIDE) e = divideSeries(a, b, r, radius) + lostTerms(Math.abs(p) + na, 1 / Math.abs(term(b, 0)));
     else if (op === EXP) {
       for (let n: i32 = 1; n < TERMS; n++) {
         let sum: f64 = 0;

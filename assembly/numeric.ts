@@ -269,7 +269,8 @@ export function normalAboveHalf(x: f64): f64 {
 
 /** e^x - 1. */
 export function expm1(x: f64): f64 {
-  return x > 700 ? exp(x) : x * expm1Ratio(x);
+  // Below, e^x is nothing beside 1, and x·expm1Ratio(x) no number at -∞.
+  return x > 700 ? exp(x) : x < -40 ? -1 : x * expm1Ratio(x);
 }
 
 /** log(1 + z), z > -1. */

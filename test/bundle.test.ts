@@ -16,8 +16,8 @@ async function bundle(contents: string): Promise<string> {
 // What a user pays for: kernels twice, as Wasm (20 kB) and as JavaScript (15 kB), the calculus, one family, and sums of gradients that travel (1 kB:
 // methods of a class are not left out).
 test.each([
-  ['DiTAC', 'new DiTAC({ seed: 1 })', 80_000],
-  ['Snake', 'new Snake({ alpha: 0.5 })', 75_000],
+  ['DiTAC', 'new DiTAC({ seed: 1 })', 82_500],
+  ['Snake', 'new Snake({ alpha: 0.5 })', 77_500],
 ])(
   '%s.forward is at most so many bytes gzipped, Wasm included, and brings neither WebGPU nor the oracle',
   async (name, made, most) => {
@@ -38,7 +38,7 @@ test.each([
 
 test('transform alone needs no activations', async () => {
   const text = await bundle("import { transform } from 'ditac/cpab'; globalThis.f = transform;");
-  expect(gzipSync(text, { level: 9 }).length).toBeLessThanOrEqual(53_500);
+  expect(gzipSync(text, { level: 9 }).length).toBeLessThanOrEqual(54_500);
   expect(text).not.toContain('precision_mat');
 });
 

@@ -24,7 +24,7 @@ import { encloseExpression, LANES } from '../src/oracle/enclosure.js';
 import { exactDerivative, exactFamily } from '../src/oracle/family.js';
 import { fromOrdinal, ordinal } from '../src/oracle/float32.js';
 import { intervalFunctions, R } from '../src/oracle/interval.js';
-import { FORMAT_NAMES, type Format, round, truthOf } from '../src/oracle/truth.js';
+import { FORMAT_NAMES, type Format, onlyTruth, round } from '../src/oracle/truth.js';
 import { tries } from './effort.js';
 import { type Generator, generator, input, member, TESTED } from './truth.js';
 
@@ -98,7 +98,7 @@ function worst({ f, ball, draw, bound }: Primitive, p: number, points: number): 
   let found = 0;
   for (let i = 0; i < points; i++) {
     const a = draw();
-    const { hi, lo } = truthOf(ball(fromNumber(a), p), true, true)!;
+    const { hi, lo } = onlyTruth(ball(fromNumber(a), p));
     const share = Math.abs(f(a) - hi - lo) / bound(a, Math.abs(hi));
     if (!(share <= found)) found = share;
   }
@@ -258,7 +258,7 @@ test('intervals of every width hold every value between their ends', () => {
       const [low, high] = [R[0]!, R[1]!];
       for (const at of [l, h, l + (h - l) * g.uniform()]) {
         // Φ(-32), a half less almost a half, loses 740 bits.
-        const { hi, error } = truthOf(ball(fromNumber(Math.min(at, h)), 900), true, true)!;
+        const { hi, error } = onlyTruth(ball(fromNumber(Math.min(at, h)), 900));
         expect(error).toBeLessThan(2 ** -100 * Math.abs(hi));
         expect(low <= hi && hi <= high, `${name} [${l}, ${h}] ${at}`).toBe(true);
       }

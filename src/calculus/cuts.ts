@@ -13,6 +13,7 @@ import {
 } from './expression.js';
 import type { Interpreter } from './interpreter.js';
 import { above, below, clip, LARGEST, LEAST_NORMAL, type Part } from './piece.js';
+import { exactSign } from './rational.js';
 import { tape } from './tape.js';
 
 /** A condition that is this often undecided is zero on an interval, or nearly. */
@@ -60,7 +61,7 @@ interface Sign {
 export function signs(interpreter: Interpreter, condition: Expression, first: number, last: number): Sign[] {
   if (!dependsOnX(condition)) {
     interpreter.load(tape(interpreter, condition));
-    return [{ first, last, isPositive: isPositiveAt(interpreter, 0) }];
+    return [{ first, last, isPositive: isPositiveAt(interpreter, condition, 0) }];
   }
   const line = lineOf(condition);
   if (line?.slope.op === 'constant' && line.intercept.op === 'constant' && line.slope.value !== 0) {
@@ -68,7 +69,7 @@ export function signs(interpreter: Interpreter, condition: Expression, first: nu
     if (known) return known;
   }
   interpreter.load(tape(interpreter, condition));
-  return (line && acrossRoot(interpreter, first, last)) ?? search(interpreter, first, last);
+  return (line && acrossRoot(interpreter, condition, first, last)) ?? search(interpreter, condition, first, last);
 }
 
 /** For ±x - c with a float32 c, as most corners are, there is nothing to search. */
@@ -89,31 +90,37 @@ function ofLine(slope: number, intercept: number, first: number, last: number): 
   return halves.map((half) => clip(half, first, last)).filter((half) => half !== undefined);
 }
 
-/** Of the loaded tape at one float32. An undecided value there is a root: not positive. @throws {RangeError} if there is none. */
-function isPositiveAt(interpreter: Interpreter, x: number): boolean {
+/**
+ * Of the loaded tape, a condition's, at one float32; a root is not positive.
+ * @throws {RangeError} if there is no value, or none that is told from 0: by two float64, or without rounding.
+ */
+function isPositiveAt(interpreter: Interpreter, condition: Expression, x: number): boolean {
+  const sign = signAt(interpreter, condition, x);
+  if (sign === undefined)
+    throw new RangeError(
+      `the sign of a condition cannot be decided at x = ${x}: two float64 do not tell its value from 0`,
+    );
+  return sign > 0;
+}
+
+function signAt(interpreter: Interpreter, condition: Expression, x: number): number | undefined {
   interpreter.values(x);
   interpreter.settle(x);
   const { high, low, error } = interpreter.ball();
   if (!(Math.abs(high) + error < Number.POSITIVE_INFINITY)) throw new RangeError(`a condition has no value at ${x}`);
-  return high + low > error;
-}
-
-/** Whether the value that was computed last is zero or has a sign for certain. */
-function isDecided(interpreter: Interpreter): boolean {
-  const { high, low, error } = interpreter.ball();
-  return error === 0 || Math.abs(high + low) > error;
+  const value = high + low;
+  return error === 0 || Math.abs(value) > error ? Math.sign(value) : exactSign(condition, x);
 }
 
 /** Neighbours of where float64 sees the root of a line. */
 const MOST_STEPS = 8;
 
 /** The loaded tape is a line's: what it is at both ends, and on both sides of its root, it is in between. */
-function acrossRoot(interpreter: Interpreter, first: number, last: number): Sign[] | undefined {
-  const isPositive = isPositiveAt(interpreter, first);
-  const isFirstKnown = isDecided(interpreter);
-  const isPositiveLast = isPositiveAt(interpreter, last);
-  // Nearly zero throughout: no line that has a root.
-  if (!isFirstKnown && !isDecided(interpreter)) return undefined;
+function acrossRoot(interpreter: Interpreter, condition: Expression, first: number, last: number): Sign[] | undefined {
+  const [signOfFirst, signOfLast] = [signAt(interpreter, condition, first), signAt(interpreter, condition, last)];
+  // Nearly zero: no line that has a root, or a root at an end.
+  if (signOfFirst === undefined || signOfLast === undefined) return undefined;
+  const [isPositive, isPositiveLast] = [signOfFirst > 0, signOfLast > 0];
   if (isPositiveLast === isPositive) return [{ first, last, isPositive }];
   const [at0, at1] = [0, 1].map((x) => {
     interpreter.values(x);
@@ -123,8 +130,9 @@ function acrossRoot(interpreter: Interpreter, first: number, last: number): Sign
   if (!(root > first && root < last)) return undefined;
   let x = Math.abs(root) < LEAST_NORMAL ? 0 : root;
   for (let step = 0; step < MOST_STEPS; step++) {
-    const [left, right] = isPositiveAt(interpreter, x) === isPositive ? [x, above(x)] : [below(x), x];
-    if (isPositiveAt(interpreter, left) === isPositive && isPositiveAt(interpreter, right) !== isPositive)
+    const at = (place: number) => isPositiveAt(interpreter, condition, place);
+    const [left, right] = at(x) === isPositive ? [x, above(x)] : [below(x), x];
+    if (at(left) === isPositive && at(right) !== isPositive)
       return [
         { first, last: left, isPositive },
         { first: right, last, isPositive: !isPositive },
@@ -134,7 +142,7 @@ function acrossRoot(interpreter: Interpreter, first: number, last: number): Sign
   return undefined;
 }
 
-function search(interpreter: Interpreter, first: number, last: number): Sign[] {
+function search(interpreter: Interpreter, condition: Expression, first: number, last: number): Sign[] {
   const found: Sign[] = [];
   let attempts = 0;
   const add = (from: number, to: number, isPositive: boolean) => {
@@ -149,7 +157,7 @@ function search(interpreter: Interpreter, first: number, last: number): Sign[] {
         `the sign of a condition cannot be decided near x = ${from}: it is zero on an interval, or nearly`,
       );
     if (from === to) {
-      add(from, to, isPositiveAt(interpreter, from));
+      add(from, to, isPositiveAt(interpreter, condition, from));
       return;
     }
     const isWide = (from !== 0 && to !== 0 && Math.abs(to / from) > 4) || Math.abs(from / to) > 4;

@@ -71,6 +71,9 @@ function numberOf(interpreter: Interpreter, e: Expression): number {
   return ballOf(interpreter, e).high;
 }
 
+/** Whether a line's number is known for a float32, however long the line is: one that cancels may be 0 for all that two float64 tell. */
+export const isKnown = ({ high, error }: Ball): boolean => error <= 2 ** -50 * Math.abs(high);
+
 const known = new WeakMap<Asymptote, Map<string, number>>();
 
 /** `reach`, remembered where no parameter matters. */
@@ -87,8 +90,9 @@ function reachOf(interpreter: Interpreter, end: Asymptote, side: 1 | -1, part: P
 
 /** From which |x| on the rest is proved to be nothing beside the asymptote; Infinity if nowhere. `part` is where it must hold. */
 function reach(interpreter: Interpreter, { slope, intercept, rest }: Asymptote, side: 1 | -1, part: Part): number {
-  const [a, b] = [numberOf(interpreter, slope), numberOf(interpreter, intercept)];
-  if (!isFloat32(a, b)) return Number.POSITIVE_INFINITY;
+  const [ofSlope, ofIntercept] = [ballOf(interpreter, slope), ballOf(interpreter, intercept)];
+  const [a, b] = [ofSlope.high, ofIntercept.high];
+  if (!isFloat32(a, b) || !isKnown(ofSlope) || !isKnown(ofIntercept)) return Number.POSITIVE_INFINITY;
   // Of a rest with corners, what holds outermost.
   const ends = cuts(interpreter, [{ first: part.first, last: part.last, f: rest }]);
   const end = side > 0 ? ends.at(-1)! : ends[0]!;
@@ -146,8 +150,9 @@ function reach(interpreter: Interpreter, { slope, intercept, rest }: Asymptote, 
 function linesOf(interpreter: Interpreter, part: Part): Piece[] {
   const line = lineOf(part.f);
   if (line === undefined) return [{ ...part, law: 'tape' }];
-  const [a, b] = [numberOf(interpreter, line.slope), numberOf(interpreter, line.intercept)];
-  if (!isFloat32(a, b)) return [{ ...part, law: 'tape' }];
+  const [ofSlope, ofIntercept] = [ballOf(interpreter, line.slope), ballOf(interpreter, line.intercept)];
+  const [a, b] = [ofSlope.high, ofIntercept.high];
+  if (!isFloat32(a, b) || !isKnown(ofSlope) || !isKnown(ofIntercept)) return [{ ...part, law: 'tape' }];
   const edge = a === 0 || b === 0 ? 0 : Math.fround((DOMINANCE * Math.abs(b)) / Math.abs(a));
   const far = (first: number, last: number): Piece | undefined => {
     const found = clip({ first, last }, part.first, part.last);
@@ -163,7 +168,7 @@ function linesOf(interpreter: Interpreter, part: Part): Piece[] {
   return pieces.filter((piece) => piece !== undefined);
 }
 
-/** Whether a piece can hold a line; where not, segments follow it. */
+/** Whether a piece can hold a line's numbers; where not, segments follow it. */
 const isFloat32 = (slope: number, intercept: number) => Math.max(Math.abs(slope), Math.abs(intercept)) <= LARGEST;
 
 const lineExpression = ({ slope, intercept }: { slope: Expression; intercept: Expression }) =>

@@ -1,3 +1,4 @@
+import { ceilToFloat32, nextDown } from '../../assembly/float32';
 import type { Layout } from '../activations/layout.js';
 import { type Expression, expression, type Operand, type Parameter } from '../calculus/expression.js';
 import { type Asymptote, type Definition, LARGEST, type Part } from '../calculus/piece.js';
@@ -250,23 +251,14 @@ export function pieces(first: Operand, ...rest: readonly (readonly [from: number
     if (i > 0 && !(each[0] > rest[i - 1]![0]))
       throw new RangeError(`pieces must begin at ascending x, got ${each[0]} after ${rest[i - 1]![0]}`);
   });
-  const starts = [-LARGEST, ...rest.map(([from]) => from)];
+  // Nothing lies between two float32: the first that a piece has is the next after what the one before it has.
+  const starts = [-LARGEST, ...rest.map(([from]) => Math.max(-LARGEST, ceilToFloat32(from)))];
   const parts = [first, ...rest.map(([, f]) => f)].map((f, i) => ({
     first: starts[i]!,
-    last: i + 1 < starts.length ? justBelow(starts[i + 1]!) : LARGEST,
+    last: i + 1 < starts.length ? nextDown(starts[i + 1]!) : LARGEST,
     f: expression(f),
   }));
   return parts.filter((part) => part.first <= part.last);
-}
-
-const float = new Float32Array(1);
-const bits = new Int32Array(float.buffer);
-/** The float32 below. */
-function justBelow(x: number): number {
-  float[0] = x;
-  if (float[0] === 0) bits[0] = -0x7fffffff;
-  else bits[0]! += float[0]! > 0 ? -1 : 1;
-  return float[0]!;
 }
 
 /** f = slope·x + intercept + rest, with a rest that vanishes and in which nothing cancels. */

@@ -60,7 +60,7 @@ export const rational: Family<{ version: RationalVersion }, 'numerator' | 'denom
     const at = (side: 1 | -1) => (sign.value > 0 === (side > 0 || sign.degree % 2 === 0) ? positive : other);
     const f = where(polynomial(inner), ratio(numerator, positive), ratio(numerator, other));
     // At 0, where the inner polynomial of B is 0, |·| has the mean of its two slopes, as autograd has it.
-    const parts = version === 'C' ? pieces(f) : pieces(f, [0, ratio(numerator, MEAN)], [LEAST_NORMAL, f]);
+    const parts = version === 'C' ? pieces(f) : aroundZero(f, ratio(numerator, MEAN), f);
     return { parts, ...ends(numerator, at) };
   },
   // Of version A a coefficient that is 0 has no gradient, as autograd has it: its denominator keeps its degree in training.
@@ -174,13 +174,19 @@ function leadingSign(values: readonly number[]): { degree: number; value: number
   return { degree: 0, value: 1 };
 }
 
+/** A formula for 0 alone, which subnormal numbers share where they count as zero. */
+function aroundZero(left: Expression, zero: Expression, right: Expression): Part[] {
+  const [negative, positive] = pieces(left, [0, right]) as [Part, Part];
+  return [negative, { first: 0, last: 0, f: zero }, { ...positive, first: LEAST_NORMAL }];
+}
+
 /** Denominators that differ left and right of 0, or do not. */
 function ofSides(p: readonly Parameter[], q: (side: 1 | -1) => readonly Expression[]): Definition {
   const [left, right] = [q(-1), q(1)];
   const parts: Part[] =
     left === right
       ? [{ first: -LARGEST, last: LARGEST, f: ratio(p, left) }]
-      : pieces(ratio(p, left), [0, ratio(p, MEAN)], [LEAST_NORMAL, ratio(p, right)]);
+      : aroundZero(ratio(p, left), ratio(p, MEAN), ratio(p, right));
   return { parts, ...ends(p, q) };
 }
 

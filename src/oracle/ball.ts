@@ -99,7 +99,7 @@ export const ZERO: Ball = exactly(0n);
 export const ONE: Ball = exactly(1n);
 const TWO = exactly(1n, 1);
 const HALF = exactly(1n, -1);
-const isZero = (a: Real): boolean => !isBeyond(a) && a.m === 0n && a.r === 0;
+export const isZero = (a: Real): boolean => !isBeyond(a) && a.m === 0n && a.r === 0;
 /** |a| < 2^size(a), the radius left out. */
 const size = (a: Ball): number => (a.m === 0n ? Number.NEGATIVE_INFINITY : bits(a.m) + a.e);
 const radius = (a: Ball): Bound => [a.r, a.e];

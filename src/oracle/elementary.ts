@@ -13,7 +13,7 @@ import {
   power,
   type Real,
 } from './ball.js';
-import { truthOf } from './truth.js';
+import { onlyTruth } from './truth.js';
 
 /**
  * Elementary functions in float64, each with a bound on its error that is derived where it stands. Tables come from balls; nothing is shared with
@@ -24,7 +24,7 @@ const PRECISION = 256;
 
 /** A ball as two float64. @throws {Error} if it is not known that well: a table would be wrong. */
 export function parts(a: Real): { hi: number; lo: number } {
-  const found = truthOf(a, true, true)!;
+  const found = onlyTruth(a);
   if (!(found.error <= 2 ** -100 * Math.abs(found.hi))) throw new Error('a ball is too wide for a table');
   return found;
 }

@@ -1,4 +1,5 @@
 import type { Expression } from '../calculus/expression.js';
+import { atInfinity } from './at-infinity.js';
 import {
   aboveHalf,
   abs,
@@ -11,6 +12,7 @@ import {
   exp,
   expm1,
   fromNumber,
+  isZero,
   log,
   log1p,
   multiply,
@@ -37,8 +39,8 @@ import { NO_VALUE, type Truth, truthOf } from './truth.js';
 const FIRST = 192;
 /** More than any cancellation of float32 parameters in float32 inputs needs; what is still undecided is zero, or a tie. */
 const MOST = 6144;
-/** Ties of short formats that a term as small as e^-500 decides are found; beyond, its sign alone (`sum` in ball.ts) decides. */
-const MOST_FOR_TIES = 1536;
+/** A tie that a term decides which is too small to be seen leans as far to its side in balls of any size (`shifted` in ball.ts); noise does not. */
+const STEADY = 0.02;
 
 const UNARY = {
   exp,
@@ -171,18 +173,41 @@ const WITH_X = new WeakMap<Expression, boolean>();
 export function exactExpression(root: Expression): (x: number) => Truth {
   const f = evaluator(root);
   const at = (x: Ball): Truth => {
+    const shares: number[] = [];
     for (let p = FIRST; ; p *= 2) {
       try {
-        const truth = truthOf(f(x, p), p >= MOST, p >= MOST_FOR_TIES);
-        if (truth !== undefined) return truth;
+        const truth = truthOf(f(x, p), p >= MOST);
+        if (truth !== undefined && !('share' in truth)) return truth;
+        if (truth) shares.push(truth.share);
+        if (truth && p >= MOST) return isSteady(shares) ? truth.leaning : truth.evenly;
       } catch (cause) {
-        if (cause instanceof NoValue) return NO_VALUE;
+        if (cause instanceof NoValue) return hasPole(x, p) ? POLE : NO_VALUE;
         if (!(cause instanceof Undecided)) throw cause;
         if (p >= MOST) return NO_VALUE;
       }
     }
   };
-  return (x) => (Number.isNaN(x) ? NO_VALUE : Number.isFinite(x) ? at(fromNumber(x)) : limit(at, x > 0 ? 1 : -1));
+  // A logarithm of 0, as IEEE 754 has it: a pole that has one sign.
+  const inner = root.op === 'log' || root.op === 'log1p' ? evaluator(root.a) : undefined;
+  const hasPole = (x: Ball, p: number) => {
+    const argument = inner && (root.op === 'log' ? inner(x, p) : add(inner(x, p), exactly(1n), p));
+    return argument !== undefined && isZero(argument);
+  };
+  // Where infinities tell, nothing is to be looked for far out: a logarithm grows too slowly for that.
+  const far = (side: 1 | -1) => {
+    const found = atInfinity(root, side, (e) => (holdsX(e) ? Number.NaN : exactExpression(e)(0).hi));
+    const isTold = found === 0 || Math.abs(found) === Number.POSITIVE_INFINITY;
+    return isTold ? { hi: found, lo: 0, error: 0 } : limit(at, side);
+  };
+  return (x) => (Number.isNaN(x) ? NO_VALUE : Number.isFinite(x) ? at(fromNumber(x)) : far(x > 0 ? 1 : -1));
+}
+
+const POLE: Truth = { hi: Number.NEGATIVE_INFINITY, lo: 0, error: 0 };
+
+/** Whether the last three are much the same, and on one side. */
+function isSteady(shares: readonly number[]): boolean {
+  const [a, b, c] = shares.slice(-3);
+  return c !== undefined && Math.abs(c) > 2 * STEADY && Math.abs(a! - c) < STEADY && Math.abs(b! - c) < STEADY;
 }
 
 /** Odd numbers times powers of two, far out and ever further: so many that nothing that swings has one sign at all of them. */

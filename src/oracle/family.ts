@@ -66,7 +66,8 @@ function ofParts(definition: Definition, of: (e: Expression) => Expression): (x:
     let k = parts.length - 1;
     while (k > 0 && x < parts[k]!.first) k -= 1;
     // Where a formula serves 0 alone, subnormal numbers are with it, for kernels take them for 0. They are numbers.
-    if (x > 0 && x < LEAST_NORMAL && parts[k]!.first === 0 && parts[k + 1]?.first === LEAST_NORMAL) k += 1;
+    const { first, last } = parts[k]!;
+    if (x > 0 && x < LEAST_NORMAL && first === 0 && last === 0 && parts[k + 1]?.first === LEAST_NORMAL) k += 1;
     return k;
   };
   const truth = (x: number): Truth => {

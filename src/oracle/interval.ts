@@ -15,7 +15,7 @@ import {
   SIN_ERROR,
   TAIL_ERROR,
 } from './elementary.js';
-import { truthOf } from './truth.js';
+import { onlyTruth } from './truth.js';
 
 /**
  * Interval arithmetic in float64 with ends rounded outward (Moore, "Interval Analysis", 1966). A bound of NaN says nothing. An end of ±0 is open:
@@ -338,7 +338,7 @@ export function power(al: number, ah: number, bl: number, bh: number, { exp, log
 /** A ball as an interval. */
 export function intervalOf(a: Real): readonly [number, number] {
   if (isBeyond(a)) return [Number.NaN, Number.NaN];
-  const { hi, lo, error } = truthOf(a, true, true)!;
+  const { hi, lo, error } = onlyTruth(a);
   if (lo === 0 && error === 0 && (a as Ball).r === 0) return [hi, hi];
   const off = Math.abs(hi) * 2 ** -52 + error * 2 + LEAST;
   return [hi - off, hi + off];

@@ -170,7 +170,8 @@ export function judge(
         else ulp = Math.abs(found - t) / unit;
         let isMismatch = true;
         if (isNaNTrue !== isNaNFound) nan += 1;
-        else if (!isNaNTrue && Number.isFinite(found) !== Number.isFinite(rounded)) infinity += 1;
+        else if (!isNaNTrue && found !== rounded && !(Number.isFinite(found) && Number.isFinite(rounded)))
+          infinity += 1;
         // The sign of an exact 0 is nobody's; of what rounds to 0 it is the truth's.
         else if (
           found === 0 &&

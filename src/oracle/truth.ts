@@ -9,6 +9,10 @@ export interface Truth extends DoubleDouble {
 }
 
 export const NO_VALUE: Truth = { hi: Number.NaN, lo: 0, error: 0 };
+/** There may be a value, but no number of bits that is worth the time tells it. */
+const UNKNOWN: Truth = { hi: Number.NaN, lo: 0, error: Number.POSITIVE_INFINITY };
+/** What is known to be smaller counts as 0: float64 has nothing so small. */
+const NOTHING = -1100;
 const LEAST = 2 ** -1074;
 
 /** m·2^e rounded to the nearest float64, ties to even. */
@@ -66,14 +70,23 @@ function mayBeTie(x: number): 'no' | 'short' | 'float32' {
   return (words[0]! & 0x0fffffff) === 0 && Math.fround(x) !== x ? 'float32' : 'no';
 }
 
-/** 30 digits and some. */
+/** 30 digits and some, and those of a float64. */
 const DIGITS = 107;
+const DOUBLE_BITS = 54;
+
+/** A truth that is half-way between two numbers of a format as far as its ball tells. */
+export interface Leaning {
+  readonly evenly: Truth;
+  /** The same on one side, and how far over to that side the ball lies, as a share of its radius. */
+  readonly leaning: Truth;
+  readonly share: number;
+}
 
 /**
  * A ball as two float64 with 30 digits, correctly rounded to float64, and on the right side of ties of shorter formats; undefined if the ball is
- * too wide for that. `isLast`: there will be no better ball, nor `isTieHopeless` one that tells ties.
+ * too wide for that. `isLast`: there will be no better ball.
  */
-export function truthOf(a: Real, isLast: boolean, isTieHopeless: boolean): Truth | undefined {
+export function truthOf(a: Real, isLast: boolean): Truth | Leaning | undefined {
   if (isBeyond(a))
     return a.isLarge
       ? { hi: a.sign * Number.POSITIVE_INFINITY, lo: 0, error: 0 }
@@ -83,6 +96,8 @@ export function truthOf(a: Real, isLast: boolean, isTieHopeless: boolean): Truth
   const hi = toFloat64(m, e);
   const reach = BigInt(Math.ceil(r));
   const n = bits(m);
+  // With as many bits as there are it may be anything: what cannot be told from 0 is 0, unless it may be large.
+  if (isLast && r > 0 && n <= Math.log2(r) + DOUBLE_BITS && Math.log2(r) + e > NOTHING) return UNKNOWN;
   if (r > 0 && !isLast) {
     if (toFloat64(m - reach, e) !== hi || toFloat64(m + reach, e) !== hi) return undefined;
     // Nothing has 30 digits below float64's least number.
@@ -98,10 +113,17 @@ export function truthOf(a: Real, isLast: boolean, isTieHopeless: boolean): Truth
   const wide = reach << BigInt(e - least);
   const tie = mayBeTie(hi);
   const isKnown = r === 0 || rest > wide || rest < -wide;
-  if (!isKnown && tie !== 'no' && !isTieHopeless && !isLast) return undefined;
   let lo = toFloat64(rest, least);
   if (lo === 0 && rest !== 0n) lo = rest > 0n ? LEAST : -LEAST;
-  return { hi, lo, error: error + Math.abs(lo) * 2 ** -53 };
+  const truth = { hi, lo, error: error + Math.abs(lo) * 2 ** -53 };
+  if (isKnown || tie === 'no') return truth;
+  return { evenly: { hi, lo: 0, error: 2 * error }, leaning: truth, share: Number((1000n * rest) / wide) / 1000 };
+}
+
+/** The same of a ball that is the only one. */
+export function onlyTruth(a: Real): Truth {
+  const found = truthOf(a, true)!;
+  return 'share' in found ? found.leaning : found;
 }
 
 export type Format = 'float32' | 'float16' | 'bfloat16';

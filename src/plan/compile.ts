@@ -1,4 +1,4 @@
-import { nextDown } from '../../assembly/float32';
+import { nextDown, unitInLastPlace } from '../../assembly/float32';
 import {
   COUNT,
   FIRST,
@@ -81,7 +81,7 @@ export function compile(definition: Definition, engine: Engine = compilingEngine
   const worst = worstOf(engine, 0, count, cells);
   const specials = behaviourAtSpecials(interpreter, main, worst);
   const limits = section
-    ? { limitLow: -section.trend * Number.POSITIVE_INFINITY, limitHigh: section.trend * Number.POSITIVE_INFINITY }
+    ? { limitLow: limitOfSection(section, -1), limitHigh: limitOfSection(section, 1) }
     : {
         limitLow: limitOf(interpreter, main[0]!, -1, segments.rows, 0),
         limitHigh: limitOf(interpreter, main[main.length - 1]!, 1, segments.rows, segments.rows.length - 8),
@@ -162,11 +162,15 @@ class Fitter {
       const slope = ballOf(this.#interpreter, piece.slope);
       const intercept = ballOf(this.#interpreter, piece.intercept);
       words[(JOB + KIND) >> 2] = LINEAR;
+      // The intercept is at most a sixteenth of the line, or all of it.
       this.#set(SLOPE, slope.high);
-      this.#set(SLOPE + 8, Math.abs(slope.low) + slope.error);
+      this.#set(
+        SLOPE + 8,
+        Math.abs(slope.low) + slope.error + (intercept.error > 0 ? 2 ** -54 * Math.abs(slope.high) : 0),
+      );
       this.#set(INTERCEPT, intercept.high);
       this.#set(INTERCEPT + 8, intercept.low);
-      this.#set(REST, piece.rest);
+      this.#set(REST, piece.rest + (slope.high === 0 ? intercept.error : 0));
     } else {
       this.#interpreter.load(tape(this.#interpreter, piece.f));
       words[(JOB + KIND) >> 2] = TAPE;
@@ -257,7 +261,11 @@ function chargeSection({ trend, size, from, to, beyond, off }: Section, own: Wor
     const part =
       Math.max(own.ulp * 2 ** -23 * size, own.ulpSmall * 2 ** -23 * Math.min(size, 2 ** -8), own.absolute) + off;
     // Of |y| ≥ 7·size, whose last bit is worth 2⁻²⁴ of it or more; and three roundings of sums below a sixth of y.
-    raise('ulp', 0.5 + part / (2 ** -24 * (DOMINANCE - 1) * size) + 1 / 12);
+    const least = (DOMINANCE - 1) * size;
+    const bound = 0.5 + part / (2 ** -24 * least) + 1 / 12;
+    raise('ulp', bound);
+    if (least < 2 ** -8) raise('ulpSmall', bound);
+    if (least < 2 ** -24) raise('absolute', bound * 2 ** -47);
   }
 }
 
@@ -303,10 +311,10 @@ function behaviourAtSpecials(interpreter: Interpreter, all: readonly Piece[], wo
   const behaviourOf = (piece: Piece) => {
     if (piece.law === 'linear') {
       const slope = ballOf(interpreter, piece.slope);
-      const { high } = ballOf(interpreter, piece.intercept);
+      const { high, error } = ballOf(interpreter, piece.intercept);
       return {
         value: high,
-        error: 0,
+        error: error + (slope.high === 0 ? piece.rest : 0),
         slope: slope.high,
         slopeError: Math.abs(slope.low) + slope.error + piece.rest * Math.abs(slope.high),
         bend: 0,
@@ -326,19 +334,21 @@ function behaviourAtSpecials(interpreter: Interpreter, all: readonly Piece[], wo
       sign < 0 ? first > -LEAST_INPUT && first < 0 : last > 0 && last < LEAST_INPUT,
     );
     const isZero = Math.abs(side.value) + side.error < 2 ** -80;
-    return { ...side, isStraight: isWhole && isZero && Math.abs(side.slope) <= LARGEST };
+    const slope = Math.abs(side.slope);
+    // On the disc of 2⁻⁴⁰ it strays by `bend` from its tangent, and within 2⁻⁶⁰ by 2⁻⁴⁰ of that: nothing that counts, or nothing beside the tangent.
+    const isFlat = 2 ** -39 * side.bend <= Math.max(2 ** -50, 2 ** -28 * LEAST_INPUT * slope);
+    return { ...side, isStraight: isWhole && isZero && isFlat && slope <= LARGEST };
   });
   // Where segments answer for tiny x, what is below 2⁻⁹⁰ becomes 0.
   if (sides.some(({ isStraight }) => !isStraight)) worst.absolute += 2 ** -89;
   for (const side of sides) {
     if (side.isStraight) {
       const slope = Math.abs(side.slope);
-      // On the disc of 2⁻⁴⁰ it strays by `bend` from its tangent: by 2⁻⁴⁰ of that within 2⁻⁶⁰.
       const off = LEAST_INPUT * side.slopeError + 2 ** -39 * side.bend + Math.abs(side.value) + side.error;
       const rounding = LEAST_INPUT * slope * 2 ** -23;
       if (!(off + rounding < Number.POSITIVE_INFINITY))
         throw new RangeError('the function has no slope at 0 that float64 resolves; its parameters are too extreme');
-      const most = LEAST_INPUT * slope;
+      const most = LEAST_INPUT * slope + off;
       if (off + rounding > worst.absolute)
         [worst.absolute, worst.absoluteAt] = [Math.min(off + rounding, 2 ** -47 + off), 0];
       if (most >= 2 ** -24) worst.ulpSmall = Math.max(worst.ulpSmall, 1.51 + off / 2 ** -47);
@@ -346,6 +356,9 @@ function behaviourAtSpecials(interpreter: Interpreter, all: readonly Piece[], wo
     }
   }
   const { value: at, error } = around(0);
+  const unit = unitInLastPlace(Math.max(Math.abs(at), 2 ** -24));
+  if (!(error <= 0.25 * unit))
+    throw new RangeError('the function has no value at 0 that float64 resolves; its parameters are too extreme');
   const slopes = sides.map(({ isStraight, slope }) => (isStraight ? Math.fround(slope) : Number.NaN));
   return {
     // -0 is what addition leaves unchanged.
@@ -355,16 +368,43 @@ function behaviourAtSpecials(interpreter: Interpreter, all: readonly Piece[], wo
   };
 }
 
+/** What swings has no limit, unless it swings by nothing. */
+function limitOfSection({ trend, middle, beyond }: Section, side: 1 | -1): number {
+  if (trend !== 0) return side * trend * Number.POSITIVE_INFINITY;
+  return beyond <= 1.01 * 2 ** -24 * Math.abs(middle) + 2 ** -150 ? middle : Number.NaN;
+}
+
 function limitOf(interpreter: Interpreter, piece: Piece, side: 1 | -1, rows: Float32Array, row: number): number {
-  const scale = new Int32Array(rows.buffer)[row + 2]! & SCALE_BITS;
-  if (scale === SATURATED && rows[row + 1] !== 0) return rows[row + 1]! * Number.POSITIVE_INFINITY;
   if (piece.law === 'linear') {
     const { high } = ballOf(interpreter, piece.slope);
     const intercept = ballOf(interpreter, piece.intercept).high;
     return high === 0 ? (intercept === 0 ? side * 0 : Math.fround(intercept)) : high * side * Number.POSITIVE_INFINITY;
   }
   const found = value(piece.f)(side * Number.POSITIVE_INFINITY);
+  if (!Number.isNaN(found)) return Math.fround(found);
+  const scale = new Int32Array(rows.buffer)[row + 2]! & SCALE_BITS;
+  if (scale === SATURATED && rows[row + 1] !== 0) return rows[row + 1]! * Number.POSITIVE_INFINITY;
+  const far = farOut(interpreter, piece.f, side);
+  if (far !== undefined) return far === 0 ? side * 0 : far;
   // A function that ends as nothing has nothing for a limit.
-  if (Number.isNaN(found) && rows.subarray(row + 1, row + 8).every((each, n) => each === 0 || n === 1)) return side * 0;
-  return Math.fround(found);
+  if (rows.subarray(row + 1, row + 8).every((each, n) => each === 0 || n === 1)) return side * 0;
+  return Number.NaN;
+}
+
+/** Places beyond all float32, odd numbers times powers of two. */
+const FAR_OUT = [1.375 * 2 ** 150, 1.625 * 2 ** 221, 1.125 * 2 ** 303, 1.875 * 2 ** 447, 1.4375 * 2 ** 795];
+
+/** The float32 that a function is at the farthest places where two float64 tell it, if three are the same: where ∞/∞ or 0·∞ tell nothing. */
+function farOut(interpreter: Interpreter, f: Expression, side: 1 | -1): number | undefined {
+  interpreter.load(tape(interpreter, f));
+  const known = FAR_OUT.flatMap((x) => {
+    interpreter.values(side * x);
+    interpreter.settle(side * x);
+    const { high, error } = interpreter.ball();
+    if (!(error <= 2 ** -40 * Math.abs(high) + 2 ** -150)) return [];
+    const single = Math.fround(high);
+    return [Math.abs(single) < LEAST_NORMAL ? 0 : single];
+  });
+  const [a, b, c] = known.slice(-3);
+  return a !== undefined && a === b && b === c ? a : undefined;
 }
