@@ -88,9 +88,10 @@ export function arithmetic(digits: number) {
         case 'x':
           return x;
         case 'parameter':
-          return number(e.value).plus(moved?.index === e.index ? moved.by : 0);
+          // A sum is rounded, a number is not.
+          return moved?.index === e.index ? number(e.value).plus(moved.by) : number(e.value);
         case 'constant':
-          return number(e.value).plus(number(e.low ?? 0));
+          return e.low ? number(e.value).plus(number(e.low)) : number(e.value);
         case 'polynomial':
           return e.coefficients.reduceRight((sum, c) => sum.times(x).plus(value(c)), new N(0));
         case 'where':

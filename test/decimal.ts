@@ -4,7 +4,14 @@ import Decimal from 'decimal.js';
 Decimal.set({ precision: 80 });
 
 /** A float64 without rounding: `new Decimal(x)` takes the shortest decimal, which is another number. */
-export const exactly = (x: number): Decimal => new Decimal(x.toPrecision(100));
+export function exactly(x: number): Decimal {
+  // toPrecision gives 100 digits, and 2⁻¹⁴⁹ has 105: m·2⁻ᵏ is m·5ᵏ·10⁻ᵏ.
+  if (x === 0 || Math.abs(x) >= 2 ** -100) return new Decimal(x.toPrecision(100));
+  let m = BigInt(x * 2 ** 537 * 2 ** 537);
+  let k = 1074n;
+  for (; m % 2n === 0n; m /= 2n) k -= 1n;
+  return new Decimal(`${m * 5n ** k}e-${k}`);
+}
 
 const TAU = Decimal.acos(-1).times(2);
 

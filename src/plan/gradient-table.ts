@@ -13,7 +13,7 @@ import {
   LEAST_NORMAL,
   type Part,
 } from '../calculus/piece.js';
-import { ballOf } from '../calculus/tails.js';
+import { ballOf, isKnown } from '../calculus/tails.js';
 import { type Tape, tape } from '../calculus/tape.js';
 import type { Moments } from './moments.js';
 
@@ -273,10 +273,10 @@ export function gradientTable(
     };
     const end = { block: builder.blocks, slope: partials(slope), intercept: partials(intercept) };
     const matters = end.slope.some((each) => each !== 0) || end.intercept.some((each) => each !== 0);
-    builder.push(
-      begins,
-      constantRow(numberOf(interpreter, slope), matters ? end.block : 0, matters ? end.block + 1 : 0),
-    );
+    const known = ballOf(interpreter, slope);
+    if (!isKnown(known))
+      throw new RangeError('the function has no slope that float64 resolves far out; its parameters are too extreme');
+    builder.push(begins, constantRow(known.high, matters ? end.block : 0, matters ? end.block + 1 : 0));
     if (!matters) return;
     ends.push(end);
     builder.blocks += 2;
