@@ -125,7 +125,54 @@ const HOSTILE: readonly Word[] = [
   },
 ];
 
+/** A formula from each x on, the first from -∞. */
+type Pieces = readonly (readonly [from: number, f: Expression])[];
+
+/** Where pieces meet: at short numbers, between two float32, next to each other, next to 0. */
+function knots(draw: Draw): number[] {
+  const at = [0, draw.pick([1, -1, 0.5, 0.1, 0.7, -0.3]), 2 * draw.normal(), Math.fround(draw.normal())];
+  const [near] = at.slice(-1) as [number];
+  const all = [
+    ...at,
+    near + Math.abs(near) * 2 ** -23,
+    near + Math.abs(near) * 2 ** -25,
+    2 ** -126,
+    -(2 ** -126),
+    1e-41,
+  ];
+  const some = draw.list(1 + draw.below(4), () => draw.pick(all));
+  return [...new Set(some)].sort((p, q) => p - q);
+}
+
+/** Formulas that touch 0 without passing it, or stay there. */
+function touching(draw: Draw, place: number, given: readonly Parameter[]): Expression {
+  // Squares of tiny numbers have more digits than decimal.js is asked for.
+  const at = Math.abs(place) < 1e-3 ? 1 : place;
+  const off = minus(x, at);
+  return words.where(
+    draw.pick([
+      words.square(off),
+      negative(words.abs(off)),
+      times(off, off, off),
+      words.polynomial([at * at, -2 * at, 1]),
+    ]),
+    leaf(draw, 0, given),
+    times(number(draw), off),
+  );
+}
+
+/** Neighbours of a number among float32. */
+function neighbours(v: number): number[] {
+  const found = [Math.fround(v)];
+  const word = new Int32Array(new Float32Array([v]).buffer);
+  for (const step of [-2, -1, 1, 2])
+    if (v !== 0) found.push(new Float32Array(Int32Array.of(word[0]! + step).buffer)[0]!);
+  return found;
+}
+
 /** As it is written. */
+const showPieces = (all: Pieces) => all.map(([from, f]) => `from ${from}: ${show(f)}`).join('\n  ');
+
 function show(e: Operand): string {
   if (typeof e === 'number') return String(e);
   switch (e.op) {
@@ -182,18 +229,26 @@ for (let k = 0; k < count; k++) {
   const values = draw.list(draw.below(3), () =>
     isHostile ? draw.hostile(...SIZES) : draw.pick([1, 0.5, -1, 2, 1 + draw.normal()]),
   );
-  let f: Expression = x;
+  let all: Pieces = [];
+  /** The formula that x belongs to. */
+  const formulaAt = (at: number): Expression => all.filter(([from]) => at >= from).at(-1)![1];
   const define = (_: unknown, given: Record<string, Parameter>) => {
     // The same formula whenever it is asked for.
-    f = inner(new Draw((seed * 7_000_003 + k) >>> 0), 2 + (k % 5), Object.values(given));
-    return words.whole(f);
+    const again = new Draw((seed * 7_000_003 + k) >>> 0);
+    const own = Object.values(given);
+    const starts = k % 3 === 2 ? knots(again) : [];
+    const piece = (at: number) =>
+      again.uniform() < 0.2 ? touching(again, at, own) : inner(again, starts.length > 0 ? k % 3 : 2 + (k % 5), own);
+    all = [Number.NEGATIVE_INFINITY, ...starts].map((from) => [from, piece(Math.max(from, -1))] as const);
+    if (starts.length === 0) return words.whole(all[0]![1]);
+    return { parts: words.pieces(all[0]![1], ...all.slice(1)) };
   };
   const called = `Formula${k}`;
   const parameters = Object.fromEntries(values.map((value, i) => [`p${i}`, words.one(value)]));
   const began = performance.now();
   const wrong = (what: string) => {
     tally.wrong += 1;
-    console.log(`${called}: ${what}\n  ${show(f)}`);
+    console.log(`${called}: ${what}\n  ${showPieces(all)}`);
   };
   let act: InstanceType<ReturnType<typeof defineFamily>>;
   let plan: Plan;
@@ -203,14 +258,17 @@ for (let k = 0; k < count; k++) {
     plan = (act as unknown as { plan: Plan }).plan;
   } catch (error) {
     if (!(error instanceof RangeError)) wrong(String((error as Error).stack));
-    else refusals.set(error.message.replace(/-?\d[\d.e+-]*/g, '#'), show(f));
+    else refusals.set(error.message.replace(/-?\d[\d.e+-]*/g, '#'), showPieces(all));
     tally.refused += 1;
     const took = performance.now() - began;
-    if (took > SLOW) console.log(`${called}: refused after ${(took / 1000).toFixed(1)} s\n  ${show(f)}`);
+    if (took > SLOW) console.log(`${called}: refused after ${(took / 1000).toFixed(1)} s\n  ${showPieces(all)}`);
     continue;
   }
   tally.formulas += 1;
-  const inputs = inputsOf(plan, draw, POINTS);
+  const near = all.flatMap(([from]) => (Number.isFinite(from) ? neighbours(from) : []));
+  // Subnormal x count as 0, whatever formula they belong to.
+  const isNormal = (v: number) => v === 0 || Math.abs(v) >= 2 ** -126;
+  const inputs = Float32Array.from([...near.filter(isNormal), ...inputsOf(plan, draw, POINTS)]);
   const y = (act as never as { forward(x: Float32Array): Float32Array }).forward(inputs);
   for (const [name, backend] of backends) {
     const other = await (act as never as On).on(backend).forward(inputs);
@@ -230,7 +288,7 @@ for (let k = 0; k < count; k++) {
     const { hi, lo, error } = oracle(at);
     truths[2 * i] = hi;
     truths[2 * i + 1] = lo;
-    const value = decimalTruth(f, at);
+    const value = decimalTruth(formulaAt(at), at);
     // 0·(x/x) at 0 has no value, and may be simplified to 0.
     if (Number.isNaN(hi) && value?.isNaN()) truths[2 * i] = y[i]!;
     if (!value?.isFinite() || Math.abs(hi) === Number.POSITIVE_INFINITY) continue;
@@ -248,7 +306,7 @@ for (let k = 0; k < count; k++) {
     const certificate = gradientCertificate(act as never);
     const some = inputs
       .slice(0, SLOPES)
-      .filter((at) => Math.abs(at) < Math.min(certificate.domain, 2 ** 30))
+      .filter((at) => Math.abs(at) >= 2 ** -126 && Math.abs(at) < Math.min(certificate.domain, 2 ** 30))
       .sort((p, q) => Math.abs(p) - Math.abs(q));
     const trained = act as never as {
       backward(x: Float32Array, gradY: Float32Array): { gradX: Float32Array; gradients: Record<string, Float32Array> };
@@ -258,7 +316,7 @@ for (let k = 0; k < count; k++) {
       const truth = exactDerivative(act as never, of);
       // At 0 corners meet, where derivatives are what is agreed on.
       for (const at of some.filter((each) => each !== 0).subarray(0, QUOTIENTS)) {
-        const quotient = quotientOf(f, at, of);
+        const quotient = quotientOf(formulaAt(at), at, of);
         if (quotient === undefined) continue;
         tally.quotients += 1;
         const { hi, lo } = truth(at);
@@ -283,10 +341,10 @@ for (let k = 0; k < count; k++) {
     });
   } catch (error) {
     if (!(error instanceof RangeError)) wrong(String((error as Error).stack));
-    else refusals.set(`gradient: ${error.message.replace(/-?\d[\d.e+-]*/g, '#')}`, show(f));
+    else refusals.set(`gradient: ${error.message.replace(/-?\d[\d.e+-]*/g, '#')}`, showPieces(all));
   }
   const took = performance.now() - began;
-  if (took > SLOW) console.log(`${called}: ${(took / 1000).toFixed(1)} s\n  ${show(f)}`);
+  if (took > SLOW) console.log(`${called}: ${(took / 1000).toFixed(1)} s\n  ${showPieces(all)}`);
 }
 
 console.log(JSON.stringify(tally));
