@@ -1,6 +1,7 @@
 import {
   cast,
   customGrad,
+  engine,
   mul,
   type Scalar,
   scalar,
@@ -230,14 +231,37 @@ function operation(
       const [savedX, ...savedValues] = saved as [Tensor, ...Tensor[]];
       takeOver(savedValues);
       const { gradX, gradients } = activation.backward(floats(savedX), floats(gradY), options);
-      return [
-        tensor(gradX, savedX.shape, 'float32'),
-        ...names.map((name, k) => tensor(gradients[name]!, savedValues[k]!.shape, 'float32')),
-      ];
+      return onceOnly(
+        [
+          tensor(gradX, savedX.shape, 'float32'),
+          ...names.map((name, k) => tensor(gradients[name]!, savedValues[k]!.shape, 'float32')),
+        ],
+        [gradY, ...saved],
+      );
     };
     return { value, gradFunc };
   });
   return differentiable(x, ...Object.values(parameters));
+}
+
+/**
+ * Gradients that were computed from `inputs`. Where tfjs records what is done with gradients, to differentiate it again, they say that they cannot be: as
+ * constants they would be taken to depend on nothing.
+ */
+function onceOnly(gradients: readonly Tensor[], inputs: readonly Tensor[]): Tensor[] {
+  const { gradientDepth } = (engine() as unknown as { state: { gradientDepth: number } }).state;
+  if (!(gradientDepth > 0)) return [...gradients];
+  return gradients.map((value) =>
+    customGrad((...given) => {
+      given.pop();
+      return {
+        value: value.clone(),
+        gradFunc: (): Tensor[] => {
+          throw new Error('ditac has no second derivatives: a gradient of it cannot be differentiated again');
+        },
+      };
+    })(...inputs),
+  );
 }
 
 /** Whether all numbers are: then no plan has to be made anew. */
@@ -434,7 +458,8 @@ export class DiTACLayer extends ElementwiseLayer {
       const { shape } = given as Tensor;
       return {
         value: scalar(loss),
-        gradFunc: (upstream: Tensor) => mul(upstream, tensor(gradThetas, shape, 'float32')),
+        gradFunc: (upstream: Tensor) =>
+          mul(upstream, onceOnly([tensor(gradThetas, shape, 'float32')], [given as Tensor])[0]!),
       };
     });
     return penalized(thetas) as Scalar;
@@ -675,7 +700,9 @@ export function layerOf(family: typeof DiTAC | FamilyClass<object, string>): unk
         ]),
       );
       const shared = shapes.filter(([, [count]]) => count === 1).map(([name]) => name);
-      const found = functions === 1 ? { shared: true } : { shared, groups: functions };
+      // As many functions as channels are no groups: the tensor has to have so many.
+      const isGrouped = functions < act.channels;
+      const found = functions === 1 ? { shared: true } : { shared, ...(isGrouped ? { groups: functions } : {}) };
       return new layer({ ...own, ...act.constants, ...values, ...found } as ActivationLayerConfig);
     }
   };
@@ -879,10 +906,13 @@ export class KANLinear extends layers.Layer {
           const [savedX, ...savedValues] = saved as [Tensor, ...Tensor[]];
           takeOverKan(own, named(savedValues));
           const { gradX, gradients } = own.backward(floats(savedX), floats(gradY));
-          return [
-            tensor(gradX, savedX.shape, 'float32'),
-            ...KAN_PARAMETERS.map((name, k) => tensor(gradients[name], savedValues[k]!.shape, 'float32')),
-          ];
+          return onceOnly(
+            [
+              tensor(gradX, savedX.shape, 'float32'),
+              ...KAN_PARAMETERS.map((name, k) => tensor(gradients[name], savedValues[k]!.shape, 'float32')),
+            ],
+            [gradY, ...saved],
+          );
         };
         return { value, gradFunc };
       });
@@ -933,6 +963,13 @@ export interface ProgressiveTrainingOptions extends ProgressionOptions {
   layers?: readonly string[];
 }
 
+type Nested = layers.Layer & Partial<RefinableLayer> & { readonly layers?: readonly Nested[] };
+
+/** The layers of a model, and of models among them. */
+function allLayers(own: readonly Nested[]): Nested[] {
+  return own.flatMap((each) => (Array.isArray(each.layers) ? allLayers(each.layers) : [each]));
+}
+
 /**
  * A model whose activations grow while it is trained: `model.fit(x, y, { validationSplit: 0.2, callbacks: new ProgressiveTraining(model).callbacks })`. When the
  * validation loss stalls, every layer of ditac that can is refined in place: no output changes but by rounding, and the optimiser keeps its state
@@ -957,9 +994,7 @@ export class ProgressiveTraining {
     this.#model = model;
     this.#progression = new Progression(rest);
     this.#monitor = monitor ?? 'val_loss';
-    const able = (model.layers as (layers.Layer & Partial<RefinableLayer>)[]).filter(
-      (each) => each.isRefinable === true,
-    );
+    const able = allLayers(model.layers as Nested[]).filter((each) => each.isRefinable === true);
     for (const name of names ?? [])
       expectOneOf(
         'a layer to refine',
@@ -1001,6 +1036,9 @@ export class ProgressiveTraining {
 
   /** Refines now. */
   async refine(): Promise<void> {
+    const { optimizer } = this.#model;
+    // Before anything changes: not every optimiser says what it keeps.
+    const kept = optimizer ? await optimizer.getWeights() : [];
     const moved = new Map<string, { variable: LayerVariable; carry: Carry }>();
     for (const layer of this.#layers)
       for (const [name, each] of layer.refine(this.#progression.factor)) moved.set(name, each);
@@ -1012,9 +1050,7 @@ export class ProgressiveTraining {
     };
     for (let each: Compiled | undefined = this.#model as unknown as Compiled; each; each = each.model)
       if (each.collectedTrainableWeights) each.collectedTrainableWeights = each.trainableWeights;
-    const { optimizer } = this.#model;
     if (!optimizer) return;
-    const kept = await optimizer.getWeights();
     if (kept.length < 2) {
       for (const { tensor: each } of kept) each.dispose();
       return;

@@ -222,7 +222,7 @@ async function judge(
     };
     advance(0);
     for (const x of after(inputsFor(elements, seed), before.compared)) {
-      const comparison = compareBits(activation.on(js).forward(x), resultOf(await kernel(x), x), x);
+      const comparison = compareBits(activation.on(js).forward(x), resultOf(await kernel(x.slice()), x), x);
       differing += comparison.differing;
       first ??= comparison.first;
       count += x.length;
@@ -245,7 +245,8 @@ async function judge(
     const nearest = new Nearest('float32', truth);
     const { domain } = activation.plan.certificate;
     for (const x of after(stratified(-8, 8, points, seed + 2).blocks(), before.points)) {
-      const y = resultOf(await kernel(x), x);
+      // A copy: a kernel may work in place.
+      const y = resultOf(await kernel(x.slice()), x);
       for (let start = 0; start < x.length; start += POINTS) {
         const n = Math.min(POINTS, x.length - start);
         nearest.find(x, start, n);

@@ -1,5 +1,5 @@
 /** Accuracy of compiled activations: the golden truth, random parameters against the oracle, and what certificates say. */
-import { DiTAC, VARIANTS, type Variant } from 'ditac';
+import { DiTAC, Snake, VARIANTS, type Variant } from 'ditac';
 import { exact, stratified, sweep, ulpError } from 'ditac/oracle';
 import { describe, expect, test } from 'vitest';
 import { tries } from './effort.js';
@@ -220,4 +220,20 @@ test('the same seed gives the same activation; channels differ', () => {
   expect(p.thetas).toEqual(q.thetas);
   const y = p.forward(Float32Array.of(1, 1, 1, 1));
   expect(new Set(y).size).toBe(4);
+});
+
+test('a function that was taken keeps its parameters, though it is first asked after they change', () => {
+  for (const [act, change] of [
+    [new Snake({ alpha: 1 }), (each: DiTAC) => (each as never as { update(p: object): void }).update({ alpha: 2 })],
+    [new DiTAC({ a: -3, b: 3, seed: 1 }), (each: DiTAC) => each.update(new Float32Array(9))],
+  ] as unknown as [DiTAC, (act: DiTAC) => void][]) {
+    const taken = act.compiled();
+    const before = new (act.constructor as typeof DiTAC)(
+      act instanceof DiTAC ? { a: -3, b: 3, seed: 1 } : ({ alpha: 1 } as never),
+    );
+    change(act);
+    const x = Float32Array.of(-1, 0.5, 1, 2);
+    expect([...taken.forward(x)]).toEqual([...before.forward(x)]);
+    expect([...act.forward(x)]).not.toEqual([...before.forward(x)]);
+  }
 });

@@ -1,7 +1,19 @@
 /** What makes no sense is refused, for every family: by a sentence that says which and why. */
 import * as ditac from 'ditac';
 import { defineFamily } from 'ditac';
-import { FAMILIES, type FamilyName, many, one, polynomial, rationalInitial, times, whole, x } from 'ditac/families';
+import {
+  atan,
+  FAMILIES,
+  type FamilyName,
+  many,
+  one,
+  polynomial,
+  rationalInitial,
+  sin,
+  times,
+  whole,
+  x,
+} from 'ditac/families';
 import { describe, expect, test } from 'vitest';
 import { EXAMPLES } from './family-examples.js';
 
@@ -249,6 +261,13 @@ describe('a family of the user', () => {
     refused(() => of({ define: () => whole(times(Number.NaN, x)) }), 'must be finite, got NaN');
     refused(() => of({ define: (_: object, { b }: Any) => whole(times(b, x)) }), 'got undefined');
     refused(() => of({ define: () => whole(polynomial(new Array(13).fill(1))) }), 'got 13');
+    refused(() => of({ refine: () => ({ a: [1] }) }).refine(), 'refine of Line must give { parameters } by name');
+    refused(() => of({ checkpoint: {} }), 'checkpoint must be { classes }, an array');
+    refused(() => of({ notes: () => ({}) }).notes, 'notes of Line must be an array');
+    // Numbers are words of a period too.
+    const swings = { ...whole(sin(x)), periodic: { period: times(8, atan(1)), trend: 0, part: sin(x) } };
+    expect(of({ define: () => swings }).forward(Float32Array.of(0.5))[0]).toBe(Math.fround(Math.sin(0.5)));
+    refused(() => of({ define: () => ({ ...swings, periodic: { ...swings.periodic, trend: 'x' } }) }), 'got "x"');
     refused(() => many(-1), 'length');
     refused(() => many(2, [1]), 'initial must hold 2 numbers, got 1');
   });

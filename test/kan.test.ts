@@ -207,6 +207,47 @@ test(`the same bits on every backend, however samples are divided${typeof webgpu
   );
 });
 
+test('a call has the parameters of its moment, whatever becomes of them while it runs', async () => {
+  const layer = new KANLayer({ inputs: 16, outputs: 16, seed: 1 });
+  const many = Float32Array.from({ length: 16 * 20_000 }, (_, i) => Math.sin(i));
+  const ones = new Float32Array(16 * 20_000).fill(1);
+  const expected = { y: layer.forward(many), ...layer.backward(many, ones) };
+  const on = layer.on(pool);
+  const { base_weight } = layer.parameters;
+  const change = () => layer.update({ base_weight: base_weight.map((w) => w + 1) });
+  const forward = on.forward(many);
+  change();
+  same(await forward, expected.y);
+  layer.update({ base_weight });
+  const backward = on.backward(many, ones);
+  change();
+  const found = await backward;
+  same(found.gradX, expected.gradX);
+  expect(found.gradients).toEqual(expected.gradients);
+});
+
+test('x and out may be one memory that does not look like it', () => {
+  const one = new SharedArrayBuffer(64);
+  const two = structuredClone(one);
+  const layer = new KANLayer({ inputs: 1, outputs: 2, seed: 1 });
+  for (const way of ['direct', 'forward'] as const) {
+    const own = new Float32Array(one, 0, 8);
+    own.forEach((_, i) => {
+      own[i] = i / 10;
+    });
+    const expected = layer[way](own.slice());
+    same(layer[way](own, new Float32Array(two, 0, 16)), expected);
+  }
+});
+
+test('NaN is the one of all kernels', () => {
+  const weights = { base_weight: [1, -1], spline_scaler: [1, 1], seed: 2 };
+  const layer = new KANLayer({ inputs: 2, outputs: 1, ...weights });
+  const infinite = Float32Array.of(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
+  for (const y of [layer.forward(infinite), layer.direct(infinite), layer.direct(Float32Array.of(Number.NaN, 1))])
+    expect(new Uint32Array(y.buffer)[0]).toBe(0x7fc00000);
+});
+
 test('many samples come in pieces, with the same bits', () => {
   const layer = drawn(3, 2, 11);
   const n = 90_000;

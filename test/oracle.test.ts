@@ -172,6 +172,18 @@ test('inputs: every float32 once, strata, special values', () => {
   expect(specialValues().length).toBeGreaterThan(1000);
 });
 
+test('a sweep judges kernels that work in place as those that do not', () => {
+  const coarse = (v: number) => Math.round(v * 64) / 64;
+  const apart = (x: Float32Array) => x.map((v) => 2 * coarse(v));
+  const inPlace = (x: Float32Array) => {
+    for (let i = 0; i < x.length; i++) x[i] = 2 * coarse(x[i]!);
+    return x;
+  };
+  const judged = (kernel: (x: Float32Array) => Float32Array) => sweep(kernel, (x) => 2 * x, everyFloat32(1, 1.0005));
+  expect(judged(apart).ulp).toBeGreaterThan(1000);
+  expect(judged(inPlace)).toEqual(judged(apart));
+});
+
 test('a sweep finds the one wrong value among many', () => {
   const double = (x: Float32Array) => x.map((v) => (v === 1.5 ? 3 + 2 ** -22 * 5 : 2 * v));
   const result = sweep(double, (x) => 2 * x, everyFloat32(1, 2));

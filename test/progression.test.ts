@@ -123,6 +123,13 @@ describe('an optimiser’s state', () => {
     expect(() => progression.refine(act as Any, { first: { coefficients: [1] } })).toThrow(
       /must hold 2 numbers, got 1/,
     );
+    const state = (first: object) => () => progression.refine(new DiTAC({ a: -3, b: 3, seed: 1 }), { first } as Any);
+    expect(state({ theta: new Float32Array(9) })).toThrow(
+      /a parameter must be 'thetas', got "theta"|thetas.*got "theta"/,
+    );
+    expect(state({ thetas: 'ninechars' })).toThrow(/the state of thetas must be an array of numbers, got "ninechars"/);
+    expect(state({ thetas: null })).toThrow(/must be an array of numbers, got null/);
+    expect(state({ thetas: new Array(9).fill(Number.NaN) })).toThrow(/the state of thetas must be/);
   });
 });
 
@@ -232,6 +239,27 @@ test('fit refines by its callbacks', async () => {
   await expect(model.fit(x, y, { epochs: 1, verbose: 0, callbacks: none.callbacks })).rejects.toThrow(
     /needs 'val_loss' among what fit logs, got loss; 'val_loss' needs validationSplit/,
   );
+});
+
+test('layers of models within a model grow too', async () => {
+  const grown = (seed: number) => new DiTACLayer({ a: -3, b: 3, tess: 4, seed, inputShape: [4] });
+  const [first, second] = [grown(1), grown(2)];
+  const model = tf.sequential({ layers: [first, tf.sequential({ layers: [second] })] });
+  model.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });
+  await new ProgressiveTraining(model).refine();
+  expect([first, second].map((each) => each.activation.tess)).toEqual([8, 8]);
+  await model.trainOnBatch(tf.ones([2, 4]), tf.ones([2, 4]));
+});
+
+test('an optimiser that does not say what it keeps is refused before anything changes', async () => {
+  const layer = new DiTACLayer({ a: -3, b: 3, tess: 4, seed: 1, inputShape: [4] });
+  const model = tf.sequential({ layers: [layer] });
+  model.compile({ optimizer: tf.train.adamax(0.01), loss: 'meanSquaredError' });
+  const train = () => model.trainOnBatch(tf.ones([2, 4]), tf.ones([2, 4]));
+  await train();
+  await expect(new ProgressiveTraining(model).refine()).rejects.toThrow(/getWeights/);
+  expect(layer.activation.tess).toBe(4);
+  await train();
 });
 
 test('a model without a layer that grows is refused', () => {

@@ -1,6 +1,6 @@
 /** Layers of every family, on tfjs itself. */
 import * as tf from '@tensorflow/tfjs';
-import { DiTAC, DyT, defineFamily, Snake, XIELU } from 'ditac';
+import { DiTAC, DyT, defineFamily, PReLU, Snake, XIELU } from 'ditac';
 import { FAMILIES, type FamilyName } from 'ditac/families';
 import { compareBits } from 'ditac/oracle';
 import { activate, DiTACLayer, layerOf } from 'ditac/tfjs';
@@ -132,6 +132,15 @@ describe.each(examples)('%s', (_, name, options) => {
   });
 });
 
+test('a gradient is not differentiated again without a word', () => {
+  const act = new Snake({ alpha: 1, eps: 0 });
+  const alpha = tf.tensor1d([1]);
+  const x = tf.tensor1d([0.7]);
+  const slope = (w: tf.Tensor) => tf.grad((z) => tf.sum(activate(act as Any, tf.mul(w, z), { alpha })))(x);
+  expect(dataOf(slope(tf.tensor1d([0.9])))[0]).toBeCloseTo(0.9 * (1 + Math.sin(1.26)), 5);
+  expect(() => tf.grad((w) => tf.sum(tf.square(slope(w))))(tf.tensor1d([0.9]))).toThrow(/no second derivatives/);
+});
+
 describe('the factory', () => {
   test('takes over a checkpoint with what it is told, and writes one', () => {
     const alpha = { shape: [4], data: Float32Array.of(0.1, -0.2, 0.3, 0.4) };
@@ -153,6 +162,13 @@ describe('the factory', () => {
     const shared = (layerOf(XIELU) as Any).fromStateDict(scalar, { eps: 0, beta: 0.5, inputShape: [7] });
     tf.sequential({ layers: [shared] });
     expect(shared.getWeights().map((each: tf.Tensor) => each.size)).toEqual([1, 1]);
+  });
+
+  test('as many functions as channels are those of so many channels, and no groups', () => {
+    const dict = new PReLU({ weight: [0.1, 0.2, 0.3, 0.4] }).stateDict();
+    const of = () => layerOf(PReLU).fromStateDict(dict);
+    expect(dataOf(of().apply(tf.fill([1, 4], -1)) as tf.Tensor)).toEqual(Float32Array.of(-0.1, -0.2, -0.3, -0.4));
+    expect(() => of().apply(tf.fill([1, 8], -1))).toThrow(/weight must be given for 1 or 8 functions, got 4/);
   });
 
   test('functions of groups serve their channels', () => {

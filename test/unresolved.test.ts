@@ -2,6 +2,7 @@
 import { DyT, defineFamily, FourierSeries, gradientCertificate, PolyReLU, Snake, Softplus, StarReLU } from 'ditac';
 import {
   abs,
+  atan,
   cos,
   divide,
   exp,
@@ -236,7 +237,18 @@ describe('the oracle', () => {
 test('tails are compared beyond the last corner, wherever it is', () => {
   const far = made(() => whole(relu(minus(x, 100)), tail(0, 0, 0), tail(1, -100, 0)));
   expectCertified(far, [-5, 99, 100, 101, 1e6]);
-  expect(() => made(() => whole(relu(minus(x, 100)), tail(0, 0, 0), tail(1, -99, 0))).plan).toThrow(
-    /its high tail differs/,
+  const refused = (definition: Definition) => expect(() => made(() => definition).plan);
+  refused(whole(relu(minus(x, 100)), tail(0, 0, 0), tail(1, -99, 0))).toThrow(/its high tail differs/);
+  const swish = times(x, sigmoid(x));
+  const clipped = minimum(swish, 60);
+  const low = tail(0, 0, swish);
+  expectCertified(
+    made(() => whole(clipped, low, tail(0, 60, 0))),
+    [-20, 0.5, 59, 61, 1e6],
   );
+  refused(whole(clipped, low, tail(1, 0, times(-1, x, sigmoid(negative(x)))))).toThrow(/its high tail differs/);
+  // What repeats, but only up to a corner.
+  const period = times(8, atan(1));
+  const bent = whole(plus(x, sin(x), relu(minus(x, 40))));
+  refused({ ...bent, periodic: { period, trend: times(1, 1), part: sin(x) } }).toThrow(/what repeats differs/);
 });

@@ -226,7 +226,9 @@ export class DiTAC extends Trainable<DiTACGradients> {
       | readonly ArrayLike<number>[]
       | { readonly thetas: ArrayLike<number> | readonly ArrayLike<number>[] },
   ): void {
-    const given = typeof thetas === 'object' && thetas !== null && 'thetas' in thetas ? thetas.thetas : thetas;
+    const isNamed = typeof thetas === 'object' && thetas !== null && 'thetas' in thetas;
+    if (isNamed) for (const name of Object.keys(thetas)) expectOneOf('a parameter of DiTAC', name, ['thetas']);
+    const given = isNamed ? thetas.thetas : thetas;
     const checked = checkThetas('thetas', given, this.dimension);
     if (checked.length !== this.#thetas.length)
       throw new RangeError(`thetas must hold ${this.#thetas.length} numbers as before, got ${checked.length}`);

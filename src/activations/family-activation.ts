@@ -1,6 +1,6 @@
 import { Differentiator } from '../backends/gradients.js';
 import { cuts } from '../calculus/cuts.js';
-import { type Parameter, where } from '../calculus/expression.js';
+import { type Expression, expression, type Parameter, where } from '../calculus/expression.js';
 import { Interpreter } from '../calculus/interpreter.js';
 import { above, below, type Definition, LARGEST } from '../calculus/piece.js';
 import { value } from '../calculus/value.js';
@@ -167,9 +167,12 @@ export class FamilyActivation<C extends object = object, P extends string = stri
     expectInteger('factor', factor, 1, 64);
     const { refine, name } = this.family;
     if (!refine) throw new TypeError(`${name} has a fixed number of parameters; there is nothing to refine`);
-    const refined = Array.from({ length: this.#functions }, (_, index) =>
-      refine(this.constants, this.#valuesOf(index), factor),
-    );
+    const refined = Array.from({ length: this.#functions }, (_, index) => {
+      const found = refine(this.constants, this.#valuesOf(index), factor);
+      if (typeof found?.parameters !== 'object' || found.parameters === null)
+        throw new TypeError(`refine of ${name} must give { parameters } by name, got ${describe(found)}`);
+      return found;
+    });
     const options: Record<string, unknown> = {
       ...this.constants,
       ...refined[0]!.constants,
@@ -257,7 +260,16 @@ export class FamilyActivation<C extends object = object, P extends string = stri
   }
 
   protected override define(index: number): Definition {
-    return this.family.define(this.constants, this.#wordsOf(index));
+    const definition = this.family.define(this.constants, this.#wordsOf(index));
+    const periodic = definition?.periodic;
+    if (!periodic || periodic.only) return definition;
+    // Numbers are words too.
+    const [period, trend, part] = [periodic.period, periodic.trend, periodic.part].map(expression) as [
+      Expression,
+      Expression,
+      Expression,
+    ];
+    return { ...definition, periodic: { period, trend, part } };
   }
 
   protected override differentiator(): Differentiator {
@@ -503,6 +515,8 @@ export function classOf<C extends object, P extends string>(family: Family<C, P>
         `${family.name}: the constant ${key} must be made by constantNumber or the like, got ${describe(kind)}`,
       );
   }
+  if (family.checkpoint !== undefined && !Array.isArray(family.checkpoint?.classes))
+    throw new TypeError(`${family.name}: checkpoint must be { classes }, an array, got ${describe(family.checkpoint)}`);
   const made = class extends FamilyActivation<C, P> {
     static readonly family = family;
     constructor(options: FamilyOptions<C, P> = {}, origin?: Origin) {

@@ -5,8 +5,10 @@ import {
   expectInteger,
   expectIntegerKind,
   expectNumber,
+  expectOneOf,
   expectOptions,
   expectRecord,
+  isView,
   type OptionTable,
 } from '../errors.js';
 
@@ -98,10 +100,24 @@ export class Progression {
     state: { readonly first?: OptimizerState; readonly second?: OptimizerState } = {},
   ): { activation: A; first: Record<string, Float32Array>; second: Record<string, Float32Array> } {
     expectOptions<typeof state>('Progression.refine', state, { first: expectRecord, second: expectRecord });
+    for (const of of [state.first, state.second]) expectState(of, activation);
     const { refined, carry } = refineWith(activation, this.factor);
     const all = (of: OptimizerState | undefined, power: 1 | 2) =>
       Object.fromEntries(Object.keys(parametersOf(refined)).map((name) => [name, carry(name, of?.[name], power)]));
     return { activation: refined, first: all(state.first, 1), second: all(state.second, 2) };
+  }
+}
+
+/** @throws {TypeError|RangeError} if a name is no parameter's, or what it has are no numbers. */
+function expectState(state: OptimizerState | undefined, activation: Refinable): void {
+  if (state === undefined || typeof activation?.refine !== 'function') return;
+  const names = Object.keys(parametersOf(activation));
+  for (const [name, numbers] of Object.entries<unknown>(state)) {
+    expectOneOf('a parameter', name, names);
+    if (numbers === undefined) continue;
+    if (!Array.isArray(numbers) && !isView(numbers, 'Float32Array') && !isView(numbers, 'Float64Array'))
+      throw new TypeError(`the state of ${name} must be an array of numbers, got ${describe(numbers)}`);
+    for (const each of numbers as ArrayLike<unknown> & Iterable<unknown>) expectFinite(`the state of ${name}`, each);
   }
 }
 

@@ -565,7 +565,9 @@ function translate(source: AnySource, constants: Told, parameters: Written['para
 export function notesOf(family: AnyFamily, constants: object, values: readonly Values<string>[]): string[] {
   const about = new Map<string, number[]>();
   values.forEach((each, index) => {
-    for (const note of family.notes?.(constants, each) ?? []) about.set(note, [...(about.get(note) ?? []), index]);
+    const notes = family.notes?.(constants, each) ?? [];
+    expectArray(`notes of ${family.name}`, notes);
+    for (const note of notes) about.set(note, [...(about.get(note) ?? []), index]);
   });
   return [...about].map(([note, which]) => {
     if (values.length === 1) return note;

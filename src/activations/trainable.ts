@@ -34,6 +34,10 @@ export abstract class Trainable<G extends Gradients = Gradients> {
   readonly channels: number;
   readonly layout: Layout;
   #compiled: CompiledActivation | undefined;
+  /** What calls that go on may still ask for its tables: backends forget those when they need the room. */
+  readonly #inUse = new WeakSet<object>();
+  /** Has it keep the present parameters, whatever it is asked for later. */
+  #pin: () => void = () => {};
   #pass: BackwardPass<G> | undefined;
 
   protected constructor(channels: number, layout: Layout) {
@@ -58,7 +62,7 @@ export abstract class Trainable<G extends Gradients = Gradients> {
 
   /** The compiled plan of a channel. @throws {TypeError|RangeError} if there is no such channel. */
   planOf(channel: number): Plan {
-    return this.compiled().planOf(channel);
+    return this.#present().planOf(channel);
   }
 
   /**
@@ -69,7 +73,7 @@ export abstract class Trainable<G extends Gradients = Gradients> {
    * @throws {TypeError|RangeError} if x, out or shape do not fit; nothing is written then.
    */
   forward(x: Float32Array, out?: Float32Array, options?: ForwardOptions): Float32Array {
-    return this.compiled().forward(x, out, options);
+    return this.#present().forward(x, out, options);
   }
 
   /**
@@ -108,7 +112,7 @@ export abstract class Trainable<G extends Gradients = Gradients> {
     return {
       // With the parameters of the moment of the call, as `backward` has them.
       forward: (x: Float32Array, out?: Float32Array, options?: ForwardOptions) =>
-        this.compiled().on(backend).forward(x, out, options),
+        this.#present().on(backend).forward(x, out, options),
       backward: (x: unknown, gradY: unknown, options?: BackwardOptions) =>
         isView(x, 'Float32Array') || backend.isSynchronous
           ? this.#backwardPass().run(backend, x as Float32Array, gradY as Float32Array, options)
@@ -118,24 +122,59 @@ export abstract class Trainable<G extends Gradients = Gradients> {
 
   /** The function alone, with the present parameters: it can be saved with `toBytes` and run again without compiling. */
   compiled(): CompiledActivation {
+    const compiled = this.#present();
+    this.#pin();
+    return compiled;
+  }
+
+  #present(): CompiledActivation {
     if (!this.#compiled) {
       const plans = new Map<number, Plan>();
-      const compiled = new CompiledActivation(this.channels, this.layout, (channel) => {
+      const pinned = new Map<number, () => Definition>();
+      this.#compiled = new CompiledActivation(this.channels, this.layout, (channel) => {
         const index = this.functionOf(channel);
         let plan = plans.get(index);
-        if (!plan) plans.set(index, (plan = compile(this.define(index))));
+        if (!plan) plans.set(index, (plan = compile(pinned.get(index)?.() ?? this.define(index))));
         return plan;
       });
-      this.#compiled = compiled;
+      this.#pin = () => {
+        for (let channel = 0; channel < this.channels; channel++) {
+          const index = this.functionOf(channel);
+          if (!plans.has(index) && !pinned.has(index))
+            pinned.set(
+              index,
+              kept(() => this.define(index)),
+            );
+        }
+      };
     }
     return this.#compiled;
   }
 
+  /** As `on`, but with the parameters of this moment however often it is called. */
+  protected onPresent(backend: Backend): {
+    forward(x: Float32Array, out: Float32Array, options: ForwardOptions): Float32Array | Promise<Float32Array>;
+    backward(x: Float32Array, gradY: Float32Array, options: BackwardOptions): G | Promise<G>;
+  } {
+    const compiled = this.#present();
+    let pass: BackwardPass<G> | undefined;
+    return {
+      forward: (x, out, options) => {
+        this.#inUse.add(compiled);
+        return compiled.on(backend).forward(x, out, options);
+      },
+      backward: (x, gradY, options) => {
+        pass ??= this.#backwardPass();
+        this.#inUse.add(pass);
+        return pass.run(backend, x, gradY, options);
+      },
+    };
+  }
+
   /** Forgets what was made of parameters that have changed. A function that was taken with `compiled` keeps its own. */
   protected forget(): void {
-    this.#compiled?.release();
+    for (const made of [this.#compiled, this.#pass]) if (made && !this.#inUse.has(made)) made.release();
     this.#compiled = undefined;
-    this.#pass?.release();
     this.#pass = undefined;
   }
 
@@ -148,5 +187,17 @@ export abstract class Trainable<G extends Gradients = Gradients> {
       this.trained(),
     );
     return this.#pass;
+  }
+}
+
+/** What a function gives now, or throws. */
+function kept<T>(make: () => T): () => T {
+  try {
+    const made = make();
+    return () => made;
+  } catch (cause) {
+    return () => {
+      throw cause;
+    };
   }
 }

@@ -46,11 +46,16 @@ export function expectClaims(
     return;
   const { period, trend, part } = periodic;
   const length = ballOf(interpreter, period).high;
+  // And beyond the outermost corners on both sides, wherever they are.
+  const [first, last] = [cuts(interpreter, [parts[0]!])[0]!, cuts(interpreter, [parts.at(-1)!]).at(-1)!];
+  const beyond = [first.last, last.first].map((at) => (Math.abs(at) < LARGEST ? Math.trunc(at / length) : 0));
   for (const [k, share] of [
     [0, 0.4],
     [1, 0.3],
     [-2, -0.2],
     [5, 0.1],
+    [beyond[0]! - 2, 0.3],
+    [beyond[1]! + 2, 0.3],
   ] as const) {
     const at = Math.fround((k + share) * length);
     const moved = mapping((e, after) =>

@@ -1,4 +1,4 @@
-import { atPlace, placeOf } from '../../assembly/float32';
+import { atPlace, placeOf, unitInLastPlace } from '../../assembly/float32';
 import { lineOf } from './differentiate.js';
 import {
   dependsOnX,
@@ -11,7 +11,7 @@ import {
   negative,
   withOperands,
 } from './expression.js';
-import type { Interpreter } from './interpreter.js';
+import type { Ball, Interpreter } from './interpreter.js';
 import { above, below, clip, LARGEST, LEAST_NORMAL, type Part } from './piece.js';
 import { exactSign } from './rational.js';
 import { tape } from './tape.js';
@@ -33,7 +33,7 @@ function cutPart(interpreter: Interpreter, part: Part): Part[] {
   if (!hasCorners(f)) return [part];
   // From the outside in, as far as that goes: a chain of cells takes one cut a cell.
   if (f.op === 'where' && !hasCorners(f.condition))
-    return signs(interpreter, f.condition, first, last).flatMap((sign) =>
+    return signs(interpreter, f.condition, first, last, eitherOf(interpreter, f.a, f.b)).flatMap((sign) =>
       cutPart(interpreter, { first: sign.first, last: sign.last, f: sign.isPositive ? f.a : f.b }),
     );
   const corner = inOrder(f).find((e) => e.op === 'where' || e.op === 'abs')!;
@@ -43,10 +43,33 @@ function cutPart(interpreter: Interpreter, part: Part): Part[] {
   const other = corner.op === 'where' ? corner.b : negative(condition);
   const replaced = (by: Expression) =>
     mapping((e, operands) => (e === corner ? by : operands.length > 0 ? rebuilt(e, operands) : e))(f);
-  return signs(interpreter, condition, first, last).flatMap((sign) =>
-    cutPart(interpreter, { first: sign.first, last: sign.last, f: replaced(sign.isPositive ? positive : other) }),
+  const [a, b] = [replaced(positive), replaced(other)];
+  return signs(interpreter, condition, first, last, eitherOf(interpreter, a, b)).flatMap((sign) =>
+    cutPart(interpreter, { first: sign.first, last: sign.last, f: sign.isPositive ? a : b }),
   );
 }
+
+/** Share of a result's last bit that is nothing beside what a certificate is rounded up by. */
+const NOTHING = 2 ** -20;
+
+/** Says of an x whether two functions are the same there, as far as a float32 can tell: where a maximum changes from one to the other. */
+const eitherOf =
+  (interpreter: Interpreter, a: Expression, b: Expression): Either =>
+  (x) => {
+    const [p, q] = [a, b].map((f) => {
+      const [part] = cutPart(interpreter, { first: x, last: x, f }) as [Part];
+      interpreter.load(tape(interpreter, part.f));
+      interpreter.values(x);
+      interpreter.settle(x);
+      return interpreter.ball();
+    }) as [Ball, Ball];
+    const off = Math.abs(p.high - q.high + (p.low - q.low)) + p.error + q.error;
+    const unit = unitInLastPlace(Math.max(Math.min(Math.abs(p.high), Math.abs(q.high)), 2 ** -24));
+    return off <= NOTHING * unit;
+  };
+
+type Either = (x: number) => boolean;
+const neither: Either = () => false;
 
 const rebuilt = (e: Expression, after: readonly Expression[]): Expression =>
   e.op === 'polynomial' ? { op: 'polynomial', coefficients: after } : withOperands(e, after);
@@ -58,10 +81,16 @@ interface Sign {
 }
 
 /** Where an expression is positive between two float32, and where not, in order. */
-export function signs(interpreter: Interpreter, condition: Expression, first: number, last: number): Sign[] {
+export function signs(
+  interpreter: Interpreter,
+  condition: Expression,
+  first: number,
+  last: number,
+  either: Either = neither,
+): Sign[] {
   if (!dependsOnX(condition)) {
     interpreter.load(tape(interpreter, condition));
-    return [{ first, last, isPositive: isPositiveAt(interpreter, condition, 0) }];
+    return [{ first, last, isPositive: isPositiveAt(interpreter, condition, 0, neither) }];
   }
   const line = lineOf(condition);
   if (line?.slope.op === 'constant' && line.intercept.op === 'constant' && line.slope.value !== 0) {
@@ -69,7 +98,10 @@ export function signs(interpreter: Interpreter, condition: Expression, first: nu
     if (known) return known;
   }
   interpreter.load(tape(interpreter, condition));
-  return (line && acrossRoot(interpreter, condition, first, last)) ?? search(interpreter, condition, first, last);
+  return (
+    (line && acrossRoot(interpreter, condition, first, last, either)) ??
+    search(interpreter, condition, first, last, either)
+  );
 }
 
 /** For ±x - c with a float32 c, as most corners are, there is nothing to search. */
@@ -92,10 +124,15 @@ function ofLine(slope: number, intercept: number, first: number, last: number): 
 
 /**
  * Of the loaded tape, a condition's, at one float32; a root is not positive.
+ * @param either whether it does not matter at an x.
  * @throws {RangeError} if there is no value, or none that is told from 0: by two float64, or without rounding.
  */
-function isPositiveAt(interpreter: Interpreter, condition: Expression, x: number): boolean {
+function isPositiveAt(interpreter: Interpreter, condition: Expression, x: number, either: Either): boolean {
   const sign = signAt(interpreter, condition, x);
+  if (sign === undefined && either(x)) {
+    interpreter.load(tape(interpreter, condition));
+    return false;
+  }
   if (sign === undefined)
     throw new RangeError(
       `the sign of a condition cannot be decided at x = ${x}: two float64 do not tell its value from 0`,
@@ -116,7 +153,13 @@ function signAt(interpreter: Interpreter, condition: Expression, x: number): num
 const MOST_STEPS = 8;
 
 /** The loaded tape is a line's: what it is at both ends, and on both sides of its root, it is in between. */
-function acrossRoot(interpreter: Interpreter, condition: Expression, first: number, last: number): Sign[] | undefined {
+function acrossRoot(
+  interpreter: Interpreter,
+  condition: Expression,
+  first: number,
+  last: number,
+  either: Either,
+): Sign[] | undefined {
   const [signOfFirst, signOfLast] = [signAt(interpreter, condition, first), signAt(interpreter, condition, last)];
   // Nearly zero: no line that has a root, or a root at an end.
   if (signOfFirst === undefined || signOfLast === undefined) return undefined;
@@ -130,7 +173,7 @@ function acrossRoot(interpreter: Interpreter, condition: Expression, first: numb
   if (!(root > first && root < last)) return undefined;
   let x = Math.abs(root) < LEAST_NORMAL ? 0 : root;
   for (let step = 0; step < MOST_STEPS; step++) {
-    const at = (place: number) => isPositiveAt(interpreter, condition, place);
+    const at = (place: number) => isPositiveAt(interpreter, condition, place, either);
     const [left, right] = at(x) === isPositive ? [x, above(x)] : [below(x), x];
     if (at(left) === isPositive && at(right) !== isPositive)
       return [
@@ -142,7 +185,7 @@ function acrossRoot(interpreter: Interpreter, condition: Expression, first: numb
   return undefined;
 }
 
-function search(interpreter: Interpreter, condition: Expression, first: number, last: number): Sign[] {
+function search(interpreter: Interpreter, condition: Expression, first: number, last: number, either: Either): Sign[] {
   const found: Sign[] = [];
   let attempts = 0;
   const add = (from: number, to: number, isPositive: boolean) => {
@@ -157,7 +200,7 @@ function search(interpreter: Interpreter, condition: Expression, first: number, 
         `the sign of a condition cannot be decided near x = ${from}: it is zero on an interval, or nearly`,
       );
     if (from === to) {
-      add(from, to, isPositiveAt(interpreter, condition, from));
+      add(from, to, isPositiveAt(interpreter, condition, from, either));
       return;
     }
     const isWide = (from !== 0 && to !== 0 && Math.abs(to / from) > 4) || Math.abs(from / to) > 4;

@@ -1,5 +1,6 @@
 import type { Gradients } from '../activations/backward.js';
 import { Trainable } from '../activations/trainable.js';
+import type { Backend } from '../backends/backend.js';
 import { Differentiator } from '../backends/gradients.js';
 import type { Parameter } from '../calculus/expression.js';
 import type { Definition } from '../calculus/piece.js';
@@ -26,6 +27,11 @@ export class Edges extends Trainable {
 
   get parameters(): EdgeParameters {
     return this.#parameters;
+  }
+
+  /** On a backend, with the parameters of its first call. */
+  present(backend: Backend): ReturnType<Edges['onPresent']> {
+    return this.onPresent(backend);
   }
 
   set parameters(parameters: EdgeParameters) {

@@ -14,6 +14,7 @@ import {
   expectOneOf,
   expectOptions,
   expectString,
+  inputFor,
   type OptionTable,
   unchecked,
 } from '../errors.js';
@@ -223,6 +224,7 @@ export class KANLayer {
     const { inputs, outputs, degree } = this;
     const n = this.#samples(x);
     const y = this.#outputFor(x, n, out);
+    const input = inputFor(x, y, false);
     const { base_weight } = this.#edges.parameters;
     const scaled = this.#scaledWeights();
     const bases = new Float64Array(degree + 1);
@@ -230,7 +232,7 @@ export class KANLayer {
     for (let s = 0; s < n; s++) {
       sums.fill(0);
       for (let i = 0; i < inputs; i++) {
-        let v = x[s * inputs + i]!;
+        let v = input[s * inputs + i]!;
         if (Math.abs(v) < LEAST_NORMAL) v = 0;
         const own = this.#knots[i]!;
         const base = v === Number.NEGATIVE_INFINITY ? 0 : silu(v);
@@ -368,13 +370,14 @@ export class KANLayer {
   #forward(backend: Backend, x: Float32Array, out: Float32Array | undefined): Float32Array | Promise<Float32Array> {
     const n = this.#samples(x);
     const y = this.#outputFor(x, n, out);
-    const edges = this.#edges.on(backend);
+    const edges = backend.isSynchronous ? this.#edges.on(backend) : this.#edges.present(backend);
+    const input = inputFor(x, y, false);
     const piece = this.#piece(backend, n);
     const sums = new Float64Array(piece);
     const { inputs, outputs } = this;
     const room = backend.isSynchronous ? this.#roomFor(piece) : undefined;
     const start = (from: number, count: number) => {
-      const values = expand(x, from, count, inputs, outputs, room);
+      const values = expand(input, from, count, inputs, outputs, room);
       return edges.forward(values, values, { shape: [1, inputs * outputs, count] });
     };
     const finish = (values: Float32Array, from: number, count: number) => {
@@ -400,7 +403,7 @@ export class KANLayer {
     const own = options?.into;
     // Parts of a call that fails leave no trace in the caller's sum.
     const part = this.#edges.gradientSum();
-    const edges = this.#edges.on(backend);
+    const edges = backend.isSynchronous ? this.#edges.on(backend) : this.#edges.present(backend);
     const gradX = new Float32Array(x.length);
     const piece = this.#piece(backend, n);
     if (own !== undefined && !(own instanceof GradientSum))
@@ -517,10 +520,10 @@ function addRows(values: Float32Array, first: number, count: number, length: num
     for (let s = 0, at = (first + row) * length; s < length; s++, at++) sums[s]! += values[at]!;
 }
 
-/** As float32, and 0 where that would be subnormal: as everywhere. */
+/** A float32 as kernels give it: no subnormal number, and of NaN the one whose sign does not depend on a machine. */
 function flushed(sum: number): number {
   const y = Math.fround(sum);
-  return Math.abs(y) < LEAST_NORMAL ? 0 : y;
+  return Number.isNaN(y) ? Number.NaN : Math.abs(y) < LEAST_NORMAL ? 0 : y;
 }
 
 function readGrids({ grid, cells, range }: KANLayerOptions, count: number, degree: number): Knots[] {

@@ -140,13 +140,14 @@ export function sweep(
     compare(x, await y);
     for (let next = blocks.next(); !next.done; next = blocks.next()) {
       throwIfAborted(options.signal);
-      compare(next.value, await f(next.value));
+      compare(next.value, await f(next.value.slice()));
     }
     return result();
   };
   for (let next = blocks.next(); !next.done; next = blocks.next()) {
     throwIfAborted(options.signal);
-    const y = f(next.value) as unknown;
+    // A copy: a kernel may work in place.
+    const y = f(next.value.slice()) as unknown;
     if (typeof (y as Partial<PromiseLike<unknown>> | null)?.then === 'function')
       return rest(next.value, y as PromiseLike<Float32Array>);
     compare(next.value, y);
