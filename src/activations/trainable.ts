@@ -130,21 +130,17 @@ export abstract class Trainable<G extends Gradients = Gradients> {
   #present(): CompiledActivation {
     if (!this.#compiled) {
       const plans = new Map<number, Plan>();
-      const pinned = new Map<number, () => Definition>();
+      const pinned = new Map<number, Definition>();
       this.#compiled = new CompiledActivation(this.channels, this.layout, (channel) => {
         const index = this.functionOf(channel);
         let plan = plans.get(index);
-        if (!plan) plans.set(index, (plan = compile(pinned.get(index)?.() ?? this.define(index))));
+        if (!plan) plans.set(index, (plan = compile(pinned.get(index) ?? this.define(index))));
         return plan;
       });
       this.#pin = () => {
         for (let channel = 0; channel < this.channels; channel++) {
           const index = this.functionOf(channel);
-          if (!plans.has(index) && !pinned.has(index))
-            pinned.set(
-              index,
-              kept(() => this.define(index)),
-            );
+          if (!plans.has(index) && !pinned.has(index)) pinned.set(index, this.define(index));
         }
       };
     }
@@ -187,17 +183,5 @@ export abstract class Trainable<G extends Gradients = Gradients> {
       this.trained(),
     );
     return this.#pass;
-  }
-}
-
-/** What a function gives now, or throws. */
-function kept<T>(make: () => T): () => T {
-  try {
-    const made = make();
-    return () => made;
-  } catch (cause) {
-    return () => {
-      throw cause;
-    };
   }
 }
