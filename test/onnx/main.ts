@@ -167,7 +167,8 @@ function mutated(): void {
       output: [value('y', [3])],
     }),
   ];
-  const all = [...files, ...files.map((file) => rewriteModel(file, choose, { form: 'split' }).model)];
+  // Of plans in branches there is no split form.
+  const all = [...files, ...files.slice(0, 2).map((file) => rewriteModel(file, choose, { form: 'split' }).model)];
   const memory = () => {
     const { arrayBuffers, heapUsed } = process.memoryUsage();
     return arrayBuffers + heapUsed;
@@ -177,7 +178,7 @@ function mutated(): void {
   for (const file of mutations(all, fuzz, 1)) {
     const start = performance.now();
     try {
-      const { model: changed } = rewriteModel(file, choose, { form: 'split' });
+      const { model: changed } = rewriteModel(file, choose, { form: 'compact' });
       accepted++;
       most = Math.max(most, changed.length - file.length);
     } catch (error) {
