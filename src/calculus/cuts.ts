@@ -52,7 +52,7 @@ function cutPart(interpreter: Interpreter, part: Part): Part[] {
 /** Where a maximum changes there are few such places; each costs as much as a hundred others. */
 const MOST_ASKED = 256;
 /** Share of a result's last bit that is nothing beside what a certificate is rounded up by. */
-const NOTHING = 2 ** -20;
+const NOTHING = 2 ** -26;
 
 /** Says of an x whether two functions are the same there, as far as a float32 can tell: where a maximum changes from one to the other. */
 function eitherOf(interpreter: Interpreter, a: Expression, b: Expression): Either {
