@@ -211,7 +211,7 @@ export function activateBySearch(table: usize, x: Lanes, cell: Words): Lanes {
   const half = pickWord(isOutside, loadWords(table + HALF), andWord(gatherWord(addWord(cell, everyWord(8))), payload));
   const index = segmentOf(v, start, half, loadWord(table + BOUNDS));
   const at = addWord(shiftLeft(index, ROW_SHIFT), loadWords(table + ROWS));
-  let y = segmentPolynomial(minus(v, gather(at)), at);
+  let y = segmentPolynomial(v, at);
   const isFar = atLeast(ofBits(andWord(toBits(v), everyWord(MAGNITUDE))), loadLanes(table + PERIODIC_FROM));
   if (anyLane(isFar)) y = pick(isFar, periodic(table, v), y);
   if (anyLane(isSpecial(x))) return special(table, x, y);
@@ -280,10 +280,8 @@ function lostIn(a: Lanes, b: Lanes, s: Lanes): Lanes {
  * One segment: {centre, h0, h1, c0, c1, c2, c3, c4}, y = (h0 + h1·u) + (c0 + c1·u + … + c4·u⁴) with u = (x - centre)/scale, a power of two
  * whose inverse stands in the last bits of h1. Either h1 = 0 and h0 is the leading part of the value, or the segment is centred on a root,
  * h0 = 0 and h1 holds the 12 leading bits of the slope: then h1·(leading bits of u) is exact, and no digit of a small result is lost.
- *
- * @param offset x - centre.
  */
-export function segmentPolynomial(offset: Lanes, at: Words): Lanes {
+export function segmentPolynomial(x: Lanes, at: Words): Lanes {
   const a = row0(at, 0);
   const b = row1(at, 0);
   const c = row2(at, 0);
@@ -294,7 +292,9 @@ export function segmentPolynomial(offset: Lanes, at: Words): Lanes {
   const h = row3(at, 16);
   const h1 = wordColumn2(a, b, c, d);
   const inverse = andWord(h1, everyWord(SCALE_BITS));
-  const u = times(offset, ofBits(shiftLeft(inverse, 23)));
+  // Scaled before they are subtracted: beside a singularity at 0, x - centre would be a subnormal number, which GPUs flush.
+  const scale = ofBits(shiftLeft(inverse, 23));
+  const u = minus(times(x, scale), times(column0(a, b, c, d), scale));
   const leading = ofBits(andWord(toBits(u), everyWord(LEADING_BITS)));
   const slope = ofBits(andWord(h1, everyWord(LEADING_BITS)));
   let tail = plus(column2(e, f, g, h), times(u, column3(e, f, g, h)));

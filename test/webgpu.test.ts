@@ -1,6 +1,7 @@
 /** What can go wrong on a device, and what must not: each test on a real one (a GPU or a software rasteriser), none without. */
-import { BackendError, DeviceLostError, DiTAC, loadBackend, type WebGpuBackend } from 'ditac';
+import { BackendError, DeviceLostError, DiTAC, defineFamily, loadBackend, type WebGpuBackend } from 'ditac';
 import { normalStream, transform } from 'ditac/cpab';
+import { exp, log, sqrt, times, x as variable, where, whole } from 'ditac/families';
 import { compareBits } from 'ditac/oracle';
 import { shader, verifyBackends, verifyFunction } from 'ditac/verify';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -275,6 +276,28 @@ describe.skipIf(missing)('webgpu', () => {
     // @ts-expect-error: not a tensor
     expect(() => act.on(backend).forward([1, 2])).toThrow(/x must be a Float32Array or a tensor/);
     expect(() => act.on(backend).forward(backend.allocate(4), backend.allocate(5))).toThrow(/length 4 .* got 5/);
+  });
+
+  test('the bits beside a singularity at 0, where x less the centre of a segment is subnormal', async () => {
+    const roots = {
+      log: log(variable),
+      root: sqrt(variable),
+      tenth: exp(times(0.1, log(variable))),
+      inverse: exp(times(-0.3, log(variable))),
+    };
+    const tiny = new Float32Array(20_000);
+    const bits = new Uint32Array(tiny.buffer);
+    // From 2⁻¹²⁶ to 2⁻⁶⁶, every exponent as often, and mantissas of all kinds.
+    bits.forEach((_, k) => {
+      bits[k] = ((1 + (k % 60)) << 23) | (Math.imul(k, 0x9e3779b1) & 0x7fffff);
+    });
+    for (const [name, f] of Object.entries(roots)) {
+      const Root = defineFamily({ name, parameters: () => ({}), define: () => whole(where(variable, f, 0)) });
+      const root = new Root();
+      expectSameBits(root.forward(tiny), await root.on(backend).forward(tiny));
+      const { gradX } = root.backward(tiny, tiny);
+      expectSameBits(gradX, (await root.on(backend).backward(tiny, tiny)).gradX);
+    }
   });
 
   test('verify judges it beside the others', async () => {

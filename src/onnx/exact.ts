@@ -319,7 +319,8 @@ function rowAt($: Arithmetic, columns: Columns, index: string): Row {
 }
 
 function polynomial($: Arithmetic, row: Row, v: string): string {
-  const u = $.times($.minus(v, row.centre), row.inverse);
+  // Scaled first, as in `segmentPolynomial`: the difference may be subnormal, and flushed.
+  const u = $.minus($.times(v, row.inverse), $.times(row.centre, row.inverse));
   const leading = leadingBits($, u);
   const tail = $.minus(horner($, row, u), $.times(row.h1, $.minus(leading, u)));
   return $.plus($.plus(row.h0, $.times(row.h1, leading)), tail);
