@@ -7,7 +7,7 @@ import { saveSafetensors } from 'ditac/safetensors';
 import * as ort from 'onnxruntime-web';
 import { expect, test } from 'vitest';
 import { rewriteFile } from '../src/cli/onnx.js';
-import { prefixOf, survey } from '../src/onnx/find.js';
+import { matchOf, survey } from '../src/onnx/find.js';
 import { ditac, ditacProcess } from './command.js';
 import { digits, type Graph, model, node, parse, value } from './onnx-models.js';
 
@@ -100,11 +100,11 @@ test.each([
   // Under the name of the module that holds the network, too.
   for (const outer of ['', 'net.']) {
     const prefixes = [`${outer}other.`, `${outer}${wanted}.`, `${outer}act.`];
-    expect(prefixOf(modules, prefixes)).toBe(`${outer}${wanted}.`);
+    expect(matchOf(modules, prefixes)?.prefix).toBe(`${outer}${wanted}.`);
   }
-  expect(prefixOf(modules, ['other.'])).toBe(undefined);
+  expect(matchOf(modules, ['other.'])?.prefix).toBe(undefined);
   // Two that end alike are not told apart.
-  expect(prefixOf(modules, [`a.${wanted}.`, `b.${wanted}.`])).toBe(undefined);
+  expect(matchOf(modules, [`a.${wanted}.`, `b.${wanted}.`])?.prefix).toBe(undefined);
 });
 
 test('an unmatched node, an activation that is left, and what cannot be rewritten: exit code 1, and nothing written', async () => {

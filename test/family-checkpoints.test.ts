@@ -110,7 +110,11 @@ describe('what released classes saved', () => {
       expect([...candidate.tell].sort()).toEqual(Object.keys(each.told).sort());
     });
 
-  for (const { name, reason } of skipped) test.skip(`${name}: ${reason}`, () => {});
+  // What is kept leaves out no class; what was written just now may, where a class cannot be had.
+  test.skipIf(process.env.CHECKPOINTS)('no class is missing from what is kept', () => {
+    expect(skipped).toEqual([]);
+  });
+  for (const { name, reason } of skipped) test(name, ({ skip }) => skip(reason));
 });
 
 describe('released faults', () => {
@@ -291,7 +295,7 @@ describe('what a state dict does not say is asked for', () => {
 
   test('a parameter that is no tensor can be told', () => {
     expect(Swish.fromStateDict({}, { beta: 1 }).parameters.beta[0]).toBe(1);
-    expect(() => ELU.fromStateDict({})).toThrow(/no tensor 'alpha', which ELU needs/);
+    expect(() => ELU.fromStateDict({})).toThrow(/no tensor 'alpha', which ELU needs; it has none/);
   });
 
   test('a missing tensor is named, and where the family could lie', () => {

@@ -413,7 +413,7 @@ function notFound(family: AnyFamily, tensors: StateDict, prefix: string, missing
   const near = names.slice(0, 8).map((each) => `'${each}'`);
   return new RangeError(
     `the state dict has no tensor ${missing.map((name) => `'${prefix}${name}'`).join(', ')}, which ${family.name} needs; ${
-      where.length > 0 ? `${family.name} could lie at the prefix ${where.join(', ')}` : `it has ${near.join(', ')}`
+      where.length > 0 ? `${family.name} could lie at the prefix ${where.join(', ')}` : `it has ${near.join(', ') || 'none'}`
     }`,
   );
 }

@@ -237,12 +237,12 @@ function settingsOf(family: FamilyName, attributes: Readonly<Record<string, unkn
   return Object.fromEntries(
     Object.entries(given).map(([key, value]) => [
       key,
-      constants[key]?.choices?.includes(true) ? truth(key, value) : value,
+      constants[key]?.choices?.includes(true) ? flag(key, value) : value,
     ]),
   );
 }
 
-function truth(key: string, value: unknown): boolean {
+function flag(key: string, value: unknown): boolean {
   if (value !== 0 && value !== 1)
     throw new OnnxError(`the attribute ${key} must be 0 or 1, got ${JSON.stringify(value)}`);
   return value === 1;

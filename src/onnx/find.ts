@@ -139,11 +139,6 @@ export function expectRewritable({ name, node, type, opset }: FoundNode): void {
 }
 
 /** Which of `prefixes` a node means: the one that is a module it is of, whole or from a dot on. Undefined if there is none, or several. */
-export function prefixOf(modules: readonly string[], prefixes: readonly string[]): string | undefined {
-  return matchOf(modules, prefixes)?.prefix;
-}
-
-/** The same, with the module of the node's that it is. */
 export function matchOf(
   modules: readonly string[],
   prefixes: readonly string[],
