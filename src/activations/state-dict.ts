@@ -413,7 +413,9 @@ function notFound(family: AnyFamily, tensors: StateDict, prefix: string, missing
   const near = names.slice(0, 8).map((each) => `'${each}'`);
   return new RangeError(
     `the state dict has no tensor ${missing.map((name) => `'${prefix}${name}'`).join(', ')}, which ${family.name} needs; ${
-      where.length > 0 ? `${family.name} could lie at the prefix ${where.join(', ')}` : `it has ${near.join(', ') || 'none'}`
+      where.length > 0
+        ? `${family.name} could lie at the prefix ${where.join(', ')}`
+        : `it has ${near.join(', ') || 'none'}`
     }`,
   );
 }
